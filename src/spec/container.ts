@@ -1,0 +1,252 @@
+import type { ChainId, Digest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ImageRunConfig } from "#spec/image.ts";
+
+/** 64 lower-case hex characters. */
+export type ContainerId = string & { readonly __brand: "ContainerId" };
+
+/** @throws Fault `invalid` when `text` is not a full id. */
+export function parseContainerId(text: string): ContainerId {
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw new Fault("invalid", `invalid container id ${JSON.stringify(text)}`);
+  return text as ContainerId;
+}
+
+/**
+ * Docker's `ContainerConfig` (Engine API 1.50), kept in Docker's own words because `inspect` must give it back as it
+ * came. In a record it is already merged with the image's config.
+ */
+export interface ContainerConfig extends ImageRunConfig {
+  Hostname?: string;
+  Domainname?: string;
+  AttachStdin?: boolean;
+  AttachStdout?: boolean;
+  AttachStderr?: boolean;
+  Tty?: boolean;
+  OpenStdin?: boolean;
+  StdinOnce?: boolean;
+  Image?: string;
+  NetworkDisabled?: boolean;
+  MacAddress?: string;
+  /** Seconds. */
+  StopTimeout?: number | null;
+}
+
+export interface PortBinding {
+  HostIp?: string;
+  /** Decimal, a range `low-high`, or empty for a free port. */
+  HostPort?: string;
+}
+
+export interface RestartPolicy {
+  Name?: "" | "no" | "always" | "on-failure" | "unless-stopped";
+  MaximumRetryCount?: number;
+}
+
+export interface DeviceMapping {
+  PathOnHost?: string;
+  PathInContainer?: string;
+  /** Some of `r`, `w`, `m`. */
+  CgroupPermissions?: string;
+}
+
+export interface Ulimit {
+  Name?: string;
+  Soft?: number;
+  Hard?: number;
+}
+
+/** `HostConfig.Mounts[]`, the `--mount` form. */
+export interface MountRequest {
+  Type?: "bind" | "volume" | "tmpfs" | "image" | "npipe" | "cluster";
+  Source?: string;
+  Target?: string;
+  ReadOnly?: boolean;
+  Consistency?: string;
+  BindOptions?: {
+    Propagation?: string;
+    NonRecursive?: boolean;
+    CreateMountpoint?: boolean;
+    ReadOnlyNonRecursive?: boolean;
+    ReadOnlyForceRecursive?: boolean;
+  };
+  VolumeOptions?: {
+    NoCopy?: boolean;
+    Labels?: Record<string, string>;
+    Subpath?: string;
+    DriverConfig?: { Name?: string; Options?: Record<string, string> };
+  };
+  ImageOptions?: { Subpath?: string };
+  TmpfsOptions?: { SizeBytes?: number; Mode?: number; Options?: string[][] };
+}
+
+export interface ThrottleDevice {
+  Path?: string;
+  Rate?: number;
+}
+
+/** Docker's `HostConfig` (Engine API 1.50). Sizes in bytes, `NanoCpus` in 1e-9 CPUs, periods and quotas in microseconds. */
+export interface HostConfig {
+  Binds?: string[] | null;
+  Mounts?: MountRequest[] | null;
+  Tmpfs?: Record<string, string> | null;
+  VolumesFrom?: string[] | null;
+  VolumeDriver?: string;
+  ContainerIDFile?: string;
+  LogConfig?: { Type?: string; Config?: Record<string, string> | null };
+  NetworkMode?: string;
+  PortBindings?: Record<string, PortBinding[] | null> | null;
+  PublishAllPorts?: boolean;
+  RestartPolicy?: RestartPolicy;
+  AutoRemove?: boolean;
+  ConsoleSize?: [number, number] | null;
+  Annotations?: Record<string, string> | null;
+  CapAdd?: string[] | null;
+  CapDrop?: string[] | null;
+  CgroupnsMode?: "" | "host" | "private";
+  Cgroup?: string;
+  Dns?: string[] | null;
+  DnsOptions?: string[] | null;
+  DnsSearch?: string[] | null;
+  ExtraHosts?: string[] | null;
+  GroupAdd?: string[] | null;
+  IpcMode?: string;
+  Links?: string[] | null;
+  OomScoreAdj?: number;
+  PidMode?: string;
+  Privileged?: boolean;
+  ReadonlyRootfs?: boolean;
+  SecurityOpt?: string[] | null;
+  StorageOpt?: Record<string, string> | null;
+  UTSMode?: string;
+  UsernsMode?: string;
+  ShmSize?: number;
+  Sysctls?: Record<string, string> | null;
+  Runtime?: string;
+  Isolation?: string;
+  MaskedPaths?: string[] | null;
+  ReadonlyPaths?: string[] | null;
+  Init?: boolean | null;
+  // Resources
+  CpuShares?: number;
+  Memory?: number;
+  NanoCpus?: number;
+  CgroupParent?: string;
+  BlkioWeight?: number;
+  BlkioWeightDevice?: { Path?: string; Weight?: number }[] | null;
+  BlkioDeviceReadBps?: ThrottleDevice[] | null;
+  BlkioDeviceWriteBps?: ThrottleDevice[] | null;
+  BlkioDeviceReadIOps?: ThrottleDevice[] | null;
+  BlkioDeviceWriteIOps?: ThrottleDevice[] | null;
+  CpuPeriod?: number;
+  CpuQuota?: number;
+  CpuRealtimePeriod?: number;
+  CpuRealtimeRuntime?: number;
+  CpusetCpus?: string;
+  CpusetMems?: string;
+  Devices?: DeviceMapping[] | null;
+  DeviceCgroupRules?: string[] | null;
+  DeviceRequests?: Record<string, unknown>[] | null;
+  MemoryReservation?: number;
+  /** Memory plus swap; -1 for no limit. */
+  MemorySwap?: number;
+  MemorySwappiness?: number | null;
+  OomKillDisable?: boolean | null;
+  PidsLimit?: number | null;
+  Ulimits?: Ulimit[] | null;
+  KernelMemoryTCP?: number;
+}
+
+/** One requested or actual attachment to a network (Engine API `EndpointSettings`). */
+export interface EndpointSettings {
+  IPAMConfig?: { IPv4Address?: string; IPv6Address?: string; LinkLocalIPs?: string[] } | null;
+  Links?: string[] | null;
+  Aliases?: string[] | null;
+  MacAddress?: string;
+  DriverOpts?: Record<string, string> | null;
+  GwPriority?: number;
+  NetworkID?: string;
+  EndpointID?: string;
+  Gateway?: string;
+  IPAddress?: string;
+  IPPrefixLen?: number;
+  IPv6Gateway?: string;
+  GlobalIPv6Address?: string;
+  GlobalIPv6PrefixLen?: number;
+  DNSNames?: string[] | null;
+}
+
+/** The body of `POST /containers/create`, validated. */
+export interface CreateRequest {
+  readonly name?: string;
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly endpoints: Readonly<Record<string, EndpointSettings>>;
+  /** `os[/arch[/variant]]`. */
+  readonly platform?: string;
+}
+
+/** A mount as decided at create time; what `inspect` calls `Mounts`. */
+export interface MountPoint {
+  readonly type: "bind" | "volume" | "tmpfs";
+  /** Volume name; absent for a bind. */
+  readonly name?: string;
+  /** Path on the host. For a volume, its data directory. */
+  readonly source: string;
+  readonly destination: string;
+  readonly driver?: string;
+  /** Docker's mode words as given (`z`, `ro`, `nocopy`, `rslave` …). */
+  readonly mode: string;
+  readonly readWrite: boolean;
+  readonly propagation: string;
+  /** Copy the image's files at the destination into an empty volume at first use. */
+  readonly copyUp: boolean;
+  /** An anonymous volume, removed with the container by `rm -v` and `--rm`. */
+  readonly anonymous: boolean;
+}
+
+export type ContainerStatus =
+  | "created"
+  | "running"
+  | "paused"
+  | "restarting"
+  | "removing"
+  | "exited"
+  | "dead";
+
+/** What the engine last saw. Written only by the supervisor's observations. Times are RFC 3339 with nanoseconds. */
+export interface Observed {
+  readonly status: ContainerStatus;
+  /** Host pid of the container's first process; 0 when none. */
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly error: string;
+  readonly oomKilled: boolean;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
+/** Everything that outlives the engine about one container. Written before what it names is acquired. */
+export interface ContainerRecord {
+  readonly id: ContainerId;
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly created: string;
+  readonly image: { readonly reference: string; readonly id: Digest; readonly chainId?: ChainId };
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly endpoints: Readonly<Record<string, EndpointSettings>>;
+  readonly mounts: readonly MountPoint[];
+  /** What the user last asked for; written only by requests. */
+  readonly desired: "stopped" | "running" | "removed";
+  readonly observed: Observed;
+  /** How often it was started; a new number is a new run. */
+  readonly run: number;
+  /** Restarts by policy since the last start by a user. */
+  readonly restartCount: number;
+  /** A user stopped it: `unless-stopped` and `always` must not bring it back while the engine lives. */
+  readonly manuallyStopped: boolean;
+}
+
+/** The zero of Docker's timestamps. */
+export const zeroTime = "0001-01-01T00:00:00Z";
