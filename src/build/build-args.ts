@@ -1,0 +1,87 @@
+/** Pure. Which `ARG`s are in scope, and with what values. */
+
+/** Arguments that need no ARG and leave no trace in the image or in cache keys. */
+export const proxyArguments: readonly string[] = [
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "FTP_PROXY",
+  "NO_PROXY",
+  "ALL_PROXY",
+].flatMap((name) => [name, name.toLowerCase()]);
+
+/** What the request gave: `null` for a name without a value. */
+export type GivenArguments = Readonly<Record<string, string | null>>;
+
+/** Declarations, with defaults where one was written. */
+type Declared = ReadonlyMap<string, string | undefined>;
+
+/** Immutable: every declaration makes a new scope, so that a step can be decided again from the same state. */
+export class ArgumentScope {
+  readonly #given: GivenArguments;
+  readonly #global: Declared;
+  readonly #declared: Declared;
+
+  private constructor(given: GivenArguments, global: Declared, declared: Declared) {
+    this.#given = given;
+    this.#global = global;
+    this.#declared = declared;
+  }
+
+  static from(given: GivenArguments): ArgumentScope {
+    return new ArgumentScope(given, new Map(), new Map());
+  }
+
+  /** An ARG before the first FROM: seen by later ones of its kind and by FROM; a stage sees it by declaring it again. */
+  declareGlobal(key: string, fallback: string | undefined): ArgumentScope {
+    const global = new Map(this.#global).set(key, fallback);
+    return new ArgumentScope(this.#given, global, this.#declared);
+  }
+
+  /** The scope at the start of a stage: globals are known by name only. */
+  stage(): ArgumentScope {
+    return new ArgumentScope(this.#given, this.#global, new Map());
+  }
+
+  /** An ARG inside a stage. */
+  declare(key: string, fallback: string | undefined): ArgumentScope {
+    return new ArgumentScope(this.#given, this.#global, new Map(this.#declared).set(key, fallback));
+  }
+
+  /** What FROM, and ARG before it, may refer to. */
+  globals(): Map<string, string> {
+    return this.#values(this.#global);
+  }
+
+  /** What is in scope in the stage and not hidden by one of `environment`'s names; sorted by name. */
+  inScope(environment: ReadonlyMap<string, string>): Map<string, string> {
+    const values = this.#values(this.#declared);
+    for (const name of environment.keys()) values.delete(name);
+    return values;
+  }
+
+  /** False for a proxy argument that no ARG names: it must not show in the image. */
+  isVisible(key: string): boolean {
+    return this.#declared.has(key) || !proxyArguments.includes(key);
+  }
+
+  #values(declared: Declared): Map<string, string> {
+    const values = new Map<string, string>();
+    for (const key of [...new Set([...declared.keys(), ...proxyArguments])].sort()) {
+      const value = this.#value(key, declared);
+      if (value !== undefined) values.set(key, value);
+    }
+    return values;
+  }
+
+  #value(key: string, declared: Declared): string | undefined {
+    const given = Object.hasOwn(this.#given, key) ? this.#given[key] : undefined;
+    return given ?? declared.get(key) ?? this.#global.get(key);
+  }
+}
+
+/** Names that were given and that no ARG asked for, sorted. */
+export function unusedArguments(given: GivenArguments, asked: ReadonlySet<string>): string[] {
+  return Object.keys(given)
+    .filter((name) => !asked.has(name) && !proxyArguments.includes(name))
+    .sort();
+}

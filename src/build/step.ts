@@ -1,0 +1,324 @@
+/**
+ * Pure. One instruction applied to a stage: what the image's configuration becomes, what its history says, and what
+ * work must be done to the file system. The solver does the work; nothing here waits.
+ */
+import { Fault } from "#spec/fault.ts";
+import type { ImageRunConfig } from "#spec/image.ts";
+import type { ArgumentScope } from "./build-args.ts";
+import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
+import { exposedPorts } from "./expose.ts";
+import { cleanPath, goQuoteList } from "./go-text.ts";
+import { formatHealthcheck } from "./healthcheck.ts";
+import { heredocBody } from "./heredoc.ts";
+import type { CommandLine, InlineFile, Instruction, InstructionOf, Transfer } from "./instruction.ts";
+import { checkStopSignal } from "./stop-signal.ts";
+
+/** Where a stage stands between two instructions. */
+export interface StageState {
+  readonly config: ImageRunConfig;
+  /** From MAINTAINER in this stage. */
+  readonly author: string;
+  /** CMD was set in this stage: ENTRYPOINT must not reset it. */
+  readonly commandSet: boolean;
+  readonly scope: ArgumentScope;
+}
+
+/** What the file system needs. */
+export type Work =
+  | { readonly kind: "none" }
+  | { readonly kind: "run"; readonly args: readonly string[]; readonly env: readonly string[] }
+  | { readonly kind: "make-directory"; readonly path: string }
+  | { readonly kind: "transfer"; readonly transfer: ExpandedTransfer };
+
+/** COPY or ADD with every word expanded. */
+export interface ExpandedTransfer extends Transfer {
+  readonly keyword: "COPY" | "ADD";
+  /** For a relative destination. */
+  readonly workingDirectory: string;
+}
+
+export interface Step {
+  readonly next: StageState;
+  readonly work: Work;
+  /** For the history. `sources` is the hash of what a transfer reads, empty for every other work. */
+  createdBy(sources: string): string;
+  /** Names that an ARG asked for. */
+  readonly asked: readonly string[];
+  /** Lines for the user. */
+  readonly notes: readonly string[];
+}
+
+export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const defaultShell = ["/bin/sh", "-c"];
+
+/** The state right behind FROM. `config` is the base's, undefined for scratch. */
+export function beginStage(config: ImageRunConfig | undefined, scope: ArgumentScope): StageState {
+  const env = config?.Env ?? [];
+  const hasPath = env.some((line) => line === "PATH" || line.startsWith("PATH="));
+  const { OnBuild: _, ...rest } = config ?? {};
+  return {
+    config: { ...rest, Env: hasPath ? env : [...env, defaultPath] },
+    author: "",
+    commandSet: false,
+    scope,
+  };
+}
+
+/** @throws Fault `invalid` for an expansion that fails or a value that is not allowed. */
+export function applyInstruction(state: StageState, instruction: Instruction, escape: string): Step {
+  const environment = environmentOf(state.config.Env ?? []);
+  for (const [name, value] of state.scope.inScope(environment)) environment.set(name, value);
+  return new Applier(state, environment, escape).apply(instruction);
+}
+
+class Applier {
+  readonly #state: StageState;
+  readonly #environment: Environment;
+  readonly #escape: string;
+
+  constructor(state: StageState, environment: Environment, escape: string) {
+    this.#state = state;
+    this.#environment = environment;
+    this.#escape = escape;
+  }
+
+  apply(instruction: Instruction): Step {
+    switch (instruction.kind) {
+      case "from":
+        throw new Fault("internal", "FROM begins a stage and is no step of one");
+      case "run":
+        return this.#run(instruction.command);
+      case "copy":
+      case "add":
+        return this.#transfer(instruction.kind === "copy" ? "COPY" : "ADD", instruction.transfer);
+      case "workdir":
+        return this.#workdir(instruction.path);
+      case "arg":
+        return this.#arg(instruction);
+      case "env":
+        return this.#env(instruction);
+      case "label":
+        return this.#label(instruction);
+      case "cmd":
+        return this.#cmd(instruction.command);
+      case "entrypoint":
+        return this.#entrypoint(instruction.command);
+      case "healthcheck":
+        return this.#healthcheck(instruction);
+      default:
+        return this.#setting(instruction);
+    }
+  }
+
+  /** Instructions that set one value. */
+  #setting(
+    instruction: InstructionOf<
+      "expose" | "volume" | "user" | "stopsignal" | "shell" | "onbuild" | "maintainer"
+    >,
+  ): Step {
+    const { config } = this.#state;
+    switch (instruction.kind) {
+      case "expose": {
+        const ports = instruction.ports.flatMap((port) =>
+          expandWords(port, this.#environment, { escape: this.#escape }),
+        );
+        const exposed = exposedPorts(ports).map((port) => [port, {}] as const);
+        return this.#metadata(`EXPOSE ${ports.join(" ")}`, {
+          ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(exposed) },
+        });
+      }
+      case "volume": {
+        const paths = instruction.paths.map((path) => this.#expand(path));
+        if (paths.includes("")) throw new Fault("invalid", "VOLUME specified can not be an empty string");
+        const volumes = Object.fromEntries(paths.map((path) => [path, {}] as const));
+        return this.#metadata(`VOLUME [${paths.join(" ")}]`, { Volumes: { ...config.Volumes, ...volumes } });
+      }
+      case "user": {
+        const user = this.#expand(instruction.user);
+        return this.#metadata(`USER ${user}`, { User: user });
+      }
+      case "stopsignal": {
+        const signal = this.#expand(instruction.signal);
+        checkStopSignal(signal);
+        return this.#metadata(`STOPSIGNAL ${signal}`, { StopSignal: signal });
+      }
+      case "shell":
+        return this.#metadata(`SHELL [${instruction.shell.join(" ")}]`, { Shell: [...instruction.shell] });
+      case "onbuild":
+        return this.#metadata(`ONBUILD ${instruction.trigger}`, {
+          OnBuild: [...(config.OnBuild ?? []), instruction.trigger],
+        });
+      case "maintainer":
+        return this.#metadata(`MAINTAINER ${instruction.text}`, {}, { author: instruction.text });
+    }
+  }
+
+  #expand(word: string): string {
+    return expandWord(word, this.#environment, { escape: this.#escape });
+  }
+
+  #shell(): readonly string[] {
+    const shell = this.#state.config.Shell;
+    return shell === undefined || shell.length === 0 ? defaultShell : shell;
+  }
+
+  #step(changes: Partial<StageState>, createdBy: Step["createdBy"], more: Partial<Step> = {}): Step {
+    return {
+      next: { ...this.#state, ...changes },
+      work: { kind: "none" },
+      createdBy,
+      asked: [],
+      notes: [],
+      ...more,
+    };
+  }
+
+  #metadata(
+    comment: string,
+    config: Partial<ImageRunConfig>,
+    changes: Partial<StageState> = {},
+    more: Partial<Step> = {},
+  ): Step {
+    const createdBy = [...this.#shellAfter(config), "#(nop) ", comment].join(" ");
+    return this.#step({ ...changes, config: { ...this.#state.config, ...config } }, () => createdBy, more);
+  }
+
+  /** The history names the shell as it is behind the instruction. */
+  #shellAfter(config: Partial<ImageRunConfig>): readonly string[] {
+    return config.Shell ?? this.#shell();
+  }
+
+  #env({ pairs }: InstructionOf<"env">): Step {
+    const env = [...(this.#state.config.Env ?? [])];
+    const shown: string[] = [];
+    for (const pair of pairs) {
+      const key = this.#expand(pair.key);
+      const line = `${key}=${this.#expand(pair.value)}`;
+      shown.push(line);
+      const at = env.findIndex((old) => old === key || old.startsWith(`${key}=`));
+      if (at < 0) env.push(line);
+      else env[at] = line;
+    }
+    return this.#metadata(`ENV ${shown.join(" ")}`, { Env: env });
+  }
+
+  #label({ pairs, literal }: InstructionOf<"label">): Step {
+    const labels = pairs.map(({ key, value }) =>
+      literal ? ([key, value] as const) : ([this.#expand(key), this.#expand(value)] as const),
+    );
+    return this.#metadata(`LABEL ${labels.map(([key, value]) => `${key}=${value}`).join(" ")}`, {
+      Labels: { ...this.#state.config.Labels, ...Object.fromEntries(labels) },
+    });
+  }
+
+  #arg({ args }: InstructionOf<"arg">): Step {
+    let scope = this.#state.scope;
+    const shown: string[] = [];
+    const asked: string[] = [];
+    for (const argument of args) {
+      const key = this.#expand(argument.key);
+      const value = argument.value === undefined ? undefined : this.#expand(argument.value);
+      scope = scope.declare(key, value);
+      asked.push(key);
+      shown.push(value === undefined ? key : `${key}=${value}`);
+    }
+    return this.#metadata(`ARG ${shown.join(" ")}`, {}, { scope }, { asked });
+  }
+
+  #cmd(command: CommandLine): Step {
+    const words = this.#words(command);
+    return this.#metadata(
+      `CMD ${goQuoteList(words)}`,
+      { Cmd: words },
+      { commandSet: this.#state.commandSet || command.args.length > 0 },
+    );
+  }
+
+  #entrypoint(command: CommandLine): Step {
+    const words = command.args.length === 0 ? [] : this.#words(command);
+    const entrypoint = words.length === 0 ? null : words;
+    const kept = this.#state.commandSet ? {} : { Cmd: null };
+    return this.#metadata(`ENTRYPOINT ${goQuoteList(words)}`, { Entrypoint: entrypoint, ...kept });
+  }
+
+  #healthcheck({ check }: InstructionOf<"healthcheck">): Step {
+    const old = this.#state.config.Healthcheck?.Test ?? [];
+    const notes =
+      old.length > 0 && old[0] !== "NONE"
+        ? [`Note: overriding previous HEALTHCHECK: [${old.join(" ")}]\n`]
+        : [];
+    const comment = `HEALTHCHECK ${formatHealthcheck(check)}`;
+    return this.#metadata(comment, { Healthcheck: check }, {}, { notes });
+  }
+
+  #workdir(path: string): Step {
+    const wanted = this.#expand(path);
+    if (wanted === "") throw new Fault("invalid", "WORKDIR needs a path that is not empty");
+    const current = this.#state.config.WorkingDir ?? "";
+    const absolute = cleanPath(wanted.startsWith("/") ? wanted : `/${current}/${wanted}`);
+    const config = { ...this.#state.config, WorkingDir: absolute };
+    const createdBy = [...this.#shell(), `#(nop) WORKDIR ${absolute}`].join(" ");
+    return this.#step({ config }, () => createdBy, { work: { kind: "make-directory", path: absolute } });
+  }
+
+  #run(command: CommandLine): Step {
+    const words = this.#words(command);
+    const environment = environmentOf(this.#state.config.Env ?? []);
+    const scope = this.#state.scope;
+    const inScope = [...scope.inScope(environment)];
+    const visible = inScope
+      .filter(([name]) => scope.isVisible(name))
+      .map(([name, value]) => `${name}=${value}`);
+    const prefix = inScope.length === 0 ? [] : [`|${visible.length}`, ...visible.sort()];
+    const createdBy = [...prefix, ...words].join(" ");
+    const env = inScope.map(([name, value]) => `${name}=${value}`);
+    return this.#step({}, () => createdBy, { work: { kind: "run", args: words, env } });
+  }
+
+  #transfer(keyword: "COPY" | "ADD", transfer: Transfer): Step {
+    const chown = this.#expand(transfer.chown);
+    const chmod = this.#expand(transfer.chmod);
+    const expanded: ExpandedTransfer = {
+      keyword,
+      workingDirectory: this.#state.config.WorkingDir ?? "",
+      sources: transfer.sources.map((source) => this.#expand(source)),
+      inline: transfer.inline.map((file) => this.#inline(file)),
+      destination: this.#expand(transfer.destination),
+      chown,
+      chmod,
+      from: transfer.from,
+      checksum: this.#expand(transfer.checksum),
+    };
+    const flags = `${chown === "" ? "" : `--chown=${chown} `}${chmod === "" ? "" : `--chmod=${chmod} `}`;
+    const shell = this.#shell();
+    return this.#step(
+      {},
+      (sources) => [...shell, `#(nop) ${keyword} ${flags}${sources} in ${expanded.destination} `].join(" "),
+      { work: { kind: "transfer", transfer: expanded } },
+    );
+  }
+
+  /** A heredoc's references are expanded; its quotes and escapes before other characters stay. */
+  #inline(file: InlineFile): InlineFile {
+    if (!file.expand) return file;
+    const content = file.content.replace(
+      /\\([\\$])|\$(?:\{[^}]*\}|\w+)/g,
+      (reference: string, escaped: string | undefined) =>
+        escaped ?? expandWord(reference, this.#environment, { escape: "\\" }),
+    );
+    return { ...file, content };
+  }
+
+  #words(command: CommandLine): string[] {
+    if (command.form === "exec") return [...command.args];
+    return [...this.#shell(), ...command.args.map((line) => withHeredocs(line, command))];
+  }
+}
+
+/** A script that is only a heredoc is the script; one among other words is left to the shell, body and all. */
+function withHeredocs(line: string, { heredocs }: CommandLine): string {
+  const [first, ...more] = heredocs;
+  if (first === undefined) return line;
+  if (more.length === 0 && /^<<-?\s*\S+$/.test(line)) return heredocBody(first);
+  return `${line}\n${heredocs.map((heredoc) => `${heredoc.content}${heredoc.name}`).join("\n")}`;
+}
