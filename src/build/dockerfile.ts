@@ -22,18 +22,18 @@ import { jsonWords, keyValues, plainWords, quotedWords, splitLine } from "./word
 
 export interface Dockerfile {
   readonly instructions: readonly Instruction[];
-  readonly escape: string;
+  readonly escapeChar: string;
   /** `syntax`, `escape`, `check` as given at the top. */
   readonly directives: ReadonlyMap<string, string>;
 }
 
 /** The text as instructions; the list is complete only when no diagnostic is an error. */
 export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
-  const [{ lines, escape, directives }, diagnostics] = lexDockerfile(text);
+  const [{ lines, escapeChar, directives }, diagnostics] = lexDockerfile(text);
   const instructions: Instruction[] = [];
   for (const line of lines) {
     try {
-      instructions.push(parseInstruction(line, escape));
+      instructions.push(parseInstruction(line, escapeChar));
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       diagnostics.push({ severity: "error", message: error.message, lines: line.lines });
@@ -46,7 +46,7 @@ export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
       lines: { start: 1, end: 1 },
     });
   diagnostics.sort((left, right) => left.lines.start - right.lines.start);
-  return [{ instructions, escape, directives }, diagnostics];
+  return [{ instructions, escapeChar, directives }, diagnostics];
 }
 
 /**
@@ -68,19 +68,19 @@ interface Words {
   readonly keyword: Keyword;
   readonly flagWords: readonly string[];
   readonly rest: string;
-  readonly escape: string;
+  readonly escapeChar: string;
   readonly line: LogicalLine;
   /** Set by the rule: flags that were used. */
   used: readonly string[];
 }
 
-function parseInstruction(line: LogicalLine, escape: string): Instruction {
-  const { keyword, flags, rest } = splitLine(line.text, escape);
+function parseInstruction(line: LogicalLine, escapeChar: string): Instruction {
+  const { keyword, flags, rest } = splitLine(line.text, escapeChar);
   const upper = keyword.toUpperCase();
   const known = keywords.find((candidate) => candidate === upper);
   if (known === undefined)
     throw new Fault("invalid", `unknown instruction: ${keyword}${suggestion(keyword, keywords)}`);
-  const words: Words = { keyword: known, flagWords: flags, rest, escape, line, used: [] };
+  const words: Words = { keyword: known, flagWords: flags, rest, escapeChar, line, used: [] };
   const body = grammar[known](words);
   return { ...body, source: line.text.trim(), lines: line.lines, flags: words.used };
 }
@@ -89,12 +89,12 @@ const grammar: Readonly<Record<Keyword, (words: Words) => InstructionBody>> = {
   ADD: (words) => ({ kind: "add", transfer: transfer(words) }),
   ARG: (words) => ({
     kind: "arg",
-    args: atLeastOne(words, quotedWords(words.rest, words.escape)).map(argument),
+    args: atLeastOne(words, quotedWords(words.rest, words.escapeChar)).map(argument),
   }),
   CMD: (words) => ({ kind: "cmd", command: commandLine(noFlags(words)) }),
   COPY: (words) => ({ kind: "copy", transfer: transfer(words) }),
   ENTRYPOINT: (words) => ({ kind: "entrypoint", command: commandLine(noFlags(words)) }),
-  ENV: (words) => ({ kind: "env", pairs: keyValues(noFlags(words).rest, words.escape, "ENV") }),
+  ENV: (words) => ({ kind: "env", pairs: keyValues(noFlags(words).rest, words.escapeChar, "ENV") }),
   EXPOSE: (words) => ({
     kind: "expose",
     ports: [...atLeastOne(noFlags(words), plainWords(words.rest))].sort(),
@@ -107,7 +107,7 @@ const grammar: Readonly<Record<Keyword, (words: Words) => InstructionBody>> = {
   },
   LABEL: (words) => ({
     kind: "label",
-    pairs: keyValues(noFlags(words).rest, words.escape, "LABEL"),
+    pairs: keyValues(noFlags(words).rest, words.escapeChar, "LABEL"),
     literal: false,
   }),
   MAINTAINER: (words) => ({ kind: "maintainer", text: exactlyOne(noFlags(words)) }),
@@ -225,7 +225,7 @@ function trigger(words: Words): string {
   if (first === "MAINTAINER" || first === "FROM")
     throw new Fault("invalid", `${first} isn't allowed as an ONBUILD trigger`);
   // The trigger is checked now, so that a mistake is told to the one who wrote it.
-  parseInstruction({ ...words.line, text: words.rest }, words.escape);
+  parseInstruction({ ...words.line, text: words.rest }, words.escapeChar);
   const bodies = words.line.heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`);
   return words.line.text.trim().replace(/^onbuild\s*/i, "") + bodies.join("");
 }

@@ -1,7 +1,7 @@
 /**
  * Pure. Variable substitution and word splitting as the Dockerfile language defines them.
  * Owns: `$v`, `${v}`, `${v:-w}` and its kin, quotes, escapes.
- * Promises: the same text, environment and escape give the same words. Never: reads an environment of its own.
+ * Promises: the same text, environment and escape character give the same words. Never: reads an environment of its own.
  */
 import { Fault } from "#spec/fault.ts";
 import { goQuote } from "./go-text.ts";
@@ -12,7 +12,7 @@ export type Environment = ReadonlyMap<string, string>;
 
 export interface ExpandOptions {
   /** The character that escapes the next one: `\` or `` ` `` (the `escape` parser directive). */
-  readonly escape: string;
+  readonly escapeChar: string;
   /** Keep quotes in the result (to tell a quoted heredoc delimiter from a bare one). */
   readonly rawQuotes?: boolean;
   /** Keep escape characters in the result. */
@@ -123,7 +123,7 @@ class Scanner {
           char === "'" ? this.#singleQuoted() : char === '"' ? this.#doubleQuoted(rawEscapes) : this.#angle();
         text += value;
         words.addRaw(value);
-      } else if (char === this.#options.escape) {
+      } else if (char === this.#options.escapeChar) {
         this.#at++;
         if (rawEscapes) {
           words.addRaw(char);
@@ -166,7 +166,7 @@ class Scanner {
   }
 
   #doubleQuoted(rawEscapes: boolean): string {
-    const escape = this.#options.escape;
+    const escapeChar = this.#options.escapeChar;
     let text = "";
     this.#at++;
     for (;;) {
@@ -182,7 +182,7 @@ class Scanner {
         continue;
       }
       this.#next();
-      if (char !== escape) {
+      if (char !== escapeChar) {
         text += char;
         continue;
       }
@@ -190,7 +190,7 @@ class Scanner {
       const escaped = this.#peek();
       if (escaped === undefined) continue;
       // Inside double quotes only these can be escaped; before anything else the escape is literal.
-      if (escaped === '"' || escaped === "$" || escaped === escape) text += this.#next() ?? "";
+      if (escaped === '"' || escaped === "$" || escaped === escapeChar) text += this.#next() ?? "";
       else text += char;
     }
   }
@@ -276,7 +276,7 @@ class Scanner {
     } catch (error) {
       if (error instanceof SubstitutionError && this.#peek() === undefined)
         throw new SubstitutionError(
-          stop === "}" ? "syntax error: missing '}'" : "syntax error: missing '/' in ${}",
+          stop === "}" ? "syntax error: missing '}'" : "syntax error: missing '/' in substitution",
         );
       throw error;
     }

@@ -25,11 +25,11 @@ export function parseHeredocWord(word: string): HeredocWord | undefined {
   const match = /^(\d*)<<(-?)\s*([^<]*)$/.exec(word);
   const rest = match?.[3] ?? "";
   if (match === null || rest === "") return undefined;
-  const words = expandWords(rest, none, { escape: "\\", keepUnset: true });
+  const words = expandWords(rest, none, { escapeChar: "\\", keepUnset: true });
   const name = words[0];
   if (name === undefined || words.length !== 1) return undefined;
   // A quote that disappears is one that quoted something.
-  const raw = expandWords(rest, none, { escape: "\\", keepUnset: true, rawQuotes: true })[0] ?? "";
+  const raw = expandWords(rest, none, { escapeChar: "\\", keepUnset: true, rawQuotes: true })[0] ?? "";
   return {
     name,
     expand: countQuotes(name) === countQuotes(raw),
@@ -42,7 +42,7 @@ export function parseHeredocWord(word: string): HeredocWord | undefined {
 export function heredocsInLine(line: string): HeredocWord[] {
   let words: string[];
   try {
-    words = expandWords(line, none, { escape: "\\", keepUnset: true, rawQuotes: true, rawEscapes: true });
+    words = expandWords(line, none, { escapeChar: "\\", keepUnset: true, rawQuotes: true, rawEscapes: true });
   } catch (error) {
     // A shell line may hold quotes that are unmatched for us and fine for the shell.
     if (error instanceof Fault) return [];

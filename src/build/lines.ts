@@ -29,7 +29,7 @@ export interface LogicalLine {
 export interface LexedDockerfile {
   readonly lines: readonly LogicalLine[];
   /** `\` unless the `escape` directive says `` ` ``. */
-  readonly escape: string;
+  readonly escapeChar: string;
   /** Parser directives found at the top: `syntax`, `escape`, `check`. */
   readonly directives: ReadonlyMap<string, string>;
 }
@@ -43,15 +43,15 @@ export const maxLineLength = 65_535;
 export function lexDockerfile(text: string): [LexedDockerfile, Diagnostic[]] {
   const lexer = new Lexer(text);
   lexer.run();
-  const { lines, escape, directives, diagnostics } = lexer;
-  return [{ lines, escape, directives }, diagnostics];
+  const { lines, escapeChar, directives, diagnostics } = lexer;
+  return [{ lines, escapeChar, directives }, diagnostics];
 }
 
 class Lexer {
   readonly lines: LogicalLine[] = [];
   readonly directives = new Map<string, string>();
   readonly diagnostics: Diagnostic[] = [];
-  escape = "\\";
+  escapeChar = "\\";
   readonly #source: readonly string[];
   #at = 0;
   #directivesDone = false;
@@ -129,13 +129,13 @@ class Lexer {
     if (name !== "escape") return;
     if (value !== "\\" && value !== "`")
       throw new LexicalError(`invalid escape token '${value}' does not match \` or \\`, lines);
-    this.escape = value;
+    this.escapeChar = value;
   }
 
   /** The line without the escape that ends it, and whether it was the last of its instruction. */
   #continuation(line: string): [string, boolean] {
     const trimmed = line.replace(/[ \t]+$/, "");
-    if (!trimmed.endsWith(this.escape) || trimmed.at(-2) === this.escape) return [line, true];
+    if (!trimmed.endsWith(this.escapeChar) || trimmed.at(-2) === this.escapeChar) return [line, true];
     return [trimmed.slice(0, -1), false];
   }
 

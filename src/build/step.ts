@@ -65,21 +65,21 @@ export function beginStage(config: ImageRunConfig | undefined, scope: ArgumentSc
 }
 
 /** @throws Fault `invalid` for an expansion that fails or a value that is not allowed. */
-export function applyInstruction(state: StageState, instruction: Instruction, escape: string): Step {
+export function applyInstruction(state: StageState, instruction: Instruction, escapeChar: string): Step {
   const environment = environmentOf(state.config.Env ?? []);
   for (const [name, value] of state.scope.inScope(environment)) environment.set(name, value);
-  return new Applier(state, environment, escape).apply(instruction);
+  return new Applier(state, environment, escapeChar).apply(instruction);
 }
 
 class Applier {
   readonly #state: StageState;
   readonly #environment: Environment;
-  readonly #escape: string;
+  readonly #escapeChar: string;
 
-  constructor(state: StageState, environment: Environment, escape: string) {
+  constructor(state: StageState, environment: Environment, escapeChar: string) {
     this.#state = state;
     this.#environment = environment;
-    this.#escape = escape;
+    this.#escapeChar = escapeChar;
   }
 
   apply(instruction: Instruction): Step {
@@ -120,7 +120,7 @@ class Applier {
     switch (instruction.kind) {
       case "expose": {
         const ports = instruction.ports.flatMap((port) =>
-          expandWords(port, this.#environment, { escape: this.#escape }),
+          expandWords(port, this.#environment, { escapeChar: this.#escapeChar }),
         );
         const exposed = exposedPorts(ports).map((port) => [port, {}] as const);
         return this.#metadata(`EXPOSE ${ports.join(" ")}`, {
@@ -154,7 +154,7 @@ class Applier {
   }
 
   #expand(word: string): string {
-    return expandWord(word, this.#environment, { escape: this.#escape });
+    return expandWord(word, this.#environment, { escapeChar: this.#escapeChar });
   }
 
   #shell(): readonly string[] {
@@ -304,7 +304,7 @@ class Applier {
     const content = file.content.replace(
       /\\([\\$])|\$(?:\{[^}]*\}|\w+)/g,
       (reference: string, escaped: string | undefined) =>
-        escaped ?? expandWord(reference, this.#environment, { escape: "\\" }),
+        escaped ?? expandWord(reference, this.#environment, { escapeChar: "\\" }),
     );
     return { ...file, content };
   }

@@ -13,23 +13,23 @@ export interface SplitLine {
 /** Docker's blanks: space, tab, vertical tab, form feed, carriage return. */
 const blanks = /[\t\v\f\r ]+/;
 
-export function splitLine(text: string, escape: string): SplitLine {
+export function splitLine(text: string, escapeChar: string): SplitLine {
   const trimmed = text.trim();
   const gap = blanks.exec(trimmed);
   if (gap === null) return { keyword: trimmed, flags: [], rest: "" };
   const keyword = trimmed.slice(0, gap.index);
-  const [flags, rest] = takeFlags(trimmed.slice(gap.index + gap[0].length), escape);
+  const [flags, rest] = takeFlags(trimmed.slice(gap.index + gap[0].length), escapeChar);
   return { keyword, flags, rest: rest.trim() };
 }
 
 /** Words that start with `--` directly behind the keyword; a bare `--` ends them. */
-function takeFlags(text: string, escape: string): [string[], string] {
+function takeFlags(text: string, escapeChar: string): [string[], string] {
   const flags: string[] = [];
   let at = 0;
   for (;;) {
     while (at < text.length && /\s/.test(text[at] ?? "")) at++;
     if (!text.startsWith("--", at)) return [flags, text.slice(at)];
-    const [word, end] = takeFlag(text, at, escape);
+    const [word, end] = takeFlag(text, at, escapeChar);
     if (word === "--") return [flags, text.slice(end)];
     flags.push(word);
     at = end;
@@ -37,14 +37,14 @@ function takeFlags(text: string, escape: string): [string[], string] {
 }
 
 /** One flag from `start`, quotes and escapes resolved, and where it ends. */
-function takeFlag(text: string, start: number, escape: string): [string, number] {
+function takeFlag(text: string, start: number, escapeChar: string): [string, number] {
   let word = "";
   let quote = "";
   let at = start;
   for (; at < text.length; at++) {
     const char = text[at] ?? "";
     if (quote === "" && /\s/.test(char)) break;
-    if (char === escape) word += text[++at] ?? "";
+    if (char === escapeChar) word += text[++at] ?? "";
     else if (quote === "" && (char === "'" || char === '"')) quote = char;
     else if (char === quote) quote = "";
     else word += char;
@@ -58,7 +58,7 @@ export function plainWords(rest: string): string[] {
 }
 
 /** Arguments of ENV, LABEL and ARG: quotes and escapes keep blanks inside a word, and stay in it. */
-export function quotedWords(rest: string, escape: string): string[] {
+export function quotedWords(rest: string, escapeChar: string): string[] {
   const words: string[] = [];
   let word = "";
   let quote = "";
@@ -75,7 +75,7 @@ export function quotedWords(rest: string, escape: string): string[] {
       end();
       continue;
     }
-    if (char === escape && quote !== "'") {
+    if (char === escapeChar && quote !== "'") {
       if (at + 1 === chars.length) break;
       word += char + (chars[++at] ?? "");
       continue;
@@ -95,10 +95,10 @@ export function quotedWords(rest: string, escape: string): string[] {
 /** `name=value` words, or the legacy `name value…` where all the rest is one value. @throws Fault `invalid`. */
 export function keyValues(
   rest: string,
-  escape: string,
+  escapeChar: string,
   keyword: string,
 ): readonly { key: string; value: string }[] {
-  const words = quotedWords(rest, escape);
+  const words = quotedWords(rest, escapeChar);
   const first = words[0];
   if (first === undefined) throw new Fault("invalid", `${keyword} requires at least one argument`);
   if (!first.includes("=")) {

@@ -49,10 +49,10 @@ function run(text: string) {
 }
 
 function parse(text: string): string[] {
-  const [{ instructions, escape, directives }, diagnostics] = parseDockerfile(text);
+  const [{ instructions, escapeChar, directives }, diagnostics] = parseDockerfile(text);
   return [
     ...[...directives].map(([name, value]) => `directive ${name}=${value}`),
-    ...(escape === "\\" ? [] : [`escape ${escape}`]),
+    ...(escapeChar === "\\" ? [] : [`escape ${escapeChar}`]),
     ...instructions.map(showInstruction),
     ...diagnostics.map(showDiagnostic),
   ];
@@ -85,16 +85,18 @@ function apply(text: string, options: CaseOptions): string[] {
     for (const { key, value } of args)
       scope = scope.declareGlobal(
         key,
-        value === undefined ? undefined : expandWord(value, scope.globals(), { escape: dockerfile.escape }),
+        value === undefined
+          ? undefined
+          : expandWord(value, scope.globals(), { escapeChar: dockerfile.escapeChar }),
       );
   for (const stage of built.stages) {
-    const base = expandWord(stage.from.base, scope.globals(), { escape: dockerfile.escape });
+    const base = expandWord(stage.from.base, scope.globals(), { escapeChar: dockerfile.escapeChar });
     out.push(`FROM ${base}`);
     const config = base === "scratch" ? undefined : options.base;
     let state = beginStage(config, scope.stage());
     for (const instruction of [...(config?.OnBuild ?? []).map(parseTrigger), ...stage.steps]) {
       try {
-        const step = applyInstruction(state, instruction, dockerfile.escape);
+        const step = applyInstruction(state, instruction, dockerfile.escapeChar);
         out.push(...showStep(step));
         state = step.next;
       } catch (error) {

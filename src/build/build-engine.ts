@@ -1,0 +1,66 @@
+/** What a build needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
+import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
+import type { ImageConfig } from "#spec/image.ts";
+
+export interface Frame {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
+}
+
+/** An image as a base or a source of files. */
+export interface BuildImage {
+  readonly record: {
+    readonly id: Digest;
+    /** Absent when the image has no layers. */
+    readonly chainId?: ChainId | undefined;
+  };
+  readonly config: ImageConfig;
+}
+
+export interface BuildImages {
+  /** By name[:tag], id or short id. @throws Fault `not-found`. */
+  get(reference: string): BuildImage;
+  /**
+   * Stores a config and makes its image. Idempotent: an equal config is the same image.
+   * `intermediate` images are steps on the way: hidden unless all are listed, gone with their last descendant; making
+   * one again without it brings it into view.
+   */
+  create(o: {
+    readonly config: ImageConfig;
+    readonly chainId?: ChainId;
+    readonly parent?: Digest;
+    readonly intermediate?: boolean;
+  }): Promise<Digest>;
+  /** Gives an image one more name, taken from whatever had it. */
+  tag(reference: string, target: string): void;
+}
+
+export interface RunOnceOptions {
+  readonly chainId?: ChainId;
+  /** Complete: nothing is merged into it. */
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly signal: AbortSignal;
+  /** Called once, before any output. */
+  onCreated?(containerId: string): void | Promise<void>;
+  onOutput(frame: Frame): void | Promise<void>;
+}
+
+export interface BuildContainers {
+  /**
+   * Runs a hidden container to its end and makes a layer of what it changed. Leaves no container, on any way out.
+   * @throws Fault with `detail.exitCode` when the command cannot be started; `cancelled` when the signal fires.
+   */
+  runOnce(o: RunOnceOptions): Promise<{
+    readonly containerId: string;
+    readonly exitCode: number;
+    /** Of a failed command it is not used. */
+    readonly layer?: { readonly chainId: ChainId; readonly diffId: Digest } | undefined;
+  }>;
+}
+
+export interface BuildEngine {
+  readonly images: BuildImages;
+  readonly containers: BuildContainers;
+}

@@ -1,0 +1,242 @@
+/**
+ * Images from Dockerfiles.
+ * Owns: builds from the request to the tagged image, their directories and workspaces, the step cache.
+ * Promises: a mistake in the request or the Dockerfile is thrown before the first message, everything after it is a
+ * message; whatever the way out, no container, directory, mount or half-made layer of a build stays behind.
+ * Never: pulls, or keeps anything of a build that the engine does not own as an image.
+ */
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { HostConfig } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Platform } from "#spec/image.ts";
+import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
+import type { Layers } from "#store/layers.ts";
+import type { Records } from "#store/records.ts";
+import type { GivenArguments } from "./build-args.ts";
+import type { BuildEngine } from "./build-engine.ts";
+import { receiveContext } from "./context.ts";
+import { parseDockerfile } from "./dockerfile.ts";
+import type { StageImage } from "./image-sources.ts";
+import type { Diagnostic } from "./lines.ts";
+import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } from "./messages.ts";
+import { planBuild } from "./plan.ts";
+import { imageArchitecture, parsePlatform } from "./platform.ts";
+import { type SolveRequest, solve } from "./solve.ts";
+import { StepCache } from "./step-cache.ts";
+import { Workspaces } from "./workspace.ts";
+
+export interface BuilderParts {
+  readonly engine: BuildEngine;
+  readonly layers: Layers;
+  readonly records: Records;
+  /** A directory of the builder's own, on a disk with room for contexts. Made when it is not there. */
+  readonly root: string;
+  /** What images made from nothing are for; the machine's own when absent. */
+  readonly platform?: Platform;
+  readonly now?: () => Date;
+}
+
+/** `POST /build` and its parameters, decoded. */
+export interface BuildRequest {
+  /** A tar, plain or compressed, or the text of a Dockerfile. */
+  readonly context: AsyncIterable<Uint8Array>;
+  /** A git repository or URL to build from instead. */
+  readonly remote?: string | undefined;
+  /** Path in the context; `Dockerfile` when absent. */
+  readonly dockerfile?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly buildArgs?: GivenArguments | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly target?: string | undefined;
+  readonly noCache?: boolean | undefined;
+  readonly pull?: boolean | undefined;
+  /** Say only the image's id, at the end. */
+  readonly quiet?: boolean | undefined;
+  /** `os/arch[/variant]`. */
+  readonly platform?: string | undefined;
+  readonly networkMode?: string | undefined;
+  /** Limits for the containers of RUN. */
+  readonly host?: HostConfig | undefined;
+  /** Containers of RUN are always removed; `false` leaves out saying so. */
+  readonly remove?: boolean | undefined;
+  readonly signal: AbortSignal;
+}
+
+export class Builder {
+  readonly #parts: BuilderParts;
+  readonly #workspaces: Workspaces;
+  readonly #cache: StepCache;
+
+  private constructor(parts: BuilderParts) {
+    this.#parts = parts;
+    this.#workspaces = new Workspaces(parts.layers, parts.records);
+    this.#cache = new StepCache(parts.records, parts.engine.images);
+  }
+
+  /** Sweeps what builds of an engine that died left behind. One builder per root at a time. */
+  static async open(parts: BuilderParts): Promise<Builder> {
+    const builder = new Builder(parts);
+    await builder.#workspaces.sweep();
+    await rm(parts.root, { recursive: true, force: true });
+    await mkdir(parts.root, { recursive: true, mode: 0o700 });
+    return builder;
+  }
+
+  /**
+   * Runs one build. Ends after `Successfully tagged`, or after one error message. Leaving the iteration early, or the
+   * signal, cancels it; both come back only when nothing of it runs any more.
+   * @throws Fault from the first `next()`: `invalid` for the request, the context or the Dockerfile, `unsupported` for
+   * what this builder lacks, `cancelled`.
+   */
+  async *build(request: BuildRequest): AsyncGenerator<BuildMessage, void> {
+    const tags = (request.tags ?? []).filter((tag) => tag !== "").map(imageTag);
+    if (request.remote !== undefined && request.remote !== "")
+      throw new Fault(
+        "unsupported",
+        `building from ${request.remote} is not supported yet: fetch it and build from the directory`,
+      );
+    await using stack = new AsyncDisposableStack();
+    const abort = new AbortController();
+    const signal = AbortSignal.any([request.signal, abort.signal]);
+    const directory = await mkdtemp(join(this.#parts.root, "build-"));
+    stack.defer(() => rm(directory, { recursive: true, force: true }));
+    const prepared = await this.#prepare(request, directory, signal);
+    const channel = new MessageChannel();
+    const running = this.#run(prepared, tags, channel, request.quiet === true);
+    stack.defer(async () => {
+      abort.abort();
+      channel.end();
+      await running;
+    });
+    yield* channel.read();
+  }
+
+  /** Everything that can be told to be wrong before anything runs. */
+  async #prepare(request: BuildRequest, directory: string, signal: AbortSignal): Promise<SolveRequest> {
+    const context = join(directory, "context");
+    const scratch = join(directory, "scratch");
+    await mkdir(context);
+    await mkdir(scratch);
+    const { text, name } = await cancellable(signal, () =>
+      receiveContext(request.context, { directory: context, dockerfile: request.dockerfile ?? "", signal }),
+    );
+    const [dockerfile, found] = parseDockerfile(text);
+    refuseErrors(name, found);
+    const [plan, refused] = planBuild(dockerfile, { target: request.target, labels: request.labels });
+    refuseErrors(name, refused);
+    const platformGiven = request.platform !== undefined && request.platform !== "";
+    return {
+      plan,
+      escapeChar: dockerfile.escapeChar,
+      context,
+      scratch,
+      buildArgs: request.buildArgs ?? {},
+      useCache: request.noCache !== true,
+      pull: request.pull === true,
+      host: { ...request.host, NetworkMode: request.networkMode || "default" },
+      platform: platformGiven ? parsePlatform(request.platform ?? "") : this.#platform(),
+      platformGiven,
+      reportRemoval: request.remove !== false,
+      now: this.#parts.now ?? (() => new Date()),
+      signal,
+    };
+  }
+
+  #platform(): Platform {
+    return this.#parts.platform ?? { os: "linux", architecture: imageArchitecture(process.arch) };
+  }
+
+  /** Never rejects: a failure is the channel's last message. */
+  async #run(
+    request: SolveRequest,
+    tags: readonly string[],
+    channel: MessageChannel,
+    quiet: boolean,
+  ): Promise<void> {
+    // A quiet build hands over what it would have said only when it fails.
+    const told = quiet ? new HeldMessages(channel) : channel;
+    const reporter = new Reporter(told);
+    const { engine } = this.#parts;
+    try {
+      const image = await cancellable(request.signal, () =>
+        solve({ engine, workspaces: this.#workspaces, cache: this.#cache, reporter }, request),
+      );
+      const id = await this.#reveal(image);
+      await reporter.say(`Successfully built ${shortId(id)}\n`);
+      for (const tag of tags) {
+        engine.images.tag(id, tag);
+        await reporter.say(`Successfully tagged ${tag}\n`);
+      }
+      if (quiet) await channel.push({ stream: `${id}\n` });
+    } catch (error) {
+      if (told instanceof HeldMessages) await told.release();
+      await channel.push(errorMessage(Fault.from(error)));
+    } finally {
+      channel.end();
+    }
+  }
+
+  /** An image made as a step becomes one that is listed; a base that was only named is listed already. */
+  async #reveal(image: StageImage): Promise<string> {
+    if (image.id === undefined) throw new Fault("internal", "a build ended without an image");
+    if (!image.built) return image.id;
+    const { config, chainId, parent } = image;
+    return await this.#parts.engine.images.create({
+      config,
+      ...(chainId !== undefined && { chainId }),
+      ...(parent !== undefined && { parent }),
+      intermediate: false,
+    });
+  }
+}
+
+/** Messages of a quiet build that are kept, the last ones, in case it fails. */
+const heldMessagesMax = 4096;
+
+class HeldMessages {
+  readonly #channel: Pick<MessageChannel, "push">;
+  readonly #held: BuildMessage[] = [];
+
+  constructor(channel: Pick<MessageChannel, "push">) {
+    this.#channel = channel;
+  }
+
+  async push(message: BuildMessage): Promise<void> {
+    this.#held.push(message);
+    if (this.#held.length > heldMessagesMax) this.#held.shift();
+  }
+
+  async release(): Promise<void> {
+    for (const message of this.#held.splice(0)) await this.#channel.push(message);
+  }
+}
+
+/** `name:tag` as people write it. @throws Fault `invalid`. */
+function imageTag(text: string): string {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined) throw new Fault("invalid", "build tag cannot contain a digest");
+  return familiarReference(withDefaultTag(reference));
+}
+
+/** @throws Fault `invalid` for the first error, with the file's name and the line. */
+function refuseErrors(name: string, diagnostics: readonly Diagnostic[]): void {
+  const error = diagnostics.find(({ severity }) => severity === "error");
+  if (error === undefined) return;
+  const { start } = error.lines;
+  if (start === 0) throw new Fault("invalid", error.message);
+  throw new Fault(
+    "invalid",
+    `failed to parse ${name}: dockerfile parse error on line ${start}: ${error.message}`,
+  );
+}
+
+/** Whatever fails because the signal fired is the cancelling itself. */
+async function cancellable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new Fault("cancelled", "build cancelled", { cause: error });
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Where FROM and COPY --from lead: earlier stages, images of the engine, nothing at all.
+ * Owns: the file systems it opened to copy from, until it is disposed.
+ */
+import type { ChainId, Digest } from "#spec/digest.ts";
+import { Fault, isFault } from "#spec/fault.ts";
+import type { ImageConfig, Platform } from "#spec/image.ts";
+import type { BuildImage, BuildImages } from "./build-engine.ts";
+import { findStage, type StagePlan } from "./plan.ts";
+import { formatPlatform, parsePlatform } from "./platform.ts";
+import { SourceTree } from "./source-tree.ts";
+import type { Workspaces } from "./workspace.ts";
+
+/** Where a stage is: an image, or nothing yet. */
+export interface StageImage {
+  readonly id?: Digest | undefined;
+  readonly chainId?: ChainId | undefined;
+  readonly parent?: Digest | undefined;
+  readonly config: ImageConfig;
+  /** Made by this builder: it may still be hidden. */
+  readonly built: boolean;
+}
+
+export interface ImageSourceOptions {
+  readonly pull: boolean;
+  readonly platform: Platform;
+  readonly platformGiven: boolean;
+}
+
+export class ImageSources implements AsyncDisposable {
+  readonly #images: BuildImages;
+  readonly #workspaces: Workspaces;
+  readonly #o: ImageSourceOptions;
+  readonly #open = new AsyncDisposableStack();
+  readonly #trees = new Map<ChainId | undefined, SourceTree>();
+  readonly #stages: StagePlan[] = [];
+  readonly #results: StageImage[] = [];
+
+  constructor(images: BuildImages, workspaces: Workspaces, o: ImageSourceOptions) {
+    this.#images = images;
+    this.#workspaces = workspaces;
+    this.#o = o;
+  }
+
+  /** Remembers what a stage came to. Stages finish in their order. */
+  finish(stage: StagePlan, result: StageImage): void {
+    this.#stages.push(stage);
+    this.#results.push(result);
+  }
+
+  /** What a stage starts from. `platform` is FROM's own flag, empty for none. @throws Fault naming what is missing. */
+  base(name: string, platform: string): StageImage {
+    const wanted = platform === "" ? this.#o.platform : parsePlatform(platform);
+    if (name === "scratch") {
+      const config = {
+        ...wanted,
+        config: {},
+        rootfs: { type: "layers" as const, diff_ids: [] },
+        history: [],
+      };
+      return { config, built: false };
+    }
+    const earlier = this.#stages.findIndex((stage) => stage.name !== "" && stage.name === name.toLowerCase());
+    const result = this.#results[earlier];
+    if (result !== undefined) return result;
+    const { record, config } = this.#image(name);
+    if ((this.#o.platformGiven || platform !== "") && !fits(config, wanted))
+      throw new Fault(
+        "not-found",
+        `image with reference ${name} was found but its platform (${formatPlatform(config)}) does not match the specified platform (${formatPlatform(wanted)})`,
+      );
+    return { id: record.id, chainId: record.chainId, config, built: false };
+  }
+
+  /** The files of a stage or image that `COPY --from` names. Each is opened once. */
+  async tree(from: string): Promise<SourceTree> {
+    const stage = findStage(this.#stages, from);
+    const chainId = stage === undefined ? this.#fromImage(from) : this.#results[stage.index]?.chainId;
+    const known = this.#trees.get(chainId);
+    if (known !== undefined) return known;
+    const workspace = this.#open.use(await this.#workspaces.acquire(chainId));
+    const tree = new SourceTree(workspace.root, "image");
+    this.#trees.set(chainId, tree);
+    return tree;
+  }
+
+  #fromImage(from: string): ChainId | undefined {
+    try {
+      return this.#image(from).record.chainId;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      throw new Fault(error.kind, `invalid from flag value ${from}: ${error.message}`, { cause: error });
+    }
+  }
+
+  #image(name: string): BuildImage {
+    if (this.#o.pull)
+      throw new Fault(
+        "unsupported",
+        `cannot look for a newer ${name}: this engine cannot pull from registries yet, so build without --pull`,
+      );
+    try {
+      return this.#images.get(name);
+    } catch (error) {
+      if (!isFault(error, "not-found")) throw error;
+      throw new Fault(
+        "not-found",
+        `No such image: ${name}. This engine cannot pull from registries yet: make it here with import or build`,
+        { cause: error },
+      );
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#open.disposeAsync();
+  }
+}
+
+function fits(image: Platform, wanted: Platform): boolean {
+  const sameVariant =
+    wanted.variant === undefined || image.variant === undefined || wanted.variant === image.variant;
+  return image.os === wanted.os && image.architecture === wanted.architecture && sameVariant;
+}

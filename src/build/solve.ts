@@ -1,0 +1,333 @@
+/**
+ * Runs a plan: stage by stage, step by step, each from the cache or by doing its work, each ending in an image.
+ * Owns: the order of a build's doings and what it says about them.
+ * Promises: a step that fails or is cancelled leaves nothing but the images of the steps before it, which are the cache
+ * of the next try. Never: parses, hashes or copies by itself.
+ */
+import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Platform } from "#spec/image.ts";
+import { ArgumentScope, type GivenArguments, unusedArguments } from "./build-args.ts";
+import type { BuildEngine } from "./build-engine.ts";
+import { parseTrigger } from "./dockerfile.ts";
+import { expandWord } from "./expand.ts";
+import { ImageSources, type StageImage } from "./image-sources.ts";
+import type { Instruction } from "./instruction.ts";
+import { type Reporter, shortId } from "./messages.ts";
+import { type BuildPlan, type StagePlan, tidyConfig } from "./plan.ts";
+import { formatPlatform } from "./platform.ts";
+import { SourceTree } from "./source-tree.ts";
+import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
+import type { StepCache } from "./step-cache.ts";
+import { type PreparedTransfer, prepareTransfer } from "./transfer.ts";
+import { emptyDiffId, type NewLayer, type Workspaces } from "./workspace.ts";
+
+export interface SolveParts {
+  readonly engine: BuildEngine;
+  readonly workspaces: Workspaces;
+  readonly cache: StepCache;
+  readonly reporter: Reporter;
+}
+
+export interface SolveRequest {
+  readonly plan: BuildPlan;
+  readonly escapeChar: string;
+  /** The context's files. */
+  readonly context: string;
+  /** A directory of this build's own. */
+  readonly scratch: string;
+  readonly buildArgs: GivenArguments;
+  /** When false nothing is taken from the cache; what is made still goes into it. */
+  readonly useCache: boolean;
+  readonly pull: boolean;
+  /** For containers of RUN. */
+  readonly host: HostConfig;
+  /** Of an image made from nothing, and wanted of bases when `platformGiven`. */
+  readonly platform: Platform;
+  readonly platformGiven: boolean;
+  /** Say that a RUN's container is removed (it always is). */
+  readonly reportRemoval: boolean;
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+}
+
+/** @returns the image of the last stage. @throws Fault for the step that failed; everything it held is released. */
+export async function solve(parts: SolveParts, request: SolveRequest): Promise<StageImage> {
+  await using sources = new ImageSources(parts.engine.images, parts.workspaces, request);
+  return await new Solver(parts, request, sources).run();
+}
+
+class Solver {
+  readonly #parts: SolveParts;
+  readonly #request: SolveRequest;
+  readonly #sources: ImageSources;
+  readonly #context: SourceTree;
+  readonly #asked = new Set<string>();
+  #stepNumber = 0;
+
+  constructor(parts: SolveParts, request: SolveRequest, sources: ImageSources) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#sources = sources;
+    this.#context = new SourceTree(request.context, "context");
+  }
+
+  async run(): Promise<StageImage> {
+    const { plan, buildArgs } = this.#request;
+    const globals = await this.#globals();
+    let last: StageImage | undefined;
+    for (const stage of plan.stages) {
+      last = await this.#stage(stage, globals);
+      if (last.id !== undefined) await this.#parts.reporter.imageId(last.id);
+      this.#sources.finish(stage, last);
+    }
+    const unused = unusedArguments(buildArgs, this.#asked);
+    if (unused.length > 0)
+      await this.#parts.reporter.say(
+        `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`,
+      );
+    if (last?.id === undefined)
+      throw new Fault("invalid", "No image was generated. Is your Dockerfile empty?");
+    return last;
+  }
+
+  async #globals(): Promise<ArgumentScope> {
+    let scope = ArgumentScope.from(this.#request.buildArgs);
+    for (const instruction of this.#request.plan.globals) {
+      await this.#announce(instruction);
+      for (const { key, value } of instruction.args) {
+        const fallback = value === undefined ? undefined : this.#expandGlobal(value, scope);
+        scope = scope.declareGlobal(key, fallback);
+        this.#asked.add(key);
+      }
+    }
+    return scope;
+  }
+
+  #announce(instruction: Instruction): Promise<void> {
+    this.#request.signal.throwIfAborted();
+    return this.#parts.reporter.step(++this.#stepNumber, this.#request.plan.stepCount, instruction.source);
+  }
+
+  #expandGlobal(word: string, scope: ArgumentScope): string {
+    return expandWord(word, scope.globals(), { escapeChar: this.#request.escapeChar });
+  }
+
+  async #stage(stage: StagePlan, globals: ArgumentScope): Promise<StageImage> {
+    const { reporter } = this.#parts;
+    await this.#announce(stage.from);
+    const base = await located(stage.from, () => {
+      const name = this.#expandGlobal(stage.from.base, globals);
+      if (name === "") throw new Fault("invalid", `base name (${stage.from.base}) should not be blank`);
+      return this.#sources.base(name, this.#expandGlobal(stage.from.platform, globals));
+    });
+    const runner = new StageRunner(this.#parts, this.#request, {
+      base,
+      scope: globals.stage(),
+      tree: (from) => this.#sources.tree(from),
+      context: this.#context,
+    });
+    await this.#triggers(runner, stage, base.config.config.OnBuild ?? []);
+    await reporter.say(` ---> ${shortId(runner.image.id ?? "")}\n`);
+    for (const instruction of stage.steps) {
+      await this.#announce(instruction);
+      await located(instruction, () => runner.step(instruction));
+      await reporter.say(` ---> ${shortId(runner.image.id ?? "")}\n`);
+    }
+    for (const name of runner.asked) this.#asked.add(name);
+    return runner.image;
+  }
+
+  async #triggers(runner: StageRunner, stage: StagePlan, triggers: readonly string[]): Promise<void> {
+    if (triggers.length === 0) return;
+    const { reporter } = this.#parts;
+    await reporter.say(`# Executing ${triggers.length} build trigger`);
+    if (triggers.length > 1) await reporter.say("s");
+    await reporter.say("\n");
+    for (const trigger of triggers) await located(stage.from, () => runner.step(parseTrigger(trigger)));
+  }
+}
+
+/** Runs `work`; its Fault gets the instruction's line, unless it is about a command's own exit or a cancelled build. */
+async function located<T>(instruction: Instruction, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { start } = instruction.lines;
+    if (
+      !(error instanceof Fault) ||
+      start === 0 ||
+      error.kind === "cancelled" ||
+      error.detail["exitCode"] !== undefined
+    )
+      throw error;
+    throw new Fault(error.kind, `${error.message} (Dockerfile line ${start})`, { cause: error });
+  }
+}
+
+interface StageInputs {
+  readonly base: StageImage;
+  readonly scope: ArgumentScope;
+  readonly context: SourceTree;
+  /** The files of what `COPY --from` names. */
+  tree(from: string): Promise<SourceTree>;
+}
+
+/** One stage between its steps. */
+class StageRunner {
+  readonly asked = new Set<string>();
+  readonly #parts: SolveParts;
+  readonly #request: SolveRequest;
+  readonly #inputs: StageInputs;
+  #state: StageState;
+  #image: StageImage;
+
+  constructor(parts: SolveParts, request: SolveRequest, inputs: StageInputs) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#inputs = inputs;
+    this.#image = inputs.base;
+    this.#state = beginStage(inputs.base.config.config, inputs.scope);
+  }
+
+  get image(): StageImage {
+    return this.#image;
+  }
+
+  async step(instruction: Instruction): Promise<void> {
+    const { reporter, cache, engine } = this.#parts;
+    const step = applyInstruction(this.#state, instruction, this.#request.escapeChar);
+    for (const note of step.notes) await reporter.say(note);
+    for (const name of step.asked) this.asked.add(name);
+    const transfer = await this.#prepare(step.work);
+    const createdBy = step.createdBy(transfer?.hash ?? "");
+    const config = tidyConfig(step.next.config);
+    const identity = {
+      parent: this.#image.id ?? "",
+      platform: formatPlatform(this.#image.config),
+      createdBy,
+      author: step.next.author,
+      config,
+    };
+    const hit = this.#request.useCache ? cache.find(identity) : undefined;
+    if (hit !== undefined) {
+      await reporter.say(" ---> Using cache\n");
+      this.#image = {
+        id: hit.record.id,
+        chainId: hit.record.chainId,
+        parent: this.#image.id,
+        config: hit.config,
+        built: true,
+      };
+    } else {
+      const layer = await this.#work(step, transfer);
+      this.#request.signal.throwIfAborted();
+      const made = this.#child(step, createdBy, layer);
+      const id = await engine.images.create({
+        config: made.config,
+        ...(made.chainId !== undefined && { chainId: made.chainId }),
+        ...(made.parent !== undefined && { parent: made.parent }),
+        intermediate: true,
+      });
+      cache.remember(identity, id);
+      this.#image = { ...made, id };
+    }
+    this.#state = step.next;
+  }
+
+  async #prepare(work: Work): Promise<PreparedTransfer | undefined> {
+    if (work.kind !== "transfer") return undefined;
+    const { transfer } = work;
+    const tree = transfer.from === "" ? this.#inputs.context : await this.#inputs.tree(transfer.from);
+    const { scratch, signal } = this.#request;
+    return prepareTransfer(transfer, tree, { workspaces: this.#parts.workspaces, scratch, signal });
+  }
+
+  async #work({ work }: Step, transfer: PreparedTransfer | undefined): Promise<NewLayer | undefined> {
+    switch (work.kind) {
+      case "none":
+        return undefined;
+      case "run":
+        return this.#run(work);
+      case "transfer":
+        return transfer?.perform(this.#image.chainId);
+      case "make-directory":
+        return this.#parts.workspaces.makeDirectory(this.#image.chainId, work.path, this.#request);
+    }
+  }
+
+  async #run({ args, env }: Extract<Work, { readonly kind: "run" }>): Promise<NewLayer | undefined> {
+    const { engine, reporter } = this.#parts;
+    // What describes the image to be, and not the command that makes it, is left out.
+    const { OnBuild: _, Volumes: __, ExposedPorts: ___, ...inherited } = tidyConfig(this.#state.config);
+    const config: ContainerConfig = {
+      ...inherited,
+      Env: [...(inherited.Env ?? []), ...env],
+      Cmd: [...args],
+      Entrypoint: null,
+      Healthcheck: { Test: ["NONE"] },
+      AttachStdout: true,
+      AttachStderr: true,
+      ...(this.#image.id !== undefined && { Image: this.#image.id }),
+    };
+    const ran = await this.#running(() =>
+      engine.containers.runOnce({
+        ...(this.#image.chainId !== undefined && { chainId: this.#image.chainId }),
+        config,
+        host: this.#request.host,
+        signal: this.#request.signal,
+        onCreated: (id) => reporter.say(` ---> Running in ${shortId(id)}\n`),
+        onOutput: (frame) => reporter.output(frame),
+      }),
+    );
+    if (ran.exitCode !== 0)
+      throw new Fault(
+        "invalid",
+        `The command '${args.join(" ")}' returned a non-zero code: ${ran.exitCode}`,
+        { detail: { exitCode: ran.exitCode } },
+      );
+    if (this.#request.reportRemoval)
+      await reporter.say(` ---> Removed intermediate container ${shortId(ran.containerId)}\n`);
+    return ran.layer === undefined || ran.layer.diffId === emptyDiffId ? undefined : ran.layer;
+  }
+
+  /** A command that never started has no exit code of its own; Docker gives none either. */
+  async #running<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      const fault = Fault.from(error);
+      throw new Fault(fault.kind, fault.message, { cause: error });
+    } finally {
+      this.#parts.reporter.endOutput();
+    }
+  }
+
+  /** The image one step further. */
+  #child(step: Step, createdBy: string, layer: NewLayer | undefined): StageImage {
+    const before = this.#image.config;
+    const created = this.#request.now().toISOString();
+    const { author } = step.next;
+    const named = author === "" ? {} : { author };
+    const { config: _, rootfs, history, created: __, author: ___, ...rest } = before;
+    return {
+      chainId: layer?.chainId ?? this.#image.chainId,
+      parent: this.#image.id,
+      built: true,
+      config: {
+        ...rest,
+        created,
+        ...named,
+        config: tidyConfig(step.next.config),
+        rootfs: {
+          type: "layers",
+          diff_ids: [...rootfs.diff_ids, ...(layer === undefined ? [] : [layer.diffId])],
+        },
+        history: [
+          ...(history ?? []),
+          { created, created_by: createdBy, ...named, ...(layer === undefined && { empty_layer: true }) },
+        ],
+      },
+    };
+  }
+}
