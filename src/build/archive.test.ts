@@ -13,9 +13,15 @@ beforeAll(async () => {
   const packed = pack();
   packed.entry({ name: "f" }, "content");
   packed.finalize();
-  tar = Buffer.concat(await Array.fromAsync(packed));
+  tar = await collect(packed as AsyncIterable<Uint8Array>);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of source) parts.push(part);
+  return Buffer.concat(parts);
+}
 
 async function* inParts(bytes: Uint8Array, size = 100) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -39,7 +45,7 @@ describe("decompress()", () => {
       `reads ${name} whatever the parts it comes in`,
       async () => {
         const stream = await decompress(inParts(await compress(), 7));
-        expect(Buffer.concat(await Array.fromAsync(stream.bytes))).toEqual(tar);
+        expect(await collect(stream.bytes)).toEqual(tar);
       },
     );
 
@@ -75,7 +81,7 @@ describe("openArchive()", () => {
       const opened = await openArchive(path);
       expect(opened !== undefined).toBe(archive);
       if (opened === undefined) return;
-      expect(Buffer.concat(await Array.fromAsync(opened.bytes))).toEqual(tar);
+      expect(await collect(opened.bytes)).toEqual(tar);
       expect(readFileSync(path)).toEqual(Buffer.from(bytes()));
     });
 });

@@ -269,7 +269,7 @@ class Applier {
     const visible = inScope
       .filter(([name]) => scope.isVisible(name))
       .map(([name, value]) => `${name}=${value}`);
-    const prefix = inScope.length === 0 ? [] : [`|${visible.length}`, ...visible.sort()];
+    const prefix = visible.length === 0 ? [] : [`|${visible.length}`, ...visible.sort()];
     const createdBy = [...prefix, ...words].join(" ");
     const env = inScope.map(([name, value]) => `${name}=${value}`);
     return this.#step({}, () => createdBy, { work: { kind: "run", args: words, env } });

@@ -61,7 +61,8 @@ export async function prepareTransfer(
     const destination = { root: workspace.root, path };
     const options = { owner: await owner(transfer, workspace.root), mode, signal: parts.signal };
     for (const source of sources) await placeSource(source, destination, keyword, options);
-    return workspace.commit({ signal: parts.signal });
+    // Awaited here: the workspace must outlive its commit.
+    return await workspace.commit({ signal: parts.signal });
   };
   return { hash: combineHashes(sources), perform };
 }

@@ -1,0 +1,108 @@
+/**
+ * A `BuildEngine` for tests: images in memory, layers for real, commands run in a chroot of their layer. No container,
+ * no network of its own, no limits. Never part of the engine.
+ */
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import type { ChainId, Digest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ImageConfig } from "#spec/image.ts";
+import type { Layers } from "#store/layers.ts";
+import type {
+  BuildContainers,
+  BuildEngine,
+  BuildImage,
+  BuildImages,
+  RunOnceOptions,
+} from "./build-engine.ts";
+
+export interface DoubledImage extends BuildImage {
+  readonly record: {
+    readonly id: Digest;
+    readonly chainId?: ChainId | undefined;
+    readonly parent?: Digest | undefined;
+    readonly intermediate: boolean;
+  };
+}
+
+export class ChrootImages implements BuildImages {
+  readonly byId = new Map<string, DoubledImage>();
+  readonly names = new Map<string, Digest>();
+
+  get(reference: string): DoubledImage {
+    const named = this.names.get(reference) ?? this.names.get(`${reference}:latest`);
+    const image = this.byId.get(named ?? reference);
+    if (image === undefined) throw new Fault("not-found", `No such image: ${reference}`);
+    return image;
+  }
+
+  async create(o: Parameters<BuildImages["create"]>[0]): Promise<Digest> {
+    const text = JSON.stringify(o.config);
+    const id = `sha256:${createHash("sha256").update(text).digest("hex")}` as Digest;
+    const intermediate = o.intermediate === true && this.byId.get(id)?.record.intermediate !== false;
+    const config = JSON.parse(text) as ImageConfig;
+    this.byId.set(id, { config, record: { id, chainId: o.chainId, parent: o.parent, intermediate } });
+    return id;
+  }
+
+  tag(reference: string, target: string): void {
+    this.names.set(target, this.get(reference).record.id);
+  }
+}
+
+export class ChrootContainers implements BuildContainers {
+  /** Commands that run now. */
+  running = 0;
+  /** Every command that was run, in order. */
+  readonly ran: string[][] = [];
+  readonly #layers: Layers;
+
+  constructor(layers: Layers) {
+    this.#layers = layers;
+  }
+
+  async runOnce(o: RunOnceOptions): ReturnType<BuildContainers["runOnce"]> {
+    const containerId = randomBytes(32).toString("hex");
+    const args = [...(o.config.Cmd ?? [])];
+    this.ran.push(args);
+    this.running++;
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => void this.running--);
+    stack.defer(() => this.#layers.removeWritable(containerId));
+    await this.#layers.createWritable(containerId, o.chainId);
+    const root = this.#layers.mount(containerId);
+    await o.onCreated?.(containerId);
+    const exitCode = await chroot(root, args, o);
+    o.signal.throwIfAborted();
+    this.#layers.unmount(containerId);
+    const layer = exitCode === 0 ? await this.#layers.commit(containerId, { consume: true }) : undefined;
+    return { containerId, exitCode, layer };
+  }
+}
+
+async function chroot(root: string, args: readonly string[], o: RunOnceOptions): Promise<number> {
+  const environment = Object.fromEntries((o.config.Env ?? []).map((line) => line.split(/=(.*)/s, 2)));
+  const entered = ["sh", "-c", 'cd "$0" && exec "$@"', o.config.WorkingDir || "/", ...args];
+  const child = spawn("/usr/sbin/chroot", [root, ...entered], {
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+    signal: o.signal,
+  });
+  child.on("error", () => undefined);
+  const ended = new Promise<number>((resolve) => child.once("close", (code) => resolve(code ?? 137)));
+  const pass = async (stream: "stdout" | "stderr") => {
+    for await (const bytes of child[stream]) await o.onOutput({ stream, bytes: bytes as Buffer });
+  };
+  await Promise.all([pass("stdout"), pass("stderr")]).catch(() => undefined);
+  return ended;
+}
+
+export interface ChrootEngine extends BuildEngine {
+  readonly images: ChrootImages;
+  readonly containers: ChrootContainers;
+}
+
+/** An engine over `layers`, with nothing in it. */
+export function chrootEngine(layers: Layers): ChrootEngine {
+  return { images: new ChrootImages(), containers: new ChrootContainers(layers) };
+}
