@@ -264,4 +264,18 @@ describe.skipIf(!canBuild)("a build", () => {
     );
     expect(image!.config.config.Labels).toEqual({ a: "1", b: "$2", c: "3" });
   });
+
+  test("makes the example's page", async () => {
+    const example = join(import.meta.dir.replace(/src\/build$/, ""), "examples/hello");
+    const read = (name: string) => readFileSync(join(example, name), "utf8");
+    const files = { "index.html": read("index.html"), ".dockerignore": read(".dockerignore") };
+    const built = await fixture.build(read("Dockerfile"), files, { buildArgs: { GREETING: "Ahoy" } });
+    const page = await fixture.inspect(built, (at) => readFileSync(join(at, "www/index.html"), "utf8"));
+    expect(page).toContain("<h1>Ahoy</h1>");
+    expect(page).not.toContain("@");
+    expect(built.image?.config.config).toMatchObject({
+      ExposedPorts: { "8080/tcp": {} },
+      Cmd: ["/bin/sh", "-c", 'exec httpd -f -p "$PORT" -h /www'],
+    });
+  });
 });
