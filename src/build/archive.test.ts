@@ -61,7 +61,7 @@ describe("decompress()", () => {
       throw new Error("connection lost");
     }
     const reading = (async () => Array.fromAsync((await decompress(broken())).bytes))();
-    await expect(reading).rejects.toThrow();
+    await expect(reading).rejects.toThrow("connection lost");
   });
 });
 

@@ -85,21 +85,34 @@ function plainBytes(
   return through(source, unpacker, compression);
 }
 
+/** A stream for Node's plumbing; an error of its source is kept, to be told from one of the data. */
+class Input {
+  failure: unknown;
+  readonly stream: Readable;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.stream = Readable.from(source, { objectMode: false });
+    this.stream.on("error", (error) => {
+      this.failure = error;
+    });
+  }
+}
+
 async function* through(
   source: AsyncIterable<Uint8Array>,
   unpacker: NodeJS.ReadWriteStream & Readable,
   compression: Compression,
 ): AsyncGenerator<Uint8Array> {
-  const input = Readable.from(source, { objectMode: false });
-  input.on("error", (error) => unpacker.destroy(error));
-  input.pipe(unpacker);
+  const input = new Input(source);
+  input.stream.on("error", (error) => unpacker.destroy(error));
+  input.stream.pipe(unpacker);
   try {
     for await (const part of unpacker) yield part as Buffer;
   } catch (cause) {
-    if (cause instanceof Fault) throw cause;
-    throw new Fault("invalid", `the ${compression} data is damaged or cut off`, { cause });
+    if (input.failure !== undefined) throw input.failure;
+    throw damaged(compression, cause);
   } finally {
-    input.destroy();
+    input.stream.destroy();
     unpacker.destroy();
   }
 }
@@ -113,27 +126,31 @@ async function* throughTool(
     child.once("error", resolve);
     child.once("close", (code) => resolve(code ?? -1));
   });
-  const input = Readable.from(source, { objectMode: false });
-  input.on("error", () => child.kill());
-  child.stdin.on("error", () => input.destroy());
-  input.pipe(child.stdin);
+  const input = new Input(source);
+  input.stream.on("error", () => child.kill());
+  child.stdin.on("error", () => input.stream.destroy());
+  input.stream.pipe(child.stdin);
   try {
     for await (const part of child.stdout) yield part as Buffer;
-    const outcome = await ended;
-    if (outcome === 0) return;
-    if (outcome instanceof Error)
-      throw new Fault(
-        "unsupported",
-        `${tool} archives need the program ${tool}: install Debian's ${tool === "xz" ? "xz-utils" : "bzip2"}`,
-        {
-          cause: outcome,
-        },
-      );
-    throw new Fault("invalid", `the ${tool} data is damaged or cut off`);
+  } catch (cause) {
+    // A program that is not there closes its pipes too early; what `ended` says is the better reason.
+    if ((await ended) === 0) throw damaged(tool, cause);
   } finally {
-    input.destroy();
+    input.stream.destroy();
     child.kill();
   }
+  const outcome = await ended;
+  if (outcome === 0) return;
+  if (input.failure !== undefined) throw input.failure;
+  if (!(outcome instanceof Error)) throw damaged(tool);
+  const needed = tool === "xz" ? "xz-utils" : "bzip2";
+  throw new Fault("unsupported", `${tool} archives need the program ${tool}: install Debian's ${needed}`, {
+    cause: outcome,
+  });
+}
+
+function damaged(compression: Compression, cause?: unknown): Fault {
+  return new Fault("invalid", `the ${compression} data is damaged or cut off`, { cause });
 }
 
 /** The file as a tar stream, or undefined when it is none, compressed or not (then it is copied as it is). */
