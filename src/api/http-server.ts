@@ -1,0 +1,56 @@
+import type { Socket } from "node:net";
+import { Connection, type ConnectionOptions } from "./connection.ts";
+import { type Listener, listen } from "./listen.ts";
+
+/** How long answers in progress may take once the server is asked to close. */
+export const closeGraceMs = 5000;
+
+/** Listeners and their connections. Dispose to close: listeners first, then connections as they become free. */
+export class HttpServer implements AsyncDisposable {
+  readonly #listeners: Listener[] = [];
+  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #options: ConnectionOptions;
+
+  private constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serves on all hosts, or on none when one of them fails.
+   * @throws Fault see `listen`.
+   */
+  static async open(hosts: readonly string[], options: ConnectionOptions): Promise<HttpServer> {
+    const server = new HttpServer(options);
+    try {
+      for (const host of hosts)
+        server.#listeners.push(await listen(host, (socket) => server.#accept(socket)));
+      return server;
+    } catch (thrown) {
+      await server[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  /** Where it listens, with the ports really used. */
+  get hosts(): string[] {
+    return this.#listeners.map(({ host }) => host);
+  }
+
+  #accept(socket: Socket): void {
+    const connection = new Connection(socket, this.#options);
+    const served = connection.serve().finally(() => this.#connections.delete(connection));
+    this.#connections.set(connection, served);
+  }
+
+  /** Idempotent. Resolves when every connection is closed, at the latest shortly after `closeGraceMs`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = this.#listeners.splice(0).map((listener) => listener[Symbol.asyncDispose]());
+    for (const connection of this.#connections.keys()) connection.close();
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections.keys()) connection.destroy();
+    }, closeGraceMs);
+    await Promise.all(this.#connections.values());
+    clearTimeout(timer);
+    await Promise.all(closed);
+  }
+}

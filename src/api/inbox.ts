@@ -1,0 +1,114 @@
+import type { Socket } from "node:net";
+import { Fault } from "#spec/fault.ts";
+
+/** Bytes received but not yet read at which the socket is paused, so that the peer feels it. */
+export const inboxBytesMax = 256 * 1024;
+
+/**
+ * The receiving half of one connection as a queue of chunks with room to give bytes back. One reader at a time: a later
+ * `read` takes over, and one that was waiting before it never resolves.
+ * Bounded: a peer that sends faster than it is read is paused at `inboxBytesMax`.
+ */
+export class Inbox {
+  readonly #socket: Socket;
+  #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #paused = false;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  #onGone: (() => void) | undefined;
+
+  /** Takes over reading from `socket`, which must not have another reader. */
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("data", this.#receive);
+    socket.on("end", this.#finish);
+    socket.on("close", this.#finish);
+  }
+
+  /** True when nothing more can come: the peer closed its writing half, or the connection is gone. */
+  get ended(): boolean {
+    return this.#ended && this.#chunks.length === 0;
+  }
+
+  /** Calls back once, when the peer closes its writing half or the connection goes; replaces an earlier callback. */
+  whenGone(callback: (() => void) | undefined): void {
+    this.#onGone = callback;
+    if (this.#ended) this.#tellGone();
+  }
+
+  /** The next bytes in order, at least one; undefined at the end. */
+  async read(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const chunk = this.#chunks.shift();
+      if (chunk !== undefined) {
+        this.#bytes -= chunk.length;
+        if (this.#paused && this.#bytes < inboxBytesMax) {
+          this.#paused = false;
+          this.#socket.resume();
+        }
+        return chunk;
+      }
+      if (this.#ended) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Gives bytes back: the next `read` returns them first. */
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#chunks.unshift(bytes);
+    this.#bytes += bytes.length;
+  }
+
+  /**
+   * One line without its ending (CRLF or LF).
+   * @throws Fault `invalid` when the stream ends first or the line is longer than `bytesMax`.
+   */
+  async readLine(bytesMax: number): Promise<string> {
+    let line = "";
+    for (;;) {
+      const chunk = await this.read();
+      if (chunk === undefined) throw new Fault("invalid", "unexpected EOF in the request body");
+      const newline = chunk.indexOf(0x0a);
+      const end = newline < 0 ? chunk.length : newline;
+      if (line.length + end > bytesMax) throw new Fault("invalid", "a line of the chunked body is too long");
+      line += Buffer.from(chunk.buffer, chunk.byteOffset, end).toString("latin1");
+      if (newline >= 0) {
+        this.unread(chunk.subarray(newline + 1));
+        return line.endsWith("\r") ? line.slice(0, -1) : line;
+      }
+    }
+  }
+
+  readonly #receive = (chunk: Uint8Array): void => {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes >= inboxBytesMax) {
+      this.#paused = true;
+      this.#socket.pause();
+    }
+    this.#rouse();
+  };
+
+  readonly #finish = (): void => {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#rouse();
+    this.#tellGone();
+  };
+
+  #rouse(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #tellGone(): void {
+    const callback = this.#onGone;
+    this.#onGone = undefined;
+    callback?.();
+  }
+}

@@ -1,0 +1,121 @@
+import { Fault } from "#spec/fault.ts";
+import type { Inbox } from "./inbox.ts";
+import type { BodyFraming } from "./request-head.ts";
+
+/** One size line of a chunked body with its extensions, and all its trailers together. */
+const chunkLineBytesMax = 4096;
+/** What is read and thrown away of a body its handler left, so that the connection can be used again. */
+export const drainBytesMax = 256 * 1024;
+const chunkSize = /^([0-9a-fA-F]{1,12})[ \t]*(?:;.*)?$/;
+
+/**
+ * The body of one request, delimited by its framing, read as it arrives: while nobody reads, the client waits.
+ * Iterate it once. The bytes after it stay in the inbox.
+ */
+export class RequestBody implements AsyncIterable<Uint8Array> {
+  readonly #source: AsyncGenerator<Uint8Array, void, undefined>;
+  readonly #beforeFirstRead: (() => void) | undefined;
+  #begun = false;
+  #finished: boolean;
+  /** Bytes to come; undefined when only the end will tell. */
+  readonly sizeBytes: number | undefined;
+
+  /** `beforeFirstRead` says "100 Continue" to a client that waits for it. */
+  constructor(inbox: Inbox, framing: BodyFraming, beforeFirstRead?: () => void) {
+    this.#source = framing.kind === "chunked" ? chunked(inbox) : sized(inbox, framing);
+    this.sizeBytes = framing.kind === "chunked" ? undefined : framing.kind === "sized" ? framing.bytes : 0;
+    this.#finished = framing.kind === "none";
+    this.#beforeFirstRead = beforeFirstRead;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const chunk = await this.#next();
+      if (chunk === undefined) return;
+      yield chunk;
+    }
+  }
+
+  /**
+   * The whole body.
+   * @throws Fault `invalid` when it is larger than `bytesMax`, ends early or is badly chunked.
+   */
+  async bytes(bytesMax: number): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    for await (const chunk of this) {
+      total += chunk.length;
+      if (total > bytesMax)
+        throw new Fault("invalid", `the request body is larger than ${bytesMax} bytes; send a smaller one`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  }
+
+  /** Reads what is left, up to `drainBytesMax`. True when the next request can be read after it. */
+  async drain(): Promise<boolean> {
+    if (this.#finished) return true;
+    if (!this.#begun && this.#beforeFirstRead !== undefined) return false;
+    let left = drainBytesMax;
+    try {
+      while (left > 0) {
+        const chunk = await this.#next();
+        if (chunk === undefined) return this.#finished;
+        left -= chunk.length;
+      }
+    } catch {
+      return false;
+    }
+    return false;
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    if (this.#finished) return undefined;
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#beforeFirstRead?.();
+    }
+    const result = await this.#source.next();
+    if (result.done === true) {
+      this.#finished = true;
+      return undefined;
+    }
+    return result.value;
+  }
+}
+
+async function* sized(inbox: Inbox, framing: BodyFraming): AsyncGenerator<Uint8Array, void, undefined> {
+  if (framing.kind === "sized") yield* take(inbox, framing.bytes);
+}
+
+async function* chunked(inbox: Inbox): AsyncGenerator<Uint8Array, void, undefined> {
+  for (;;) {
+    const size = chunkSize.exec(await inbox.readLine(chunkLineBytesMax))?.[1];
+    if (size === undefined) throw new Fault("invalid", "invalid byte in chunk length");
+    const bytes = Number.parseInt(size, 16);
+    if (bytes === 0) break;
+    yield* take(inbox, bytes);
+    if ((await inbox.readLine(chunkLineBytesMax)) !== "")
+      throw new Fault("invalid", "malformed chunked encoding");
+  }
+  let trailerBytes = 0;
+  for (;;) {
+    const trailer = await inbox.readLine(chunkLineBytesMax);
+    if (trailer === "") return;
+    trailerBytes += trailer.length;
+    if (trailerBytes > chunkLineBytesMax)
+      throw new Fault("invalid", "too many trailers after the chunked body");
+  }
+}
+
+async function* take(inbox: Inbox, bytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = bytes;
+  while (left > 0) {
+    const chunk = await inbox.read();
+    if (chunk === undefined) throw new Fault("invalid", "unexpected EOF in the request body");
+    const mine = chunk.length > left ? chunk.subarray(0, left) : chunk;
+    if (chunk.length > left) inbox.unread(chunk.subarray(left));
+    left -= mine.length;
+    yield mine;
+  }
+}
