@@ -56,8 +56,9 @@ export const canBuild = busybox !== null && process.getuid?.() === 0;
 let busyboxTar: Promise<Buffer> | undefined;
 
 /** A root file system around busybox, with a user `web` and /var/run leading to /run. */
-function baseTar(path: string): Promise<Buffer> {
-  const applets = Bun.spawnSync([path, "--list"]).stdout.toString().trim().split("\n");
+async function baseTar(path: string): Promise<Buffer> {
+  const listing = Bun.spawn([path, "--list"], { stdout: "pipe" });
+  const applets = (await new Response(listing.stdout).text()).trim().split("\n");
   const links = applets
     .filter((name) => name !== "busybox")
     .map((name) => [`bin/${name}`, { type: "symlink", linkname: "busybox" }] as const);

@@ -6,10 +6,10 @@
 import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import ignore, { type Ignore } from "@balena/dockerignore";
 import { Fault } from "#spec/fault.ts";
-import { unpackTar } from "#store/unpack.ts";
 import { decompress, isTarHeader } from "./archive.ts";
 import { cleanPath } from "./go-text.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
+import { unpackInto } from "./unpack-into.ts";
 
 /** A Dockerfile is text for people; 4 MiB of it is a mistake. */
 const dockerfileBytesMax = 4 << 20;
@@ -39,7 +39,7 @@ export async function receiveContext(
 ): Promise<ReceivedContext> {
   const stream = await decompress(body);
   if (!isTarHeader(stream.head)) return { text: await onlyDockerfile(stream.bytes), name: defaultName };
-  await unpackTar(stream.bytes, o.directory, { signal: o.signal });
+  await unpackInto(stream.bytes, o.directory, { signal: o.signal });
   const name = locate(o.directory, o.dockerfile);
   const path = resolveInRoot(o.directory, name);
   const sizeBytes = lookAt(path)?.size ?? 0;

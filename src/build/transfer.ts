@@ -7,7 +7,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
-import { unpackTar } from "#store/unpack.ts";
 import { openArchive } from "./archive.ts";
 import { fetchSource, isGit, isRemote } from "./fetch-source.ts";
 import { parseMode, parseOwner } from "./ownership.ts";
@@ -15,6 +14,7 @@ import { destinationPath, makeDirectories, type PlaceOptions, place } from "./pl
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
 import { combineHashes, type Source, type SourceTree } from "./source-tree.ts";
 import type { ExpandedTransfer } from "./step.ts";
+import { unpackInto } from "./unpack-into.ts";
 import type { NewLayer, Workspaces } from "./workspace.ts";
 
 export interface TransferParts {
@@ -130,5 +130,5 @@ async function placeSource(
   if (archive === undefined) return place(source, destination, o);
   const target = resolveInRoot(destination.root, destination.path);
   makeDirectories(destination.root, target, { uid: 0, gid: 0 });
-  await unpackTar(archive.bytes, target, { signal: o.signal });
+  await unpackInto(archive.bytes, target, { signal: o.signal });
 }

@@ -1,0 +1,15 @@
+/** The one place where the builder meets the store's unpacking. */
+import { unpackTar } from "#store/unpack.ts";
+
+/**
+ * The entries of a plain tar as files beneath `directory`, which must exist: owners, modes and times as the tar says,
+ * nothing outside it, names that begin with `.wh.` taken as ordinary ones. What was unpacked stays when it fails.
+ * @throws Fault `invalid` for a damaged or hostile tar; the signal's reason.
+ */
+export function unpackInto(
+  tar: AsyncIterable<Uint8Array>,
+  directory: string,
+  o: { readonly signal: AbortSignal },
+): Promise<unknown> {
+  return Promise.resolve(unpackTar(tar, directory, o));
+}
