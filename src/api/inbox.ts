@@ -31,10 +31,13 @@ export class Inbox {
     return this.#ended && this.#chunks.length === 0;
   }
 
-  /** Calls back once, when the peer closes its writing half or the connection goes; replaces an earlier callback. */
+  /**
+   * Calls back once, when everything is read and the peer has closed its writing half, or the connection is gone;
+   * replaces an earlier callback.
+   */
   whenGone(callback: (() => void) | undefined): void {
     this.#onGone = callback;
-    if (this.#ended) this.#tellGone();
+    this.#tellGone();
   }
 
   /** The next bytes in order, at least one; undefined at the end. */
@@ -47,6 +50,7 @@ export class Inbox {
           this.#paused = false;
           this.#socket.resume();
         }
+        this.#tellGone();
         return chunk;
       }
       if (this.#ended) return undefined;
@@ -107,6 +111,7 @@ export class Inbox {
   }
 
   #tellGone(): void {
+    if (!this.ended) return;
     const callback = this.#onGone;
     this.#onGone = undefined;
     callback?.();

@@ -54,7 +54,7 @@ export function jsonReply(value: unknown, status = 200): FixedReply {
 }
 
 /** No body: 204, or 304 for "already so". */
-export function emptyReply(status: 200 | 204 | 304 = 204): FixedReply {
+export function emptyReply(status: 200 | 201 | 204 | 304 = 204): FixedReply {
   return { kind: "fixed", status, headers: {}, body: "" };
 }
 

@@ -1,0 +1,70 @@
+/**
+ * Docker's endpoints that this engine does not have yet, so that each says so by name.
+ * Pure.
+ */
+import { Fault } from "#spec/fault.ts";
+import type { ApiRequest } from "./api-request.ts";
+import { type Route, route } from "./router.ts";
+
+const absent: readonly (readonly [Route["method"], string, string])[] = [
+  ["GET", "/containers/{name}/top", "listing a container's processes"],
+  ["GET", "/containers/{name}/changes", "listing a container's changed files"],
+  ["GET", "/containers/{name}/export", "exporting a container's files"],
+  ["GET", "/containers/{name}/stats", "container statistics"],
+  ["GET", "/containers/{name}/attach/ws", "attaching over a WebSocket"],
+  ["GET", "/containers/{name}/archive", "copying files from a container"],
+  ["HEAD", "/containers/{name}/archive", "copying files from a container"],
+  ["PUT", "/containers/{name}/archive", "copying files to a container"],
+  ["POST", "/containers/{name}/update", "changing a container's limits"],
+  ["GET", "/containers/{name}/checkpoints", "checkpoints"],
+  ["POST", "/containers/{name}/checkpoints", "checkpoints"],
+  ["POST", "/commit", "making an image of a container"],
+  ["GET", "/images/search", "searching a registry"],
+  ["GET", "/images/get", "saving images"],
+  ["GET", "/images/{name}/get", "saving images"],
+  ["POST", "/images/load", "loading saved images"],
+  ["POST", "/images/{name}/push", "pushing to a registry"],
+  ["GET", "/distribution/{name}/json", "asking a registry about an image"],
+  ["POST", "/build/cancel", "cancelling a build by its id"],
+  ["POST", "/networks/create", "networks of your own"],
+  ["POST", "/networks/{id}/connect", "connecting a container to another network"],
+  ["POST", "/networks/{id}/disconnect", "disconnecting a container from a network"],
+  ["PUT", "/volumes/{name}", "cluster volumes"],
+  ["GET", "/system/df", "counting disk usage"],
+  ["POST", "/session", "BuildKit sessions"],
+  ["POST", "/grpc", "BuildKit"],
+  ["GET", "/plugins", "plugins"],
+  ["GET", "/plugins/privileges", "plugins"],
+  ["POST", "/plugins/pull", "plugins"],
+  ["POST", "/plugins/create", "plugins"],
+];
+
+/** What dockerd says of everything that needs a cluster; clients look for the sentence. */
+const swarmSentence =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+const swarmNouns = ["swarm", "services", "tasks", "nodes", "secrets", "configs"];
+
+export function absentRoutes(): Route[] {
+  const unsupported = absent.map(([method, pattern, what]) =>
+    route(method, pattern, () => {
+      throw new Fault("unsupported", `${what} is not supported by this engine yet (${method} ${pattern})`);
+    }),
+  );
+  const swarm = swarmNouns.flatMap((noun) =>
+    (["GET", "POST", "DELETE"] as const).flatMap((method) => [
+      route(method, `/${noun}`, refuseSwarm),
+      route(method, `/${noun}/{path}`, refuseSwarm),
+    ]),
+  );
+  return [...unsupported, route("GET", "/plugins/{name}/json", noPlugin), ...swarm];
+}
+
+function refuseSwarm({ method, params: { path } }: ApiRequest): never {
+  if (method === "POST" && (path === "init" || path === "join"))
+    throw new Fault("unsupported", `swarm ${path} is not supported by this engine yet`);
+  throw new Fault("unavailable", swarmSentence);
+}
+
+function noPlugin({ params: { name } }: ApiRequest): never {
+  throw new Fault("not-found", `plugin ${JSON.stringify(name)} not found`);
+}

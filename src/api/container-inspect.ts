@@ -1,0 +1,272 @@
+/**
+ * A container as `GET /containers/{id}/json` shows it.
+ * Pure. Owns: the shape, by API version. Promises: every field dockerd writes, in its order.
+ */
+import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
+import type {
+  ContainerInspect,
+  ContainerNetworkSettings,
+  ContainerState,
+  DriverData,
+  MountPointInfo,
+} from "#spec/docker-wire.ts";
+import { endpointInfos, portMap } from "./container-network.ts";
+import type { ContainerDetail } from "./engine-face.ts";
+
+/** What the record leaves to the machine. */
+export interface InspectDefaults {
+  readonly runtimeName: string;
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+}
+
+export function containerInspect(
+  detail: ContainerDetail,
+  version: number,
+  defaults: InspectDefaults,
+  size?: { rw: number; rootFs: number },
+): ContainerInspect {
+  const { record, paths } = detail;
+  const [path = "", ...args] = [...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])];
+  return {
+    Id: record.id,
+    Created: record.created,
+    Path: path,
+    Args: args,
+    State: stateInfo(record),
+    Image: record.image.id,
+    ResolvConfPath: paths.resolvConf,
+    HostnamePath: paths.hostname,
+    HostsPath: paths.hosts,
+    LogPath: paths.log,
+    Name: `/${record.name}`,
+    RestartCount: record.restartCount,
+    Driver: "overlay2",
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: detail.execIds.length === 0 ? null : [...detail.execIds],
+    HostConfig: hostConfigInfo(record.host, defaults),
+    GraphDriver: graphDriver(detail),
+    ...(size !== undefined && { SizeRw: size.rw, SizeRootFs: size.rootFs }),
+    Mounts: record.mounts.map(mountInfo),
+    Config: configInfo(record.config),
+    NetworkSettings: networkSettings(detail, version),
+  };
+}
+
+function stateInfo({ observed }: ContainerRecord): ContainerState {
+  const { status } = observed;
+  return {
+    Status: status,
+    Running: status === "running" || status === "paused" || status === "restarting",
+    Paused: status === "paused",
+    Restarting: status === "restarting",
+    OOMKilled: observed.oomKilled,
+    Dead: status === "dead",
+    Pid: observed.pid,
+    ExitCode: observed.exitCode,
+    Error: observed.error,
+    StartedAt: observed.startedAt,
+    FinishedAt: observed.finishedAt,
+  };
+}
+
+function graphDriver({ rootfs }: ContainerDetail): DriverData {
+  if (rootfs === undefined) return { Data: null, Name: "overlay2" };
+  return {
+    Data: {
+      LowerDir: rootfs.lower.join(":"),
+      MergedDir: rootfs.merged,
+      UpperDir: rootfs.upper,
+      WorkDir: rootfs.work,
+    },
+    Name: "overlay2",
+  };
+}
+
+/** One mount of a container, in lists and details. */
+export function mountInfo(mount: MountPoint): MountPointInfo {
+  return {
+    Type: mount.type,
+    ...(mount.name !== undefined && { Name: mount.name }),
+    Source: mount.type === "tmpfs" ? "" : mount.source,
+    Destination: mount.destination,
+    ...(mount.driver !== undefined && { Driver: mount.driver }),
+    Mode: mount.mode,
+    RW: mount.readWrite,
+    Propagation: mount.propagation,
+  };
+}
+
+/** Zero values filled in, optional fields left out when unset, as dockerd's encoder does. */
+function configInfo(config: ContainerConfig): ContainerConfig {
+  const {
+    ExposedPorts,
+    Healthcheck,
+    ArgsEscaped,
+    NetworkDisabled,
+    MacAddress,
+    StopSignal,
+    StopTimeout,
+    Shell,
+  } = config;
+  return {
+    Hostname: config.Hostname ?? "",
+    Domainname: config.Domainname ?? "",
+    User: config.User ?? "",
+    AttachStdin: config.AttachStdin ?? false,
+    AttachStdout: config.AttachStdout ?? false,
+    AttachStderr: config.AttachStderr ?? false,
+    ...(ExposedPorts !== undefined && Object.keys(ExposedPorts).length > 0 && { ExposedPorts }),
+    Tty: config.Tty ?? false,
+    OpenStdin: config.OpenStdin ?? false,
+    StdinOnce: config.StdinOnce ?? false,
+    Env: config.Env ?? [],
+    Cmd: config.Cmd ?? null,
+    ...(Healthcheck !== undefined && { Healthcheck }),
+    ...(ArgsEscaped === true && { ArgsEscaped }),
+    Image: config.Image ?? "",
+    Volumes: config.Volumes ?? null,
+    WorkingDir: config.WorkingDir ?? "",
+    Entrypoint: config.Entrypoint ?? null,
+    ...(NetworkDisabled === true && { NetworkDisabled }),
+    ...(MacAddress !== undefined && MacAddress !== "" && { MacAddress }),
+    OnBuild: config.OnBuild ?? null,
+    Labels: config.Labels ?? {},
+    ...(StopSignal !== undefined && StopSignal !== "" && { StopSignal }),
+    ...(StopTimeout !== undefined && StopTimeout !== null && { StopTimeout }),
+    ...(Shell !== undefined && Shell.length > 0 && { Shell }),
+  };
+}
+
+/** Fields of Windows containers that dockerd writes everywhere. */
+interface WindowsFields {
+  CpuCount: number;
+  CpuPercent: number;
+  IOMaximumIOps: number;
+  IOMaximumBandwidth: number;
+}
+
+function hostConfigInfo(host: HostConfig, defaults: InspectDefaults): HostConfig & WindowsFields {
+  const { Mounts, Tmpfs, Annotations, StorageOpt, Sysctls, Init } = host;
+  return {
+    Binds: host.Binds ?? null,
+    ContainerIDFile: host.ContainerIDFile ?? "",
+    LogConfig: { Type: host.LogConfig?.Type || "json-file", Config: host.LogConfig?.Config ?? {} },
+    NetworkMode: host.NetworkMode || "bridge",
+    PortBindings: host.PortBindings ?? {},
+    RestartPolicy: {
+      Name: host.RestartPolicy?.Name || "no",
+      MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
+    },
+    AutoRemove: host.AutoRemove ?? false,
+    VolumeDriver: host.VolumeDriver ?? "",
+    VolumesFrom: host.VolumesFrom ?? null,
+    ConsoleSize: host.ConsoleSize ?? [0, 0],
+    ...(filled(Annotations) && { Annotations }),
+    CapAdd: host.CapAdd ?? null,
+    CapDrop: host.CapDrop ?? null,
+    CgroupnsMode: host.CgroupnsMode || "private",
+    Dns: host.Dns ?? null,
+    DnsOptions: host.DnsOptions ?? null,
+    DnsSearch: host.DnsSearch ?? null,
+    ExtraHosts: host.ExtraHosts ?? null,
+    GroupAdd: host.GroupAdd ?? null,
+    IpcMode: host.IpcMode || "private",
+    Cgroup: host.Cgroup ?? "",
+    Links: host.Links ?? null,
+    OomScoreAdj: host.OomScoreAdj ?? 0,
+    PidMode: host.PidMode ?? "",
+    Privileged: host.Privileged ?? false,
+    PublishAllPorts: host.PublishAllPorts ?? false,
+    ReadonlyRootfs: host.ReadonlyRootfs ?? false,
+    SecurityOpt: host.SecurityOpt ?? null,
+    ...(filled(StorageOpt) && { StorageOpt }),
+    ...(filled(Tmpfs) && { Tmpfs }),
+    UTSMode: host.UTSMode ?? "",
+    UsernsMode: host.UsernsMode ?? "",
+    ShmSize: host.ShmSize || 67_108_864,
+    ...(filled(Sysctls) && { Sysctls }),
+    Runtime: host.Runtime || defaults.runtimeName,
+    Isolation: host.Isolation ?? "",
+    ...resourceInfo(host),
+    ...(Mounts !== undefined && Mounts !== null && Mounts.length > 0 && { Mounts }),
+    ...pathLists(host, defaults),
+    ...(Init !== undefined && Init !== null && { Init }),
+  };
+}
+
+function resourceInfo(host: HostConfig): HostConfig & WindowsFields {
+  return {
+    CpuShares: host.CpuShares ?? 0,
+    Memory: host.Memory ?? 0,
+    NanoCpus: host.NanoCpus ?? 0,
+    CgroupParent: host.CgroupParent ?? "",
+    BlkioWeight: host.BlkioWeight ?? 0,
+    BlkioWeightDevice: host.BlkioWeightDevice ?? null,
+    BlkioDeviceReadBps: host.BlkioDeviceReadBps ?? null,
+    BlkioDeviceWriteBps: host.BlkioDeviceWriteBps ?? null,
+    BlkioDeviceReadIOps: host.BlkioDeviceReadIOps ?? null,
+    BlkioDeviceWriteIOps: host.BlkioDeviceWriteIOps ?? null,
+    CpuPeriod: host.CpuPeriod ?? 0,
+    CpuQuota: host.CpuQuota ?? 0,
+    CpuRealtimePeriod: host.CpuRealtimePeriod ?? 0,
+    CpuRealtimeRuntime: host.CpuRealtimeRuntime ?? 0,
+    CpusetCpus: host.CpusetCpus ?? "",
+    CpusetMems: host.CpusetMems ?? "",
+    Devices: host.Devices ?? null,
+    DeviceCgroupRules: host.DeviceCgroupRules ?? null,
+    DeviceRequests: host.DeviceRequests ?? null,
+    MemoryReservation: host.MemoryReservation ?? 0,
+    MemorySwap: host.MemorySwap ?? 0,
+    MemorySwappiness: host.MemorySwappiness ?? null,
+    OomKillDisable: host.OomKillDisable ?? null,
+    PidsLimit: host.PidsLimit ?? null,
+    Ulimits: host.Ulimits ?? null,
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+  };
+}
+
+/** A privileged container hides and protects nothing. */
+function pathLists(host: HostConfig, defaults: InspectDefaults): HostConfig {
+  const open = host.Privileged === true || host.SecurityOpt?.includes("systempaths=unconfined") === true;
+  return {
+    MaskedPaths: host.MaskedPaths ?? (open ? null : [...defaults.maskedPaths]),
+    ReadonlyPaths: host.ReadonlyPaths ?? (open ? null : [...defaults.readonlyPaths]),
+  };
+}
+
+function filled(map: Readonly<Record<string, string>> | null | undefined): map is Record<string, string> {
+  return map !== undefined && map !== null && Object.keys(map).length > 0;
+}
+
+function networkSettings(detail: ContainerDetail, version: number): ContainerNetworkSettings {
+  const { sandbox } = detail;
+  const networks = endpointInfos(detail, version);
+  const { bridge } = networks;
+  return {
+    Bridge: "",
+    SandboxID: sandbox === undefined ? "" : detail.record.id,
+    SandboxKey: sandbox?.netnsPath ?? "",
+    Ports: portMap(detail),
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: bridge?.EndpointID ?? "",
+    Gateway: bridge?.Gateway ?? "",
+    GlobalIPv6Address: bridge?.GlobalIPv6Address ?? "",
+    GlobalIPv6PrefixLen: bridge?.GlobalIPv6PrefixLen ?? 0,
+    IPAddress: bridge?.IPAddress ?? "",
+    IPPrefixLen: bridge?.IPPrefixLen ?? 0,
+    IPv6Gateway: bridge?.IPv6Gateway ?? "",
+    MacAddress: bridge?.MacAddress ?? "",
+    Networks: networks,
+  };
+}

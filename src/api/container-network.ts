@@ -1,0 +1,88 @@
+/**
+ * A container's endpoints and ports on the wire.
+ * Pure.
+ */
+import type { PortBinding } from "#spec/container.ts";
+import type { EndpointInfo, PortSummary } from "#spec/docker-wire.ts";
+import type { Endpoint } from "#spec/network.ts";
+import type { ContainerDetail } from "./engine-face.ts";
+
+/** Attachments by network name: those that are, and the one the container will have when it is started. */
+export function endpointInfos(detail: ContainerDetail, version: number): Record<string, EndpointInfo> {
+  const { record, sandbox } = detail;
+  const mode = record.host.NetworkMode || "bridge";
+  if (mode.startsWith("container:")) return {};
+  const wanted = new Set([mode, ...Object.keys(record.endpoints)]);
+  for (const endpoint of sandbox?.endpoints ?? []) wanted.add(endpoint.networkName);
+  const infos = [...wanted].map((name): [string, EndpointInfo] => {
+    const actual = sandbox?.endpoints.find((endpoint) => endpoint.networkName === name);
+    return [name, endpointInfo(detail, name, actual, version)];
+  });
+  return Object.fromEntries(infos);
+}
+
+function endpointInfo(
+  { record }: ContainerDetail,
+  network: string,
+  actual: Endpoint | undefined,
+  version: number,
+): EndpointInfo {
+  const asked = record.endpoints[network];
+  const userDefined = !["bridge", "host", "none"].includes(network);
+  const shortNames = [record.id.slice(0, 12), record.config.Hostname ?? ""].filter((name) => name !== "");
+  const aliases = asked?.Aliases ?? null;
+  return {
+    IPAMConfig: asked?.IPAMConfig ?? null,
+    Links: asked?.Links ?? null,
+    Aliases: version < 45 && userDefined ? [...new Set([...(aliases ?? []), ...shortNames])] : aliases,
+    MacAddress: actual?.macAddress ?? "",
+    DriverOpts: asked?.DriverOpts ?? null,
+    ...(version >= 48 && { GwPriority: asked?.GwPriority ?? 0 }),
+    NetworkID: actual?.networkId ?? "",
+    EndpointID: actual?.endpointId ?? "",
+    Gateway: actual?.gateway ?? "",
+    IPAddress: actual?.ipAddress ?? "",
+    IPPrefixLen: actual?.prefixLength ?? 0,
+    IPv6Gateway: "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    DNSNames: userDefined ? [...new Set([record.name, ...(aliases ?? []), ...shortNames])] : null,
+  };
+}
+
+/** Published ports as in `NetworkSettings.Ports`: exposed ports that are not published are there with null. */
+export function portMap({ record, sandbox }: ContainerDetail): Record<string, PortBinding[] | null> {
+  if (sandbox === undefined) return {};
+  const ports: Record<string, PortBinding[] | null> = {};
+  if (sandbox.endpoints.length > 0)
+    for (const port of exposedPorts(record.config.ExposedPorts ?? {})) ports[port] = null;
+  for (const { containerPort, protocol, hostIp, hostPort } of sandbox.ports) {
+    const key = `${containerPort}/${protocol}`;
+    ports[key] = [...(ports[key] ?? []), { HostIp: hostIp, HostPort: String(hostPort) }];
+  }
+  return ports;
+}
+
+/** Ports of a list entry: published ones once per host address, exposed ones without a host side. */
+export function portSummaries(detail: ContainerDetail): PortSummary[] {
+  return Object.entries(portMap(detail)).flatMap(([key, bindings]): PortSummary[] => {
+    const [port, Type = "tcp"] = key.split("/");
+    const PrivatePort = Number(port);
+    if (bindings === null) return [{ PrivatePort, Type }];
+    return bindings.map(({ HostIp = "", HostPort }) => ({
+      IP: HostIp,
+      PrivatePort,
+      PublicPort: Number(HostPort),
+      Type,
+    }));
+  });
+}
+
+/** Single ports of an `ExposedPorts` set, ranges taken apart. */
+function exposedPorts(exposed: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(exposed).flatMap((key) => {
+    const [range = "", protocol = "tcp"] = key.split("/");
+    const [low = 0, high = low] = range.split("-").map(Number);
+    return Array.from({ length: Math.max(0, high - low + 1) }, (_, index) => `${low + index}/${protocol}`);
+  });
+}

@@ -1,0 +1,144 @@
+/** Containers: what waits or streams (wait, logs, attach, resize). */
+import type { WaitAnswer } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { type ApiRequest, flag, integer, param, text } from "./api-request.ts";
+import { bridge } from "./attachment-bridge.ts";
+import { parseDetachKeys } from "./detach-keys.ts";
+import { formatNano, parseTimestamp } from "./docker-time.ts";
+import { muxFrame } from "./mux.ts";
+import type { Sink } from "./outlet.ts";
+import {
+  emptyReply,
+  hijackReply,
+  jsonReply,
+  multiplexedStream,
+  type Reply,
+  rawStream,
+  streamReply,
+} from "./reply.ts";
+import { type Route, route } from "./router.ts";
+
+export function containerStreamRoutes(parts: ApiParts): Route[] {
+  return [
+    route("POST", "/containers/{name}/wait", (request) => wait(parts, request)),
+    route("GET", "/containers/{name}/logs", (request) => logs(parts, request)),
+    route("POST", "/containers/{name}/attach", (request) => attach(parts, request)),
+    route("POST", "/containers/{name}/resize", async (request) => {
+      await parts.engine.containers.resize(param(request, "name"), consoleSize(request));
+      return emptyReply(200);
+    }),
+  ];
+}
+
+const waitConditions = ["not-running", "next-exit", "removed"] as const;
+
+/** Since 1.30 the head goes out at once: the client starts the container only when it knows that the wait stands. */
+async function wait({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const given = request.version < 30 ? undefined : text(request, "condition");
+  const condition = waitConditions.find((known) => known === (given ?? "not-running"));
+  if (condition === undefined) throw new Fault("invalid", `invalid condition: ${JSON.stringify(given)}`);
+  const { exit } = engine.containers.wait(param(request, "name"), condition, { signal: request.signal });
+  if (request.version < 30) {
+    const { exitCode } = await exit;
+    return jsonReply({ StatusCode: exitCode });
+  }
+  return streamReply("application/json", async (sink) => {
+    const answer = await exit.then(waitAnswer, (thrown: unknown): WaitAnswer => {
+      if (request.signal.aborted) throw thrown;
+      return { StatusCode: -1, Error: { Message: Fault.from(thrown).message } };
+    });
+    if (answer.Error !== undefined && condition === "removed" && request.version < 34) return;
+    sink.write(Buffer.from(`${JSON.stringify(answer)}\n`));
+  });
+}
+
+function waitAnswer({ exitCode, error }: { exitCode: number; error?: string | undefined }): WaitAnswer {
+  return { StatusCode: exitCode, ...(error !== undefined && error !== "" && { Error: { Message: error } }) };
+}
+
+async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const stdout = flag(request, "stdout");
+  const stderr = flag(request, "stderr");
+  if (!stdout && !stderr) throw new Fault("invalid", "Bad parameters: you must choose at least one stream");
+  const since = parseTimestamp(text(request, "since"), "since");
+  const until = parseTimestamp(text(request, "until"), "until");
+  const { id, config } = engine.containers.get(param(request, "name"));
+  const tty = config.Tty === true;
+  const tail = tailLines(text(request, "tail"));
+  const lines = engine.containers.logs(id, {
+    stdout,
+    stderr,
+    since,
+    until,
+    follow: flag(request, "follow"),
+    tail,
+    signal: request.signal,
+  });
+  const format = { timestamps: flag(request, "timestamps"), details: flag(request, "details"), tty };
+  return streamReply(streamType(tty, request.version), (sink) => writeLogs(lines, sink, format));
+}
+
+/** `all`, nothing and what is no number mean every line. */
+function tailLines(tail: string | undefined): number | undefined {
+  return tail !== undefined && /^[0-9]+$/.test(tail) ? Number(tail) : undefined;
+}
+
+async function writeLogs(
+  lines: AsyncIterable<{ stream: "stdout" | "stderr"; timeNano: bigint; bytes: Uint8Array }>,
+  sink: Sink,
+  format: { timestamps: boolean; details: boolean; tty: boolean },
+): Promise<void> {
+  const details = format.details ? " " : "";
+  for await (const line of lines) {
+    const prefix = (format.timestamps ? `${formatNano(line.timeNano)} ` : "") + details;
+    if (format.tty && prefix !== "") sink.write(Buffer.from(prefix, "latin1"));
+    const pace = sink.write(format.tty ? line.bytes : muxFrame(line.stream, line.bytes, prefix));
+    if (pace !== undefined) await pace;
+  }
+}
+
+function streamType(tty: boolean, version: number): string {
+  return !tty && version >= 42 ? multiplexedStream : rawStream;
+}
+
+async function attach({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const detachKeys = parseDetachKeys(text(request, "detachKeys"));
+  const { id, config, observed } = engine.containers.get(param(request, "name"));
+  if (observed.status === "paused")
+    throw new Fault("conflict", `container ${id} is paused, unpause the container before attach`);
+  if (observed.status === "restarting")
+    throw new Fault("conflict", `container ${id} is restarting, wait until the container is running`);
+  if (!(await request.body.drain())) throw new Fault("invalid", "attach takes no request body");
+  const detach = new AbortController();
+  const attachment = await engine.containers.attach(id, {
+    logs: flag(request, "logs"),
+    stream: flag(request, "stream"),
+    stdin: flag(request, "stdin"),
+    stdout: flag(request, "stdout"),
+    stderr: flag(request, "stderr"),
+    signal: detach.signal,
+  });
+  const tty = config.Tty === true;
+  const atInputEnd = tty ? "nothing" : config.StdinOnce === true ? "close-stdin" : "leave";
+  return hijackReply(upgradeOf(request), streamType(tty, request.version), async (connection) => {
+    connection.gone.addEventListener("abort", () => detach.abort(connection.gone.reason), { once: true });
+    await bridge(attachment, connection, { raw: tty, detachKeys, atInputEnd });
+  });
+}
+
+/** The upgrade Docker's clients ask for when they want a 101; the header alone decides, as in dockerd. */
+export function upgradeOf(request: ApiRequest): "tcp" | undefined {
+  return request.headers.has("upgrade") ? "tcp" : undefined;
+}
+
+/** @throws Fault `invalid` when one of `h` and `w` is missing or no whole number. */
+export function consoleSize(request: ApiRequest): { height: number; width: number } {
+  const side = (name: "h" | "w", word: string): number => {
+    const value = integer(request, name);
+    if (value === undefined || value < 0 || value > 0xffff)
+      throw new Fault("invalid", `invalid resize ${word} ${JSON.stringify(request.query.get(name) ?? "")}`);
+    return value;
+  };
+  return { height: side("h", "height"), width: side("w", "width") };
+}

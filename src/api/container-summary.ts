@@ -1,0 +1,66 @@
+/**
+ * A container as one entry of `GET /containers/json`.
+ * Pure.
+ */
+import type { ContainerRecord, Observed } from "#spec/container.ts";
+import type { ContainerSummary } from "#spec/docker-wire.ts";
+import { mountInfo } from "./container-inspect.ts";
+import { endpointInfos, portSummaries } from "./container-network.ts";
+import { humanDuration, timeToSeconds } from "./docker-time.ts";
+import type { ContainerDetail } from "./engine-face.ts";
+
+export function containerSummary(
+  detail: ContainerDetail,
+  version: number,
+  nowMs: number,
+  size?: { rw: number; rootFs: number },
+): ContainerSummary {
+  const { record } = detail;
+  const annotations = version >= 46 ? record.host.Annotations : undefined;
+  return {
+    Id: record.id,
+    Names: [`/${record.name}`],
+    Image: record.image.reference,
+    ImageID: record.image.id,
+    Command: commandLine(record),
+    Created: timeToSeconds(record.created),
+    Ports: portSummaries(detail),
+    ...(size !== undefined && { SizeRw: size.rw, SizeRootFs: size.rootFs }),
+    Labels: record.config.Labels ?? {},
+    State: record.observed.status,
+    Status: statusText(record.observed, nowMs),
+    HostConfig: {
+      NetworkMode: record.host.NetworkMode || "bridge",
+      ...(annotations && Object.keys(annotations).length > 0 && { Annotations: annotations }),
+    },
+    NetworkSettings: { Networks: endpointInfos(detail, version) },
+    Mounts: record.mounts.map(mountInfo),
+  };
+}
+
+/** Arguments with spaces are quoted, as in `sh -c 'echo hi'`. */
+function commandLine({ config }: ContainerRecord): string {
+  const [path = "", ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  return [path, ...args.map((argument) => (argument.includes(" ") ? `'${argument}'` : argument))].join(" ");
+}
+
+/** `Up 5 minutes`, `Exited (0) 2 hours ago`, in dockerd's words. */
+export function statusText(observed: Observed, nowMs: number): string {
+  const since = (time: string): string => humanDuration(nowMs / 1000 - Date.parse(time) / 1000);
+  switch (observed.status) {
+    case "running":
+      return `Up ${since(observed.startedAt)}`;
+    case "paused":
+      return `Up ${since(observed.startedAt)} (Paused)`;
+    case "restarting":
+      return `Restarting (${observed.exitCode}) ${since(observed.finishedAt)} ago`;
+    case "removing":
+      return "Removal In Progress";
+    case "dead":
+      return "Dead";
+    case "created":
+      return "Created";
+    case "exited":
+      return `Exited (${observed.exitCode}) ${since(observed.finishedAt)} ago`;
+  }
+}

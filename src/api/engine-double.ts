@@ -1,0 +1,356 @@
+/** For tests only: an engine that remembers what it was asked and answers what the test told it. */
+import {
+  type ContainerConfig,
+  type ContainerRecord,
+  type CreateRequest,
+  type HostConfig,
+  parseContainerId,
+  zeroTime,
+} from "#spec/container.ts";
+import { parseDigest } from "#spec/digest.ts";
+import type { EngineEvent } from "#spec/event.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Sandbox } from "#spec/network.ts";
+import type {
+  Attachment,
+  EngineContainers,
+  EngineFace,
+  ExecRecord,
+  ExecRequest,
+  Frame,
+  HistoryLine,
+  ImageDetail,
+  LogLine,
+  VolumeRecord,
+} from "./engine-face.ts";
+
+const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
+
+export function containerRecord(
+  n: number,
+  given: {
+    name?: string;
+    config?: ContainerConfig;
+    host?: HostConfig;
+    observed?: Partial<ContainerRecord["observed"]>;
+  } = {},
+): ContainerRecord {
+  return {
+    id: parseContainerId(n.toString(16).padStart(12, "0") + "f".repeat(52)),
+    name: given.name ?? `c${n}`,
+    created: `2026-11-24T10:00:0${n}.123456789Z`,
+    image: { reference: "busybox", id: imageId },
+    config: { Image: "busybox", Cmd: ["sleep", "1 2"], Hostname: "host", ...given.config },
+    host: { NetworkMode: "bridge", ...given.host },
+    endpoints: {},
+    mounts: [],
+    desired: "stopped",
+    observed: {
+      status: "created",
+      pid: 0,
+      exitCode: 0,
+      error: "",
+      oomKilled: false,
+      startedAt: zeroTime,
+      finishedAt: zeroTime,
+      ...given.observed,
+    },
+    run: 0,
+    restartCount: 0,
+    restartDelayMs: 0,
+    manuallyStopped: false,
+  };
+}
+
+export const imageDetail: ImageDetail = {
+  record: { id: imageId, created: "2026-11-24T09:00:00Z", sizeBytes: 1234 },
+  config: {
+    architecture: "amd64",
+    os: "linux",
+    created: "2026-11-24T09:00:00.5Z",
+    config: { Cmd: ["sh"], Labels: { a: "b" } },
+    rootfs: { type: "layers", diff_ids: [imageId] },
+    history: [{ comment: "Imported from -" }],
+  },
+  references: ["busybox:latest", `busybox@${imageId}`],
+};
+
+/** Frames a test pushes by hand. */
+export class FakeAttachment implements Attachment {
+  readonly tty: boolean;
+  readonly received: string[] = [];
+  inputEnded = false;
+  disposed = false;
+  readonly input: NonNullable<Attachment["input"]> = {
+    write: async (bytes) => {
+      this.received.push(Buffer.from(bytes).toString());
+    },
+    end: async () => {
+      this.inputEnded = true;
+    },
+  };
+  #frames: Frame[] = [];
+  #ended = false;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(tty: boolean) {
+    this.tty = tty;
+  }
+
+  push(stream: Frame["stream"], text: string): void {
+    this.#frames.push({ stream, bytes: Buffer.from(text) });
+    this.#wake.resolve();
+  }
+
+  finish(): void {
+    this.#ended = true;
+    this.#wake.resolve();
+  }
+
+  get output(): AsyncIterable<Frame> {
+    return this.#read();
+  }
+
+  async *#read(): AsyncGenerator<Frame> {
+    for (;;) {
+      const frame = this.#frames.shift();
+      if (frame !== undefined) yield frame;
+      else if (this.#ended) return;
+      else {
+        await this.#wake.promise;
+        this.#wake = Promise.withResolvers();
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.disposed = true;
+    this.finish();
+  }
+}
+
+export class EngineDouble implements EngineFace {
+  readonly asked: unknown[][] = [];
+  records: ContainerRecord[] = [];
+  sandboxes: Record<string, Sandbox> = {};
+  /** What start and stop answer: false for "already so". */
+  changes = true;
+  attachment = new FakeAttachment(false);
+  execs: Record<string, ExecRecord> = {};
+  startExecFault: Fault | undefined;
+  exit = Promise.withResolvers<{ exitCode: number; error?: string }>();
+  logLines: LogLine[] = [];
+  images_: ImageDetail[] = [imageDetail];
+  volumes_: VolumeRecord[] = [];
+  past: EngineEvent[] = [];
+  #live: ((event: EngineEvent) => void)[] = [];
+
+  find(ref: string): ContainerRecord {
+    const record = this.records.find(({ id, name }) => id === ref || name === ref);
+    if (record === undefined) throw new Fault("not-found", `No such container: ${ref}`);
+    return record;
+  }
+
+  emit(event: EngineEvent): void {
+    for (const live of this.#live) live(event);
+  }
+
+  readonly #note =
+    (name: string) =>
+    async (...args: unknown[]): Promise<void> => {
+      if (typeof args[0] === "string") this.find(args[0]);
+      this.asked.push([name, ...args.filter((argument) => !hasSignal(argument))]);
+    };
+
+  readonly containers: EngineContainers = {
+    create: async (request: CreateRequest) => {
+      if (request.config.Image !== "busybox")
+        throw new Fault("not-found", `No such image: ${request.config.Image}`);
+      this.asked.push(["create", request]);
+      return { id: "new", warnings: [] };
+    },
+    start: async (ref) => {
+      this.find(ref);
+      return this.changes;
+    },
+    stop: async (ref, { timeoutSeconds, stopSignal }) => {
+      this.find(ref);
+      this.asked.push(["stop", timeoutSeconds, stopSignal]);
+      return this.changes;
+    },
+    restart: this.#note("restart"),
+    kill: this.#note("kill"),
+    pause: this.#note("pause"),
+    unpause: this.#note("unpause"),
+    rename: this.#note("rename"),
+    remove: async (ref, { force, volumes }) => {
+      this.find(ref);
+      this.asked.push(["remove", ref, force, volumes]);
+    },
+    wait: (ref, condition) => {
+      this.find(ref);
+      this.asked.push(["wait", condition]);
+      return { exit: this.exit.promise };
+    },
+    list: (o) => {
+      this.asked.push(["list", o]);
+      return this.records;
+    },
+    get: (ref) => this.find(ref),
+    detail: (ref) => {
+      const record = this.find(ref);
+      return {
+        record,
+        sandbox: this.sandboxes[record.id],
+        paths: { log: "/log", hosts: "/hosts", hostname: "/hostname", resolvConf: "/resolv.conf" },
+        execIds: [],
+      };
+    },
+    size: async () => ({ rw: 10, rootFs: 30 }),
+    logs: (_ref, o) => {
+      this.asked.push(["logs", { ...o, signal: undefined }]);
+      return stream(this.logLines);
+    },
+    attach: async (_ref, o) => {
+      this.asked.push(["attach", { ...o, signal: undefined }]);
+      return this.attachment;
+    },
+    resize: async (ref, size) => {
+      this.asked.push(["resize", ref, size]);
+    },
+    createExec: (ref, request: ExecRequest) => {
+      this.execs = { e1: { id: "e1", containerId: this.find(ref).id, request, running: false, pid: 0 } };
+      return "e1";
+    },
+    startExec: async (id, { detach, tty, consoleSize }) => {
+      this.asked.push(["startExec", id, { detach, tty, consoleSize }]);
+      if (this.startExecFault !== undefined) throw this.startExecFault;
+      return detach ? undefined : this.attachment;
+    },
+    inspectExec: (id) => {
+      const exec = this.execs[id];
+      if (exec === undefined) throw new Fault("not-found", `No such exec instance: ${id}`);
+      return exec;
+    },
+    resizeExec: async (id, size) => {
+      this.asked.push(["resizeExec", id, size]);
+    },
+  };
+
+  readonly images: EngineFace["images"] = {
+    import: async (tar, { reference, changes, message }) => {
+      let bytes = 0;
+      for await (const chunk of tar) bytes += chunk.length;
+      this.asked.push(["import", bytes, reference, changes, message]);
+      return imageId;
+    },
+    get: (ref) => {
+      this.asked.push(["image", ref]);
+      const [image] = this.images_;
+      if (image === undefined) throw new Fault("not-found", `No such image: ${ref}`);
+      return image;
+    },
+    list: () => this.images_,
+    tag: (...args) => void this.asked.push(["tag", ...args]),
+    remove: async (...args) => {
+      this.asked.push(["rmi", ...args]);
+      return [{ untagged: "busybox:latest" }, { deleted: imageId }];
+    },
+    history: (): HistoryLine[] => [
+      {
+        id: imageId,
+        created: zeroTime,
+        createdBy: "RUN x",
+        comment: "",
+        sizeBytes: 5,
+        references: ["busybox:latest"],
+      },
+      { created: zeroTime, createdBy: "", comment: "base", sizeBytes: 7, references: [] },
+    ],
+  };
+
+  readonly networks: EngineFace["networks"] = {
+    list: () => [bridgeNetwork],
+    get: (ref) => {
+      if (ref !== "bridge") throw new Fault("not-found", `network ${ref} not found`);
+      return bridgeNetwork;
+    },
+  };
+
+  readonly volumes: EngineFace["volumes"] = {
+    list: () => this.volumes_,
+    get: (name) => {
+      const volume = this.volumes_.find((candidate) => candidate.name === name);
+      if (volume === undefined) throw new Fault("not-found", `get ${name}: no such volume`);
+      return volume;
+    },
+    create: async ({ name = "anonymous", labels, options }) => {
+      const volume = { name, driver: "local", created: zeroTime, mountpoint: `/v/${name}`, labels, options };
+      this.volumes_.push(volume);
+      return volume;
+    },
+    remove: async (name) => {
+      this.volumes_ = this.volumes_.filter((volume) => volume.name !== name);
+    },
+  };
+
+  readonly events: EngineFace["events"] = {
+    replay: (since, until) =>
+      this.past.filter(({ timeNano }) => timeNano >= since && (until === undefined || timeNano <= until)),
+    follow: ({ signal }) => this.#follow(signal),
+  };
+
+  async *#follow(signal: AbortSignal): AsyncGenerator<EngineEvent> {
+    const waiting: EngineEvent[] = [];
+    let wake = Promise.withResolvers<void>();
+    this.#live.push((event) => {
+      waiting.push(event);
+      wake.resolve();
+    });
+    signal.addEventListener("abort", () => wake.reject(signal.reason));
+    for (;;) {
+      yield* waiting.splice(0);
+      await wake.promise;
+      wake = Promise.withResolvers();
+    }
+  }
+
+  readonly system: EngineFace["system"] = {
+    facts: () => ({
+      id: "the-engine",
+      hostname: "box",
+      dataRoot: "/data",
+      kernelVersion: "6.1",
+      machine: "x86_64",
+      operatingSystem: "Debian",
+      osVersion: "12",
+      cpus: 2,
+      memoryBytes: 1024,
+      cgroupVersion: "2",
+      runtimeName: "crun",
+      runtimeVersion: "1.8.1",
+      conmonVersion: "2.1.6",
+      labels: [],
+    }),
+  };
+}
+
+const bridgeNetwork = {
+  id: "n".repeat(64),
+  name: "bridge",
+  driver: "bridge",
+  created: zeroTime,
+  subnet: "172.17.0.0/16",
+  gateway: "172.17.0.1",
+  bridgeName: "wh0",
+  options: {},
+  labels: {},
+} as const;
+
+function hasSignal(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "signal" in value;
+}
+
+async function* stream<Item>(items: readonly Item[]): AsyncGenerator<Item> {
+  yield* items;
+}

@@ -1,0 +1,239 @@
+/** What the api needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
+import type { ContainerRecord, CreateRequest } from "#spec/container.ts";
+import type { Digest } from "#spec/digest.ts";
+import type { EngineEvent } from "#spec/event.ts";
+import type { Filters } from "#spec/filters.ts";
+import type { ImageConfig } from "#spec/image.ts";
+import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+
+export interface Waiting {
+  readonly signal: AbortSignal;
+}
+
+export interface Frame {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
+}
+
+export interface LogLine extends Frame {
+  readonly timeNano: bigint;
+}
+
+/** A session with a container's or an exec's streams. Disposing detaches; it stops nothing. */
+export interface Attachment extends AsyncDisposable {
+  readonly tty: boolean;
+  /** Ends with the process. */
+  readonly output: AsyncIterable<Frame>;
+  /** Absent when stdin was not asked for or is not open. */
+  readonly input?: { write(bytes: Uint8Array): Promise<void>; end(): Promise<void> } | undefined;
+}
+
+export interface ContainerDetail {
+  readonly record: ContainerRecord;
+  readonly sandbox?: Sandbox | undefined;
+  readonly paths: {
+    readonly log: string;
+    readonly hosts: string;
+    readonly hostname: string;
+    readonly resolvConf: string;
+  };
+  readonly execIds: readonly string[];
+  /** Where the root file system's parts are on disk; lower ones top first. */
+  readonly rootfs?:
+    | {
+        readonly lower: readonly string[];
+        readonly upper: string;
+        readonly work: string;
+        readonly merged: string;
+      }
+    | undefined;
+}
+
+export interface ConsoleSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The body of `POST /containers/{id}/exec`. */
+export interface ExecRequest {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly user: string;
+  readonly cwd: string;
+  readonly tty: boolean;
+  readonly privileged: boolean;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly detachKeys: string;
+  readonly consoleSize?: ConsoleSize;
+}
+
+export interface ExecRecord {
+  readonly id: string;
+  readonly containerId: string;
+  readonly request: ExecRequest;
+  readonly running: boolean;
+  /** Undefined until it ended. */
+  readonly exitCode?: number | undefined;
+  readonly pid: number;
+}
+
+export interface EngineContainers {
+  create(request: CreateRequest, o: Waiting): Promise<{ id: string; warnings: string[] }>;
+  /** False when it was running already. */
+  start(ref: string, o: Waiting): Promise<boolean>;
+  /** False when it was not running. */
+  stop(
+    ref: string,
+    o: Waiting & { timeoutSeconds?: number | undefined; stopSignal?: string | undefined },
+  ): Promise<boolean>;
+  restart(
+    ref: string,
+    o: Waiting & { timeoutSeconds?: number | undefined; stopSignal?: string | undefined },
+  ): Promise<void>;
+  kill(ref: string, signalName?: string): Promise<void>;
+  pause(ref: string): Promise<void>;
+  unpause(ref: string): Promise<void>;
+  rename(ref: string, name: string): Promise<void>;
+  remove(ref: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void>;
+  /** @throws Fault `not-found` at once. */
+  wait(
+    ref: string,
+    condition: "not-running" | "next-exit" | "removed",
+    o: Waiting,
+  ): { readonly exit: Promise<{ exitCode: number; error?: string | undefined }> };
+  list(o: { all: boolean; limit?: number | undefined; filters: Filters }): ContainerRecord[];
+  get(ref: string): ContainerRecord;
+  detail(ref: string): ContainerDetail;
+  size(ref: string): Promise<{ rw: number; rootFs: number }>;
+  logs(
+    ref: string,
+    o: Waiting & {
+      stdout: boolean;
+      stderr: boolean;
+      since?: bigint | undefined;
+      until?: bigint | undefined;
+      follow: boolean;
+      tail?: number | undefined;
+    },
+  ): AsyncIterable<LogLine>;
+  attach(
+    ref: string,
+    o: Waiting & { logs: boolean; stream: boolean; stdin: boolean; stdout: boolean; stderr: boolean },
+  ): Promise<Attachment>;
+  resize(ref: string, size: ConsoleSize): Promise<void>;
+  createExec(ref: string, request: ExecRequest): string;
+  startExec(
+    execId: string,
+    o: Waiting & { detach: boolean; tty: boolean; consoleSize?: ConsoleSize | undefined },
+  ): Promise<Attachment | undefined>;
+  inspectExec(execId: string): ExecRecord;
+  resizeExec(execId: string, size: ConsoleSize): Promise<void>;
+}
+
+export interface ImageDetail {
+  readonly record: {
+    readonly id: Digest;
+    readonly parent?: Digest | undefined;
+    readonly created: string;
+    readonly sizeBytes: number;
+  };
+  readonly config: ImageConfig;
+  /** Familiar names with tags: `alpine:3`. */
+  readonly references: readonly string[];
+}
+
+export interface HistoryLine {
+  /** Undefined for steps whose image is not here. */
+  readonly id?: Digest | undefined;
+  readonly created: string;
+  readonly createdBy: string;
+  readonly comment: string;
+  readonly sizeBytes: number;
+  readonly references: readonly string[];
+}
+
+export interface EngineImages {
+  import(
+    tar: AsyncIterable<Uint8Array>,
+    o: Waiting & {
+      reference?: string | undefined;
+      changes: string[];
+      message?: string | undefined;
+      platform?: string | undefined;
+    },
+  ): Promise<Digest>;
+  get(ref: string): ImageDetail;
+  list(o: { all: boolean; filters: Filters }): ImageDetail[];
+  tag(ref: string, target: string): void;
+  remove(
+    ref: string,
+    o: { force: boolean; noPrune: boolean },
+  ): Promise<({ untagged: string } | { deleted: string })[]>;
+  history(ref: string): HistoryLine[];
+}
+
+export interface EngineNetworks {
+  list(): NetworkRecord[];
+  /** @throws Fault `not-found`. */
+  get(ref: string): NetworkRecord;
+}
+
+export interface VolumeRecord {
+  readonly name: string;
+  readonly driver: string;
+  readonly created: string;
+  readonly mountpoint: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface EngineVolumes {
+  list(): VolumeRecord[];
+  get(name: string): VolumeRecord;
+  /** Idempotent. An absent name makes an anonymous one. */
+  create(o: {
+    name?: string | undefined;
+    driver?: string | undefined;
+    options: Record<string, string>;
+    labels: Record<string, string>;
+  }): Promise<VolumeRecord>;
+  /** @throws Fault `not-found`, or `conflict` while a container uses it. */
+  remove(name: string, o: { force: boolean }): Promise<void>;
+}
+
+export interface EngineEvents {
+  /** Stored events in order, then, unless `until` has passed, new ones. Ends at `until` or with the signal. */
+  replay(sinceNano: bigint, untilNano?: bigint): Iterable<EngineEvent>;
+  follow(o: Waiting): AsyncIterable<EngineEvent>;
+}
+
+/** What `info` and `version` tell of the machine and the engine. */
+export interface SystemFacts {
+  /** Of this engine, the same over restarts. */
+  readonly id: string;
+  readonly hostname: string;
+  readonly dataRoot: string;
+  readonly kernelVersion: string;
+  /** `x86_64`. */
+  readonly machine: string;
+  readonly operatingSystem: string;
+  readonly osVersion: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly cgroupVersion: "1" | "2";
+  readonly runtimeName: "crun" | "runc";
+  readonly runtimeVersion: string;
+  readonly conmonVersion: string;
+  readonly labels: readonly string[];
+}
+
+export interface EngineFace {
+  readonly containers: EngineContainers;
+  readonly images: EngineImages;
+  readonly networks: EngineNetworks;
+  readonly volumes: EngineVolumes;
+  readonly events: EngineEvents;
+  readonly system: { facts(): SystemFacts };
+}

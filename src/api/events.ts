@@ -1,0 +1,74 @@
+/** The engine's events: those of before, and those to come. */
+import type { EngineEvent } from "#spec/event.ts";
+import { Fault } from "#spec/fault.ts";
+import { type Filters, parseFilters } from "#spec/filters.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { type ApiRequest, text } from "./api-request.ts";
+import { parseTimestamp } from "./docker-time.ts";
+import type { EngineEvents } from "./engine-face.ts";
+import { eventFilters, eventLine, matchesEvent } from "./event-wire.ts";
+import type { Sink } from "./outlet.ts";
+import { type Reply, streamReply } from "./reply.ts";
+import { type Route, route } from "./router.ts";
+
+export function eventRoutes(parts: ApiParts): Route[] {
+  return [route("GET", "/events", (request) => stream(parts, request))];
+}
+
+interface Span {
+  readonly since: bigint | undefined;
+  readonly until: bigint | undefined;
+}
+
+function stream({ engine }: ApiParts, request: ApiRequest): Reply {
+  const span = {
+    since: parseTimestamp(text(request, "since"), "since"),
+    until: parseTimestamp(text(request, "until"), "until"),
+  };
+  if (span.since !== undefined && span.until !== undefined && span.until < span.since)
+    throw new Fault(
+      "invalid",
+      `\`since\` time (${text(request, "since")}) cannot be after \`until\` time (${text(request, "until")})`,
+    );
+  const filters = parseFilters(text(request, "filters"), eventFilters);
+  return streamReply("application/json", (sink) => write(engine.events, span, filters, request, sink));
+}
+
+/** Longest timer there is; a later `until` never comes. */
+const timerMsMax = 2 ** 31 - 1;
+
+async function write(
+  events: EngineEvents,
+  { since, until }: Span,
+  filters: Filters,
+  request: ApiRequest,
+  sink: Sink,
+): Promise<void> {
+  const send = (event: EngineEvent): Promise<void> | undefined =>
+    matchesEvent(event, filters, request.version) ? sink.write(Buffer.from(eventLine(event))) : undefined;
+  const untilMs = until === undefined ? undefined : Number(until / 1_000_000n) - Date.now();
+  const ended = new AbortController();
+  const timer = setTimeout(() => ended.abort(), Math.min(untilMs ?? timerMsMax, timerMsMax));
+  if (untilMs === undefined) clearTimeout(timer);
+  const live = events
+    .follow({ signal: AbortSignal.any([request.signal, ended.signal]) })
+    [Symbol.asyncIterator]();
+  try {
+    // Asking for the first new event before reading the old ones leaves no gap, and nothing runs in between.
+    let next = untilMs !== undefined && untilMs <= 0 ? undefined : live.next();
+    next?.catch(() => undefined);
+    const past = since === undefined && until === undefined ? [] : [...events.replay(since ?? 0n, until)];
+    for (const event of past) await send(event);
+    while (next !== undefined) {
+      const { done, value } = await next;
+      if (done === true || (until !== undefined && value.timeNano > until)) break;
+      await send(value);
+      next = live.next();
+    }
+  } catch (thrown) {
+    if (!ended.signal.aborted) throw thrown;
+  } finally {
+    clearTimeout(timer);
+    await live.return?.();
+  }
+}

@@ -1,0 +1,139 @@
+/** Processes started in running containers. */
+import type * as v from "valibot";
+import { execCreateBody, execStartBody } from "#spec/docker-exec.ts";
+import type { ExecInspect, IdAnswer } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { type ApiRequest, json, param } from "./api-request.ts";
+import { bridge } from "./attachment-bridge.ts";
+import { consoleSize, upgradeOf } from "./container-streams.ts";
+import { parseDetachKeys } from "./detach-keys.ts";
+import type { ConsoleSize, ExecRecord } from "./engine-face.ts";
+import { muxFrame } from "./mux.ts";
+import {
+  emptyReply,
+  type Hijacked,
+  hijackReply,
+  jsonReply,
+  multiplexedStream,
+  type Reply,
+  rawStream,
+} from "./reply.ts";
+import { type Route, route } from "./router.ts";
+
+export function execRoutes(parts: ApiParts): Route[] {
+  const { containers } = parts.engine;
+  return [
+    route("POST", "/containers/{name}/exec", (request) => create(parts, request)),
+    route("POST", "/exec/{id}/start", (request) => start(parts, request)),
+    route("POST", "/exec/{id}/resize", async (request) => {
+      await containers.resizeExec(param(request, "id"), consoleSize(request));
+      return emptyReply(200);
+    }),
+    route("GET", "/exec/{id}/json", (request) =>
+      jsonReply(execInspect(containers.inspectExec(param(request, "id")))),
+    ),
+  ];
+}
+
+async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const body = await json(request, execCreateBody);
+  const { Cmd: args = [], ConsoleSize } = body;
+  if (args.length === 0) throw new Fault("invalid", "No exec command specified");
+  parseDetachKeys(body.DetachKeys);
+  const size = request.version >= 42 ? sizeOf(ConsoleSize) : undefined;
+  const id = engine.containers.createExec(param(request, "name"), {
+    args,
+    env: body.Env ?? [],
+    user: body.User ?? "",
+    cwd: body.WorkingDir ?? "",
+    tty: body.Tty ?? false,
+    privileged: body.Privileged ?? false,
+    stdin: body.AttachStdin ?? false,
+    stdout: body.AttachStdout ?? false,
+    stderr: body.AttachStderr ?? false,
+    detachKeys: body.DetachKeys ?? "",
+    ...(size !== undefined && { consoleSize: size }),
+  });
+  const answer: IdAnswer = { Id: id };
+  return jsonReply(answer, 201);
+}
+
+/** Docker writes height first. */
+function sizeOf(size: readonly [number, number] | undefined): ConsoleSize | undefined {
+  if (size === undefined || size[0] === 0 || size[1] === 0) return undefined;
+  return { height: size[0], width: size[1] };
+}
+
+async function start({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const id = param(request, "id");
+  const body: v.InferOutput<typeof execStartBody> = await json(request, execStartBody);
+  const exec = engine.containers.inspectExec(id);
+  const tty = body.Tty ?? false;
+  const given = request.version >= 42 && tty ? sizeOf(body.ConsoleSize) : undefined;
+  const size = given ?? exec.request.consoleSize;
+  if (body.Detach === true) {
+    await engine.containers.startExec(id, { detach: true, tty, consoleSize: size, signal: request.lifetime });
+    return emptyReply(200);
+  }
+  if (exec.running) throw new Fault("conflict", `exec ${id} is already running`);
+  if (exec.exitCode !== undefined) throw new Fault("conflict", `exec ${id} has already run`);
+  const contentType = !tty && request.version >= 42 ? multiplexedStream : rawStream;
+  return hijackReply(upgradeOf(request), contentType, (connection) =>
+    run({ engine }, exec, connection, tty, size),
+  );
+}
+
+/** The head is out: a failed start can only be said in the stream, and in the exit code the client asks for next. */
+async function run(
+  { engine }: Pick<ApiParts, "engine">,
+  exec: ExecRecord,
+  connection: Hijacked,
+  tty: boolean,
+  size: ConsoleSize | undefined,
+): Promise<void> {
+  let attachment: Awaited<ReturnType<typeof engine.containers.startExec>>;
+  try {
+    attachment = await engine.containers.startExec(exec.id, {
+      detach: false,
+      tty,
+      consoleSize: size,
+      signal: connection.gone,
+    });
+  } catch (thrown) {
+    const message = Buffer.from(`${Fault.from(thrown).message}\r\n`);
+    connection.output.write(tty ? message : muxFrame("stdout", message));
+    return;
+  }
+  if (attachment === undefined) return;
+  const detachKeys = parseDetachKeys(exec.request.detachKeys);
+  await bridge(attachment, connection, {
+    raw: tty,
+    detachKeys,
+    atInputEnd: tty ? "nothing" : "close-stdin",
+  });
+}
+
+function execInspect(exec: ExecRecord): ExecInspect {
+  const { request } = exec;
+  const [entrypoint = "", ...args] = request.args;
+  return {
+    ID: exec.id,
+    Running: exec.running,
+    ExitCode: exec.exitCode ?? null,
+    ProcessConfig: {
+      tty: request.tty,
+      entrypoint,
+      arguments: args,
+      privileged: request.privileged,
+      ...(request.user !== "" && { user: request.user }),
+    },
+    OpenStdin: request.stdin,
+    OpenStderr: request.stderr,
+    OpenStdout: request.stdout,
+    CanRemove: false,
+    ContainerID: exec.containerId,
+    DetachKeys: "",
+    Pid: exec.pid,
+  };
+}

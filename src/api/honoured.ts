@@ -1,0 +1,199 @@
+/**
+ * Which fields of a create request the engine acts on, so that none is silently ignored.
+ * Pure. Owns: one table per part of the request. Promises: a field that is set and not honoured is refused by name,
+ * with what to do instead. Never: judges values of fields that are honoured.
+ */
+import type { ContainerConfig, EndpointSettings, HostConfig } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+
+/** `honoured`, or why a value other than the zero value and `allowed` is refused. */
+type Rule =
+  | "honoured"
+  | {
+      readonly because: string;
+      readonly allowed?: readonly unknown[];
+      readonly unless?: (value: unknown) => boolean;
+    };
+
+const later = "this engine does not support it yet";
+
+const configRules: Record<keyof ContainerConfig, Rule> = {
+  Hostname: "honoured",
+  Domainname: "honoured",
+  User: "honoured",
+  AttachStdin: "honoured",
+  AttachStdout: "honoured",
+  AttachStderr: "honoured",
+  ExposedPorts: "honoured",
+  Tty: "honoured",
+  OpenStdin: "honoured",
+  StdinOnce: "honoured",
+  Env: "honoured",
+  Cmd: "honoured",
+  Healthcheck: {
+    because: `${later}; run with --no-healthcheck`,
+    unless: (value) =>
+      isZero(property(value, "Test")) || JSON.stringify(property(value, "Test")) === '["NONE"]',
+  },
+  ArgsEscaped: { because: "it is for Windows images" },
+  Image: "honoured",
+  Volumes: "honoured",
+  WorkingDir: "honoured",
+  Entrypoint: "honoured",
+  NetworkDisabled: { because: "use network mode none instead" },
+  MacAddress: "honoured",
+  OnBuild: "honoured",
+  Labels: "honoured",
+  StopSignal: "honoured",
+  StopTimeout: "honoured",
+  Shell: "honoured",
+};
+
+type ForeignHostField =
+  | "Capabilities"
+  | "CpuCount"
+  | "CpuPercent"
+  | "IOMaximumBandwidth"
+  | "IOMaximumIOps"
+  | "KernelMemory";
+
+const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
+  Binds: "honoured",
+  Mounts: "honoured",
+  Tmpfs: "honoured",
+  VolumesFrom: { because: `${later}; mount the volumes by name` },
+  VolumeDriver: { because: "only the local driver exists", allowed: ["local"] },
+  ContainerIDFile: "honoured",
+  LogConfig: { because: `${later}; only json-file without options exists`, unless: isPlainJsonFile },
+  NetworkMode: "honoured",
+  PortBindings: "honoured",
+  PublishAllPorts: "honoured",
+  RestartPolicy: {
+    because: later,
+    unless: (value) => isZero(property(value, "Name")) || property(value, "Name") === "no",
+  },
+  AutoRemove: "honoured",
+  ConsoleSize: "honoured",
+  Annotations: "honoured",
+  CapAdd: "honoured",
+  CapDrop: "honoured",
+  CgroupnsMode: "honoured",
+  Cgroup: { because: "joining the cgroup of another container is not supported" },
+  Dns: "honoured",
+  DnsOptions: "honoured",
+  DnsSearch: "honoured",
+  ExtraHosts: "honoured",
+  GroupAdd: "honoured",
+  IpcMode: "honoured",
+  Links: { because: "links are a legacy of Docker; containers on one network reach each other by address" },
+  OomScoreAdj: "honoured",
+  PidMode: "honoured",
+  Privileged: "honoured",
+  ReadonlyRootfs: "honoured",
+  SecurityOpt: "honoured",
+  StorageOpt: { because: "the size of a container's root cannot be limited yet" },
+  UTSMode: "honoured",
+  UsernsMode: { because: "user namespaces are not supported yet", allowed: ["host"] },
+  ShmSize: "honoured",
+  Sysctls: "honoured",
+  Runtime: { because: "only crun and runc exist", allowed: ["runc", "crun", "io.containerd.runc.v2"] },
+  Isolation: { because: "it is for Windows containers", allowed: ["default"] },
+  MaskedPaths: "honoured",
+  ReadonlyPaths: "honoured",
+  Init: { because: `${later}; start an init of the image's own` },
+  CpuShares: "honoured",
+  Memory: "honoured",
+  NanoCpus: "honoured",
+  CgroupParent: "honoured",
+  BlkioWeight: "honoured",
+  BlkioWeightDevice: { because: later },
+  BlkioDeviceReadBps: { because: later },
+  BlkioDeviceWriteBps: { because: later },
+  BlkioDeviceReadIOps: { because: later },
+  BlkioDeviceWriteIOps: { because: later },
+  CpuPeriod: "honoured",
+  CpuQuota: "honoured",
+  CpuRealtimePeriod: { because: later },
+  CpuRealtimeRuntime: { because: later },
+  CpusetCpus: "honoured",
+  CpusetMems: "honoured",
+  Devices: "honoured",
+  DeviceCgroupRules: "honoured",
+  DeviceRequests: { because: `${later}; name the device nodes with --device` },
+  MemoryReservation: "honoured",
+  MemorySwap: "honoured",
+  MemorySwappiness: "honoured",
+  OomKillDisable: "honoured",
+  PidsLimit: "honoured",
+  Ulimits: "honoured",
+  KernelMemoryTCP: { because: "current kernels have no such limit" },
+  Capabilities: { because: "use CapAdd and CapDrop to set capabilities" },
+  CpuCount: { because: "it is for Windows containers; use NanoCpus" },
+  CpuPercent: { because: "it is for Windows containers; use NanoCpus" },
+  IOMaximumBandwidth: { because: "it is for Windows containers" },
+  IOMaximumIOps: { because: "it is for Windows containers" },
+  KernelMemory: { because: "current kernels have no such limit", allowed: [-1] },
+};
+
+/** What only answers carry, clients send back as they got it; it says nothing. */
+const answered: Rule = "honoured";
+
+const endpointRules: Record<keyof EndpointSettings, Rule> = {
+  IPAMConfig: {
+    because: "addresses can be chosen on user defined networks only",
+    unless: (value) => isZero(property(value, "IPv4Address")) && isZero(property(value, "IPv6Address")),
+  },
+  Links: { because: "links are a legacy of Docker" },
+  Aliases: { because: "network-scoped aliases are supported for user defined networks only" },
+  MacAddress: "honoured",
+  DriverOpts: { because: later },
+  GwPriority: { because: later },
+  NetworkID: answered,
+  EndpointID: answered,
+  Gateway: answered,
+  IPAddress: answered,
+  IPPrefixLen: answered,
+  IPv6Gateway: answered,
+  GlobalIPv6Address: answered,
+  GlobalIPv6PrefixLen: answered,
+  DNSNames: answered,
+};
+
+/**
+ * Checks a create body as it was sent.
+ * @throws Fault `unsupported` naming the first field that is set but not honoured.
+ */
+export function refuseUnhonoured(body: unknown): void {
+  refuse(body, configRules, "");
+  refuse(property(body, "HostConfig"), hostRules, "HostConfig.");
+  const endpoints = property(property(body, "NetworkingConfig"), "EndpointsConfig");
+  if (typeof endpoints !== "object" || endpoints === null) return;
+  for (const [network, settings] of Object.entries(endpoints))
+    refuse(settings, endpointRules, `NetworkingConfig.EndpointsConfig.${network}.`);
+}
+
+function refuse(part: unknown, rules: Readonly<Record<string, Rule>>, prefix: string): void {
+  if (typeof part !== "object" || part === null) return;
+  for (const [name, value] of Object.entries(part)) {
+    const rule = rules[name];
+    if (rule === undefined || rule === "honoured" || isZero(value)) continue;
+    if (rule.allowed?.includes(value) === true || rule.unless?.(value) === true) continue;
+    throw new Fault("unsupported", `${prefix}${name} cannot be honoured: ${rule.because}`);
+  }
+}
+
+/** Go's zero values, and what stands for nothing set. */
+function isZero(value: unknown): boolean {
+  if (value === undefined || value === null || value === "" || value === 0 || value === false) return true;
+  if (Array.isArray(value)) return value.every(isZero);
+  return typeof value === "object" && Object.values(value).every(isZero);
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function isPlainJsonFile(value: unknown): boolean {
+  const type = property(value, "Type");
+  return isZero(property(value, "Config")) && (isZero(type) || type === "json-file");
+}

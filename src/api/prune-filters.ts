@@ -1,0 +1,41 @@
+/**
+ * The filters of the prune operations.
+ * Pure.
+ */
+import { Fault } from "#spec/fault.ts";
+import { matchesLabels, parseFilters } from "#spec/filters.ts";
+import { parseDuration, parseTimestamp } from "./docker-time.ts";
+
+/** What prune filters look at. */
+export interface Prunable {
+  /** RFC 3339. */
+  readonly created: string;
+  readonly labels?: Readonly<Record<string, string>> | null | undefined;
+}
+
+/**
+ * A test for "this may go": older than `until`, with all of `label` and none of `label!`.
+ * @throws Fault `invalid` for unknown keys and times.
+ */
+export function pruneTest(
+  filters: string | undefined,
+  allowed: readonly string[],
+  nowMs: number,
+): (candidate: Prunable) => boolean {
+  const parsed = parseFilters(filters, allowed);
+  const { until: moments = [], label: present, "label!": absent = [] } = parsed;
+  const [until, ...more] = moments;
+  if (more.length > 0) throw new Fault("invalid", "more than one until filter specified");
+  const untilMs = until === undefined ? undefined : moment(until, nowMs);
+  return ({ created, labels }) =>
+    (untilMs === undefined || Date.parse(created) < untilMs) &&
+    matchesLabels(present, labels) &&
+    !absent.some((label) => matchesLabels([label], labels));
+}
+
+/** A time, or how long ago. */
+function moment(text: string, nowMs: number): number {
+  const seconds = parseDuration(text);
+  if (seconds !== undefined) return nowMs - seconds * 1000;
+  return Number((parseTimestamp(text, "until") ?? 0n) / 1_000_000n);
+}

@@ -1,0 +1,96 @@
+/**
+ * The Docker Engine API, 1.22 to 1.50, over unix sockets and TCP.
+ * Owns: listeners, connections, the route table. Promises: every request is answered in Docker's shapes for the version
+ * it asked for, or refused with a sentence; changes go on when the client that asked leaves.
+ * Never: decides anything about containers, images, networks or volumes; reads the environment.
+ */
+import { Fault } from "#spec/fault.ts";
+import { absentRoutes } from "./absent.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { formatVersion, newestVersion } from "./api-version.ts";
+import { buildRoutes } from "./build.ts";
+import { containerStreamRoutes } from "./container-streams.ts";
+import { containerRoutes } from "./containers.ts";
+import { eventRoutes } from "./events.ts";
+import { execRoutes } from "./exec.ts";
+import { closeGraceMs, HttpServer } from "./http-server.ts";
+import { imageRoutes } from "./images.ts";
+import { networkRoutes } from "./networks.ts";
+import { errorReply, statusOf } from "./reply.ts";
+import { describe, routes } from "./router.ts";
+import { systemRoutes } from "./system.ts";
+import { volumeRoutes } from "./volumes.ts";
+
+export interface ApiOptions extends ApiParts {
+  /** `unix://PATH` and `tcp://ADDRESS:PORT`. */
+  readonly hosts: readonly string[];
+  /** Told one line per request that failed inside the engine; with the cause, unlike the answer. */
+  readonly log?: (line: string) => void;
+}
+
+/** A running API. Dispose to stop: no new requests, endless answers end, changes in progress get `closeGraceMs`. */
+export interface ApiServer extends AsyncDisposable {
+  /** Where it listens, with the ports really used. */
+  readonly hosts: readonly string[];
+}
+
+/**
+ * Listens on every host, or on none.
+ * @throws Fault `conflict` when an address is in use, `invalid`, `denied`, `unsupported` for one that cannot be.
+ */
+export async function serveApi(options: ApiOptions): Promise<ApiServer> {
+  const log = options.log ?? (() => undefined);
+  const lifetime = new AbortController();
+  const handle = routes(routeTable(options), lifetime.signal);
+  const server = await HttpServer.open(options.hosts, {
+    headers: {
+      "Api-Version": formatVersion(newestVersion),
+      "Docker-Experimental": "false",
+      Ostype: "linux",
+      Server: `Wherry/${options.version} (linux)`,
+    },
+    handle: async (exchange) => {
+      try {
+        return await handle(exchange);
+      } catch (thrown) {
+        if (statusOf(Fault.from(thrown)) === 500 && !exchange.signal.aborted)
+          log(`${describe(exchange)}: ${explain(thrown)}`);
+        return errorReply(thrown);
+      }
+    },
+    report: (thrown, exchange) => log(`${describe(exchange)}: ${explain(thrown)}`),
+  });
+  return {
+    hosts: server.hosts,
+    [Symbol.asyncDispose]: async () => {
+      const stopped = new Fault("unavailable", "the engine is shutting down; try again when it is back");
+      const timer = setTimeout(() => lifetime.abort(stopped), closeGraceMs);
+      await server[Symbol.asyncDispose]();
+      clearTimeout(timer);
+      lifetime.abort(stopped);
+    },
+  };
+}
+
+function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
+  return [
+    ...systemRoutes(parts),
+    ...containerRoutes(parts),
+    ...containerStreamRoutes(parts),
+    ...execRoutes(parts),
+    ...imageRoutes(parts),
+    ...buildRoutes(parts),
+    ...networkRoutes(parts),
+    ...volumeRoutes(parts),
+    ...eventRoutes(parts),
+    ...absentRoutes(),
+  ];
+}
+
+/** For the log: stacks of what nobody foresaw, with their causes. */
+function explain(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const own =
+    thrown instanceof Fault && thrown.kind !== "internal" ? thrown.message : (thrown.stack ?? thrown.message);
+  return thrown.cause === undefined ? own : `${own}; because ${explain(thrown.cause)}`;
+}

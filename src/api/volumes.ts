@@ -1,0 +1,104 @@
+/** Volumes of the local driver. */
+
+import { volumeCreateBody } from "#spec/docker-volume.ts";
+import type { VolumeInspect, VolumeList } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import { booleanFilter, matchesExactly, matchesLabels, matchesPattern, parseFilters } from "#spec/filters.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { type ApiRequest, flag, json, param, text } from "./api-request.ts";
+import type { EngineFace, VolumeRecord } from "./engine-face.ts";
+import { pruneTest } from "./prune-filters.ts";
+import { emptyReply, jsonReply, type Reply } from "./reply.ts";
+import { type Route, route } from "./router.ts";
+
+/** Docker marks volumes nobody named with this label. */
+const anonymousLabel = "com.docker.volume.anonymous";
+
+export function volumeRoutes(parts: ApiParts): Route[] {
+  const { volumes } = parts.engine;
+  return [
+    route("GET", "/volumes", (request) => list(parts, request)),
+    route("POST", "/volumes/create", (request) => create(parts, request)),
+    route("POST", "/volumes/prune", (request) => prune(parts, request)),
+    route("GET", "/volumes/{name}", (request) =>
+      jsonReply(volumeInspect(volumes.get(param(request, "name")))),
+    ),
+    route("DELETE", "/volumes/{name}", async (request) => {
+      await volumes.remove(param(request, "name"), { force: flag(request, "force") });
+      return emptyReply();
+    }),
+  ];
+}
+
+function list({ engine }: ApiParts, request: ApiRequest): Reply {
+  const filters = parseFilters(text(request, "filters"), ["dangling", "driver", "label", "name"]);
+  const { label, dangling: given } = filters;
+  const dangling = given === undefined ? undefined : booleanFilter(filters, "dangling", false);
+  const used = usedVolumes(engine);
+  const found = engine.volumes
+    .list()
+    .filter(
+      ({ name, driver, labels }) =>
+        matchesExactly(filters, "driver", driver) &&
+        matchesPattern(filters, "name", name) &&
+        matchesLabels(label, labels) &&
+        (dangling === undefined || dangling !== used.has(name)),
+    );
+  const answer: VolumeList = { Volumes: found.map(volumeInspect), Warnings: null };
+  return jsonReply(answer);
+}
+
+async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const body = await json(request, volumeCreateBody);
+  if (body.ClusterVolumeSpec !== undefined)
+    throw new Fault("unsupported", "cluster volumes are not supported by this engine");
+  const volume = await engine.volumes.create({
+    name: body.Name || undefined,
+    driver: body.Driver || undefined,
+    options: body.DriverOpts ?? {},
+    labels: body.Labels ?? {},
+  });
+  return jsonReply(volumeInspect(volume), 201);
+}
+
+/** Since 1.42 only volumes nobody named go, unless all are asked for. Volumes of any container stay. */
+async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const filters = text(request, "filters");
+  const allowed = ["all", "label", "label!"];
+  const all = request.version < 42 || booleanFilter(parseFilters(filters, allowed), "all", false);
+  const wanted = pruneTest(filters, allowed, Date.now());
+  const used = usedVolumes(engine);
+  const deleted: string[] = [];
+  for (const volume of engine.volumes.list()) {
+    if (used.has(volume.name) || request.signal.aborted || !wanted(volume)) continue;
+    if (!all && !Object.hasOwn(volume.labels, anonymousLabel)) continue;
+    try {
+      await engine.volumes.remove(volume.name, { force: false });
+      deleted.push(volume.name);
+    } catch {
+      // Taken by a container meanwhile.
+    }
+  }
+  return jsonReply({ VolumesDeleted: deleted, SpaceReclaimed: 0 });
+}
+
+function usedVolumes(engine: EngineFace): Set<string> {
+  const records = engine.containers.list({ all: true, filters: {} });
+  return new Set(
+    records.flatMap(({ mounts }) => mounts.flatMap(({ name }) => (name === undefined ? [] : [name]))),
+  );
+}
+
+function volumeInspect(volume: VolumeRecord): VolumeInspect {
+  const orNull = (map: Readonly<Record<string, string>>): Record<string, string> | null =>
+    Object.keys(map).length === 0 ? null : { ...map };
+  return {
+    CreatedAt: volume.created,
+    Driver: volume.driver,
+    Labels: orNull(volume.labels),
+    Mountpoint: volume.mountpoint,
+    Name: volume.name,
+    Options: orNull(volume.options),
+    Scope: "local",
+  };
+}
