@@ -1,6 +1,7 @@
 /** One API request as handlers see it, and how they read what is in it. */
 import * as v from "valibot";
 import { Fault } from "#spec/fault.ts";
+import { parseUnixTime } from "#spec/unix-time.ts";
 import type { RequestBody } from "./request-body.ts";
 
 /** A JSON body, whole. */
@@ -53,6 +54,22 @@ export function integer(request: ApiRequest, name: string): number | undefined {
   if (!/^[+-]?[0-9]+$/.test(value) || !Number.isSafeInteger(number))
     throw new Fault("invalid", `invalid value ${JSON.stringify(value)} for ${name}: want a whole number`);
   return number;
+}
+
+/**
+ * A time in nanoseconds since the epoch; undefined when absent, empty or 0, which clients send for "no limit".
+ * @throws Fault `invalid` naming the parameter.
+ */
+export function moment(request: ApiRequest, name: string): bigint | undefined {
+  const value = text(request, name);
+  if (value === "0") return undefined;
+  try {
+    return parseUnixTime(value);
+  } catch (cause) {
+    throw new Fault("invalid", `invalid value for ${JSON.stringify(name)}: ${Fault.from(cause).message}`, {
+      cause,
+    });
+  }
 }
 
 /**

@@ -1,11 +1,11 @@
 /** Containers: what waits or streams (wait, logs, attach, resize). */
 import type { WaitAnswer } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
+import { formatRfc3339 } from "#spec/unix-time.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, flag, integer, param, text } from "./api-request.ts";
+import { type ApiRequest, flag, integer, moment, param, text } from "./api-request.ts";
 import { bridge } from "./attachment-bridge.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
-import { formatNano, parseTimestamp } from "./docker-time.ts";
 import { muxFrame } from "./mux.ts";
 import type { Sink } from "./outlet.ts";
 import {
@@ -43,11 +43,13 @@ async function wait({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
     const { exitCode } = await exit;
     return jsonReply({ StatusCode: exitCode });
   }
+  const ended = exit.then(
+    waitAnswer,
+    (thrown: unknown): WaitAnswer => ({ StatusCode: -1, Error: { Message: Fault.from(thrown).message } }),
+  );
   return streamReply("application/json", async (sink) => {
-    const answer = await exit.then(waitAnswer, (thrown: unknown): WaitAnswer => {
-      if (request.signal.aborted) throw thrown;
-      return { StatusCode: -1, Error: { Message: Fault.from(thrown).message } };
-    });
+    const answer = await ended;
+    request.signal.throwIfAborted();
     if (answer.Error !== undefined && condition === "removed" && request.version < 34) return;
     sink.write(Buffer.from(`${JSON.stringify(answer)}\n`));
   });
@@ -61,8 +63,8 @@ async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const stdout = flag(request, "stdout");
   const stderr = flag(request, "stderr");
   if (!stdout && !stderr) throw new Fault("invalid", "Bad parameters: you must choose at least one stream");
-  const since = parseTimestamp(text(request, "since"), "since");
-  const until = parseTimestamp(text(request, "until"), "until");
+  const since = moment(request, "since");
+  const until = moment(request, "until");
   const { id, config } = engine.containers.get(param(request, "name"));
   const tty = config.Tty === true;
   const tail = tailLines(text(request, "tail"));
@@ -91,7 +93,7 @@ async function writeLogs(
 ): Promise<void> {
   const details = format.details ? " " : "";
   for await (const line of lines) {
-    const prefix = (format.timestamps ? `${formatNano(line.timeNano)} ` : "") + details;
+    const prefix = (format.timestamps ? `${formatRfc3339(line.timeNano)} ` : "") + details;
     if (format.tty && prefix !== "") sink.write(Buffer.from(prefix, "latin1"));
     const pace = sink.write(format.tty ? line.bytes : muxFrame(line.stream, line.bytes, prefix));
     if (pace !== undefined) await pace;

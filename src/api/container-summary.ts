@@ -6,8 +6,8 @@ import type { ContainerRecord, Observed } from "#spec/container.ts";
 import type { ContainerSummary } from "#spec/docker-wire.ts";
 import { mountInfo } from "./container-inspect.ts";
 import { endpointInfos, portSummaries } from "./container-network.ts";
-import { humanDuration, timeToSeconds } from "./docker-time.ts";
 import type { ContainerDetail } from "./engine-face.ts";
+import { humanDuration, timeToSeconds } from "./human-time.ts";
 
 export function containerSummary(
   detail: ContainerDetail,

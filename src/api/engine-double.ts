@@ -130,7 +130,7 @@ export class FakeAttachment implements Attachment {
 }
 
 export class EngineDouble implements EngineFace {
-  readonly asked: unknown[][] = [];
+  asked: unknown[][] = [];
   records: ContainerRecord[] = [];
   sandboxes: Record<string, Sandbox> = {};
   /** What start and stop answer: false for "already so". */
@@ -144,6 +144,22 @@ export class EngineDouble implements EngineFace {
   volumes_: VolumeRecord[] = [];
   past: EngineEvent[] = [];
   #live: ((event: EngineEvent) => void)[] = [];
+
+  /** As new; routes keep the object they were made with. */
+  reset(): void {
+    this.asked = [];
+    this.records = [];
+    this.sandboxes = {};
+    this.changes = true;
+    this.attachment = new FakeAttachment(false);
+    this.execs = {};
+    this.startExecFault = undefined;
+    this.exit = Promise.withResolvers();
+    this.logLines = [];
+    this.images_ = [imageDetail];
+    this.volumes_ = [];
+    this.past = [];
+  }
 
   find(ref: string): ContainerRecord {
     const record = this.records.find(({ id, name }) => id === ref || name === ref);
@@ -187,10 +203,13 @@ export class EngineDouble implements EngineFace {
       this.find(ref);
       this.asked.push(["remove", ref, force, volumes]);
     },
-    wait: (ref, condition) => {
+    wait: (ref, condition, { signal }) => {
       this.find(ref);
       this.asked.push(["wait", condition]);
-      return { exit: this.exit.promise };
+      const left = new Promise<never>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+      return { exit: Promise.race([this.exit.promise, left]) };
     },
     list: (o) => {
       this.asked.push(["list", o]);

@@ -3,8 +3,7 @@ import type { EngineEvent } from "#spec/event.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Filters, parseFilters } from "#spec/filters.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, text } from "./api-request.ts";
-import { parseTimestamp } from "./docker-time.ts";
+import { type ApiRequest, moment, text } from "./api-request.ts";
 import type { EngineEvents } from "./engine-face.ts";
 import { eventFilters, eventLine, matchesEvent } from "./event-wire.ts";
 import type { Sink } from "./outlet.ts";
@@ -22,8 +21,8 @@ interface Span {
 
 function stream({ engine }: ApiParts, request: ApiRequest): Reply {
   const span = {
-    since: parseTimestamp(text(request, "since"), "since"),
-    until: parseTimestamp(text(request, "until"), "until"),
+    since: moment(request, "since"),
+    until: moment(request, "until"),
   };
   if (span.since !== undefined && span.until !== undefined && span.until < span.since)
     throw new Fault(
@@ -48,7 +47,7 @@ async function write(
     matchesEvent(event, filters, request.version) ? sink.write(Buffer.from(eventLine(event))) : undefined;
   const untilMs = until === undefined ? undefined : Number(until / 1_000_000n) - Date.now();
   const ended = new AbortController();
-  const timer = setTimeout(() => ended.abort(), Math.min(untilMs ?? timerMsMax, timerMsMax));
+  const timer = setTimeout(() => ended.abort(), Math.max(0, Math.min(untilMs ?? timerMsMax, timerMsMax)));
   if (untilMs === undefined) clearTimeout(timer);
   const live = events
     .follow({ signal: AbortSignal.any([request.signal, ended.signal]) })

@@ -68,10 +68,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   NetworkMode: "honoured",
   PortBindings: "honoured",
   PublishAllPorts: "honoured",
-  RestartPolicy: {
-    because: later,
-    unless: (value) => isZero(property(value, "Name")) || property(value, "Name") === "no",
-  },
+  RestartPolicy: "honoured",
   AutoRemove: "honoured",
   ConsoleSize: "honoured",
   Annotations: "honoured",

@@ -42,14 +42,16 @@ export class HttpServer implements AsyncDisposable {
     this.#connections.set(connection, served);
   }
 
-  /** Idempotent. Resolves when every connection is closed, at the latest shortly after `closeGraceMs`. */
+  /** Idempotent. Resolves when every connection is closed, at the latest after `closeGraceMs`. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.#listeners.splice(0).map((listener) => listener[Symbol.asyncDispose]());
     for (const connection of this.#connections.keys()) connection.close();
+    const { promise: graceOver, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       for (const connection of this.#connections.keys()) connection.destroy();
+      resolve();
     }, closeGraceMs);
-    await Promise.all(this.#connections.values());
+    await Promise.race([Promise.all(this.#connections.values()), graceOver]);
     clearTimeout(timer);
     await Promise.all(closed);
   }

@@ -5,8 +5,8 @@
 import { zeroTime } from "#spec/container.ts";
 import type { HistoryItem, ImageDeleted, ImageInspect, ImageSummary } from "#spec/docker-wire.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
-import { timeToSeconds } from "./docker-time.ts";
 import type { HistoryLine, ImageDetail } from "./engine-face.ts";
+import { timeToSeconds } from "./human-time.ts";
 
 function names(references: readonly string[]): { tags: string[]; digests: string[] } {
   return {

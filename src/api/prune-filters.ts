@@ -4,7 +4,8 @@
  */
 import { Fault } from "#spec/fault.ts";
 import { matchesLabels, parseFilters } from "#spec/filters.ts";
-import { parseDuration, parseTimestamp } from "./docker-time.ts";
+import { parseUnixTime } from "#spec/unix-time.ts";
+import { parseDuration } from "./human-time.ts";
 
 /** What prune filters look at. */
 export interface Prunable {
@@ -37,5 +38,5 @@ export function pruneTest(
 function moment(text: string, nowMs: number): number {
   const seconds = parseDuration(text);
   if (seconds !== undefined) return nowMs - seconds * 1000;
-  return Number((parseTimestamp(text, "until") ?? 0n) / 1_000_000n);
+  return Number((parseUnixTime(text) ?? 0n) / 1_000_000n);
 }
