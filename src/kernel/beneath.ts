@@ -1,0 +1,307 @@
+/**
+ * Files beneath a root, addressed by paths that cannot leave it.
+ * Owns: a descriptor of the root and one of the directory used last. Promises: absolute paths, `..` and symbolic links,
+ * also ones that appear while a call runs, end up inside the root, as in a chroot; the last part of a path is never
+ * followed unless a method says so. Never: magic links of /proc.
+ */
+import { FFIType, ptr } from "bun:ffi";
+import { type BytePath, cleanBytePath, joinPath, pathBytesMax, pathText } from "./byte-path.ts";
+import * as at from "./files-at.ts";
+import { type FileStat, openFlag } from "./files-at.ts";
+import { Errno, errno, libc } from "./libc.ts";
+import * as xattr from "./xattr.ts";
+
+const c = libc({
+  syscall: {
+    args: [FFIType.i64, FFIType.i32, FFIType.ptr, FFIType.ptr, FFIType.u64],
+    returns: FFIType.i32,
+  },
+});
+
+/** The same on every architecture. */
+const openat2Number = 437;
+const resolveNoMagicLinks = 0x02;
+const resolveInRoot = 0x10;
+/** openat2 gives up with EAGAIN when it lost races with renames; then it is asked again, this often. */
+const raceAttemptsMax = 128;
+/** As many links as the kernel follows on one path. */
+const linksMax = 40;
+
+const path = Buffer.alloc(pathBytesMax + 1);
+const how = Buffer.alloc(24);
+const [pathPointer, howPointer] = [ptr(path), ptr(how)];
+
+let openat2Works: boolean | undefined;
+
+export interface BeneathOptions {
+  /** False walks part by part, as on kernels before 5.6; for tests. */
+  readonly openat2?: boolean;
+}
+
+export class Beneath implements Disposable {
+  readonly #root: number;
+  readonly #openat2: boolean;
+  #parentPath: BytePath | undefined;
+  #parent = -1;
+
+  /** Takes over `root`, a descriptor of a directory. */
+  constructor(root: number, o: BeneathOptions = {}) {
+    this.#root = root;
+    openat2Works ??= probe(root);
+    this.#openat2 = openat2Works && o.openat2 !== false;
+  }
+
+  /** @throws Errno when `directory`, a path on the host, is not a directory. */
+  static open(directory: string, o: BeneathOptions = {}): Beneath {
+    const root = at.openAt(currentDirectory, hostPath(directory), openFlag.read | openFlag.directory);
+    return new Beneath(root, o);
+  }
+
+  /** Opens what `path` leads to, the last link followed too unless `flags` say `noFollow`. The caller closes it. */
+  open(path: BytePath, flags: number, mode = 0): number {
+    return this.#openat2
+      ? openInRoot(this.#root, path, flags, mode)
+      : this.#walk(path, flags, mode, linksMax);
+  }
+
+  /**
+   * A descriptor of the directory that holds the last part of `path`, and that part. It stays open until the next call
+   * of any method; do not close it. For the root itself the name is `.`.
+   */
+  parent(path: BytePath): [directory: number, name: BytePath] {
+    const slash = path.lastIndexOf("/");
+    const name = path.slice(slash + 1) as BytePath;
+    if (path === "" || name === "" || name === "." || name === "..") return this.#parentOfUnclean(path);
+    const parent = path.slice(0, Math.max(slash, 0)) as BytePath;
+    if (parent === "") return [this.#root, name];
+    if (parent !== this.#parentPath) {
+      this.forget();
+      this.#parent = this.open(parent, openFlag.read | openFlag.directory);
+      this.#parentPath = parent;
+    }
+    return [this.#parent, name];
+  }
+
+  #parentOfUnclean(path: BytePath): [directory: number, name: BytePath] {
+    const clean = cleanBytePath(path) ?? ("" as BytePath);
+    return clean === "" ? [this.#root, "." as BytePath] : this.parent(clean);
+  }
+
+  /** Lets go of the directory used last; needed after directories were moved behind this object's back. */
+  forget(): void {
+    if (this.#parent >= 0) at.closeDescriptor(this.#parent);
+    this.#parent = -1;
+    this.#parentPath = undefined;
+  }
+
+  /** Undefined when there is nothing, also when a part before the last is missing or no directory. */
+  stat(path: BytePath): FileStat | undefined {
+    try {
+      const [directory, name] = this.parent(path);
+      return at.statAt(directory, name);
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Names in a directory, sorted by their bytes. A link that is the last part is followed. */
+  list(path: BytePath): BytePath[] {
+    const fd = this.open(path === "" ? ("." as BytePath) : path, openFlag.read | openFlag.directory);
+    try {
+      return at.listDescriptor(fd).sort();
+    } finally {
+      at.closeDescriptor(fd);
+    }
+  }
+
+  /** @throws Errno `EEXIST` when something has the name. The mode is exact. */
+  makeDirectory(path: BytePath, mode: number): void {
+    const [directory, name] = this.parent(path);
+    at.makeDirectoryAt(directory, name, mode & 0o777);
+    at.chmodAt(directory, name, mode);
+  }
+
+  /** Makes every missing directory of `path`. Idempotent. @throws Errno `ENOTDIR` when a file is in the way. */
+  makeDirectories(path: BytePath, mode: number): void {
+    let made = "" as BytePath;
+    for (const part of (cleanBytePath(path) ?? "").split("/")) {
+      made = joinPath(made, part as BytePath);
+      if (part === "") continue;
+      try {
+        this.makeDirectory(made, mode);
+      } catch (error) {
+        if (!(error instanceof Errno) || error.code !== "EEXIST") throw error;
+        at.closeDescriptor(this.open(made, openFlag.path | openFlag.directory));
+      }
+    }
+  }
+
+  /** Removes a file or an empty directory. False when there is nothing. */
+  remove(path: BytePath): boolean {
+    const stat = this.stat(path);
+    if (stat === undefined) return false;
+    const isDirectory = (stat.mode & at.fileKind.mask) === at.fileKind.directory;
+    const [directory, name] = this.parent(path);
+    at.removeAt(directory, name, isDirectory);
+    if (isDirectory) this.forget();
+    return true;
+  }
+
+  /** Both paths are beneath this root. */
+  rename(from: BytePath, to: BytePath): void {
+    const [fromDirectory, fromName] = this.parent(from);
+    using second = new Beneath(at.openAt(this.#root, "." as BytePath, openFlag.path | openFlag.directory), {
+      openat2: this.#openat2,
+    });
+    const [toDirectory, toName] = second.parent(to);
+    at.renameAt(fromDirectory, fromName, toDirectory, toName);
+    this.forget();
+  }
+
+  symlink(target: BytePath, path: BytePath): void {
+    const [directory, name] = this.parent(path);
+    at.symlinkAt(target, directory, name);
+  }
+
+  readLink(path: BytePath): BytePath {
+    const [directory, name] = this.parent(path);
+    return at.readLinkAt(directory, name);
+  }
+
+  /** Another name for `existing`, which is beneath the root too; a link is itself linked. */
+  link(existing: BytePath, path: BytePath): void {
+    using source = new Beneath(at.openAt(this.#root, "." as BytePath, openFlag.path | openFlag.directory), {
+      openat2: this.#openat2,
+    });
+    const [fromDirectory, from] = source.parent(existing);
+    const [directory, name] = this.parent(path);
+    at.linkAt(fromDirectory, from, directory, name);
+  }
+
+  /** A device, pipe or empty file, as the kind bits of `mode` say. The mode is exact. */
+  makeNode(path: BytePath, mode: number, major = 0, minor = 0): void {
+    const [directory, name] = this.parent(path);
+    at.makeNodeAt(directory, name, mode, major, minor);
+    at.chmodAt(directory, name, mode & 0o7777);
+  }
+
+  chown(path: BytePath, uid: number, gid: number): void {
+    const [directory, name] = this.parent(path);
+    at.chownAt(directory, name, uid, gid);
+  }
+
+  /** Clears nothing: call it after `chown`, which drops set-user-id bits. @throws Errno for a link. */
+  chmod(path: BytePath, mode: number): void {
+    const [directory, name] = this.parent(path);
+    at.chmodAt(directory, name, mode);
+  }
+
+  setTimes(path: BytePath, mtimeNano: bigint): void {
+    const [directory, name] = this.parent(path);
+    at.setTimesAt(directory, name, mtimeNano);
+  }
+
+  getXattr(path: BytePath, attribute: string): Buffer | undefined {
+    const [directory, name] = this.parent(path);
+    return xattr.getXattr(directory, name, attribute);
+  }
+
+  listXattrs(path: BytePath): string[] {
+    const [directory, name] = this.parent(path);
+    return xattr.listXattrs(directory, name);
+  }
+
+  setXattr(path: BytePath, attribute: string, value: Uint8Array): void {
+    const [directory, name] = this.parent(path);
+    xattr.setXattr(directory, name, attribute, value);
+  }
+
+  /** Where the directory holding `path` really is: relative to the root, links resolved, and the last part of `path`. */
+  resolve(path: BytePath): BytePath {
+    const [directory, name] = this.parent(path);
+    const root = at.readLinkAt(currentDirectory, at.descriptorPath(this.#root) as BytePath);
+    const here = at.readLinkAt(currentDirectory, at.descriptorPath(directory) as BytePath);
+    const inside = here === root ? "" : here.slice(root === "/" ? 1 : root.length + 1);
+    return joinPath(inside as BytePath, name);
+  }
+
+  [Symbol.dispose](): void {
+    this.forget();
+    at.closeDescriptor(this.#root);
+  }
+
+  /** `open` by single parts, for kernels without openat2: what the kernel would do, seen from here. */
+  #walk(path: BytePath, flags: number, mode: number, links: number): number {
+    const chain: number[] = [];
+    try {
+      const pending = path.split("/").reverse();
+      let budget = links;
+      for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+        if (part === "" || part === ".") continue;
+        if (part === "..") {
+          const left = chain.pop();
+          if (left !== undefined) at.closeDescriptor(left);
+          continue;
+        }
+        const here = chain.at(-1) ?? this.#root;
+        const last = pending.every((rest) => rest === "" || rest === ".");
+        const target = linkTarget(here, part as BytePath);
+        if (target !== undefined && !(last && (flags & openFlag.noFollow) !== 0)) {
+          if (--budget < 0) throw new Errno(40, `open ${pathText(path)}`);
+          pending.push(...target.split("/").reverse());
+          if (target.startsWith("/")) for (const fd of chain.splice(0)) at.closeDescriptor(fd);
+          continue;
+        }
+        if (last) return at.openAt(here, part as BytePath, flags | openFlag.noFollow, mode);
+        chain.push(at.openAt(here, part as BytePath, openFlag.path | openFlag.directory | openFlag.noFollow));
+      }
+      return at.openAt(chain.at(-1) ?? this.#root, "." as BytePath, flags & ~openFlag.create, mode);
+    } finally {
+      for (const fd of chain) at.closeDescriptor(fd);
+    }
+  }
+}
+
+const currentDirectory = -100;
+
+function hostPath(text: string): BytePath {
+  return Buffer.from(text).toString("latin1") as BytePath;
+}
+
+/** True for the errors of a path whose end is not there. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Errno && (error.code === "ENOENT" || error.code === "ENOTDIR");
+}
+
+function linkTarget(directory: number, name: BytePath): BytePath | undefined {
+  const stat = at.statAt(directory, name);
+  if (stat === undefined || (stat.mode & at.fileKind.mask) !== at.fileKind.symlink) return undefined;
+  return at.readLinkAt(directory, name);
+}
+
+function probe(root: number): boolean {
+  try {
+    at.closeDescriptor(openInRoot(root, "." as BytePath, openFlag.path | openFlag.directory, 0));
+    return true;
+  } catch (error) {
+    // EPERM: a seccomp filter that does not know the call.
+    if (error instanceof Errno && (error.code === "ENOSYS" || error.code === "EPERM")) return false;
+    throw error;
+  }
+}
+
+function openInRoot(root: number, target: BytePath, flags: number, mode: number): number {
+  if (target.length > pathBytesMax) throw new Errno(36, `open ${pathText(target.slice(0, 64) as BytePath)}`);
+  path.write(target, 0, "latin1");
+  path[target.length] = 0;
+  how.writeBigUInt64LE(BigInt(flags | at.closeOnExec), 0);
+  how.writeBigUInt64LE(BigInt(mode), 8);
+  how.writeBigUInt64LE(BigInt(resolveInRoot | resolveNoMagicLinks), 16);
+  for (let attempt = 1; ; attempt++) {
+    const fd = c.syscall(openat2Number, root, pathPointer, howPointer, how.length);
+    if (fd >= 0) return fd;
+    const failure = new Errno(errno(), `open ${pathText(target)}`);
+    if (failure.code !== "EAGAIN" || attempt === raceAttemptsMax) throw failure;
+  }
+}
