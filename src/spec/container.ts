@@ -244,8 +244,12 @@ export interface ContainerRecord {
   readonly run: number;
   /** Restarts by policy since the last start by a user. */
   readonly restartCount: number;
+  /** How long the policy waits before its next restart, in milliseconds; grows by doubling while runs stay short. */
+  readonly restartDelayMs: number;
   /** A user stopped it: `unless-stopped` and `always` must not bring it back while the engine lives. */
   readonly manuallyStopped: boolean;
+  /** A step of an image build: not listed, gone when the build or the engine is. */
+  readonly purpose?: "build";
 }
 
 /** The zero of Docker's timestamps. */
