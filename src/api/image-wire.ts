@@ -32,9 +32,8 @@ export function imageSummary(image: ImageDetail, version: number): ImageSummary 
   };
 }
 
-/** What older clients also find: the container an image was made of, which classic builders recorded. */
+/** What older clients also find: the config of the container an image was made of, which is not recorded here. */
 interface LegacyFields {
-  Container?: string;
   ContainerConfig?: ImageInspect["Config"];
 }
 
@@ -48,7 +47,7 @@ export function imageInspect(image: ImageDetail, version: number): ImageInspect 
     Parent: record.parent ?? "",
     Comment: config.history.at(-1)?.comment ?? "",
     Created: config.created ?? record.created,
-    ...(version < 45 && { Container: "", ContainerConfig: runConfig({}, version) }),
+    ...(version < 45 && { ContainerConfig: runConfig({}, version) }),
     DockerVersion: "",
     Author: config.author ?? "",
     Config: runConfig(config.config, version),
@@ -66,28 +65,18 @@ export function imageInspect(image: ImageDetail, version: number): ImageInspect 
 /** Until 1.49 an image's config had every field of a container's. */
 function runConfig(config: ImageRunConfig, version: number): NonNullable<ImageInspect["Config"]> {
   const { ExposedPorts, Healthcheck, ArgsEscaped, StopSignal, Shell } = config;
-  const container =
-    version >= 50
-      ? {}
-      : {
-          Hostname: "",
-          Domainname: "",
-          AttachStdin: false,
-          AttachStdout: false,
-          AttachStderr: false,
-          Tty: false,
-          OpenStdin: false,
-          StdinOnce: false,
-          Image: "",
-        };
+  const asContainer = version < 50;
   return {
-    ...container,
+    ...(asContainer && { Hostname: "", Domainname: "" }),
     User: config.User ?? "",
+    ...(asContainer && { AttachStdin: false, AttachStdout: false, AttachStderr: false }),
     ...(ExposedPorts !== undefined && Object.keys(ExposedPorts).length > 0 && { ExposedPorts }),
+    ...(asContainer && { Tty: false, OpenStdin: false, StdinOnce: false }),
     Env: config.Env ?? [],
     Cmd: config.Cmd ?? null,
     ...(Healthcheck !== undefined && { Healthcheck }),
     ...(ArgsEscaped === true && { ArgsEscaped }),
+    ...(asContainer && { Image: "" }),
     Volumes: config.Volumes ?? null,
     WorkingDir: config.WorkingDir ?? "",
     Entrypoint: config.Entrypoint ?? null,

@@ -1,0 +1,99 @@
+/** For tests only: the whole API on a socket of its own, over the engine double. */
+import { join } from "node:path";
+import type { BuildRequest } from "#build/builder.ts";
+import type { BuildMessage } from "#build/messages.ts";
+import { EngineDouble } from "./engine-double.ts";
+import { serveApi } from "./server.ts";
+import { temporaryDirectory } from "./test-client.ts";
+
+interface Answer {
+  status: number;
+  headers: Headers;
+  body: string;
+  // biome-ignore lint/suspicious/noExplicitAny: answers of any shape
+  json: any;
+}
+
+export class ApiFixture implements AsyncDisposable {
+  readonly engine = new EngineDouble();
+  readonly logged: string[] = [];
+  /** What the builder double does. */
+  build: (request: BuildRequest) => AsyncIterable<BuildMessage> = async function* () {};
+  readonly socket: string;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(directory: string, stack: AsyncDisposableStack) {
+    this.socket = join(directory, "api.sock");
+    this.#stack = stack;
+  }
+
+  static async open(): Promise<ApiFixture> {
+    const stack = new AsyncDisposableStack();
+    const directory = stack.use(await temporaryDirectory());
+    const fixture = new ApiFixture(directory.path, stack);
+    stack.use(
+      await serveApi({
+        engine: fixture.engine,
+        builder: { build: (request) => fixture.build(request) },
+        hosts: [`unix://${fixture.socket}`],
+        version: "0.1.0",
+        gitCommit: "abc",
+        buildTime: "2026-11-24T00:00:00Z",
+        log: (line) => fixture.logged.push(line),
+      }),
+    );
+    return fixture;
+  }
+
+  /** Everything the doubles know, forgotten. */
+  reset(): void {
+    this.engine.reset();
+    this.logged.length = 0;
+  }
+
+  /** One request; a body that is no text goes as JSON. */
+  async ask(
+    method: string,
+    target: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer> {
+    const response = await fetch(`http://engine${target}`, {
+      unix: this.socket,
+      method,
+      redirect: "manual",
+      headers: {
+        ...(body !== undefined && typeof body !== "string" && { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: text, json: parsed(text) };
+  }
+
+  get(target: string): Promise<Answer> {
+    return this.ask("GET", target);
+  }
+
+  post(target: string, body?: unknown): Promise<Answer> {
+    return this.ask("POST", target, body);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `?filters=…` */
+export function filterQuery(value: object): string {
+  return `?filters=${encodeURIComponent(JSON.stringify(value))}`;
+}
