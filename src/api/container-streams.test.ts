@@ -99,6 +99,25 @@ describe("streams", () => {
     await client.take("\x01\0\0\0\0\0\0\x01x");
   });
 
+  test("a client that gives no input may close its half and still sees all output", async () => {
+    api.engine.records = [containerRecord(1)];
+    using client = await RawClient.connect(api.socket);
+    client.send(`POST /containers/c1/attach?stream=1&stdout=1 HTTP/1.1\r\n${upgrade}\r\n`).finish();
+    await client.take("\r\n\r\n");
+    await Bun.sleep(10);
+    api.engine.attachment.push("stdout", "x");
+    api.engine.attachment.finish();
+    expect(await client.all()).toBe("\x01\0\0\0\0\0\0\x01x");
+  });
+
+  test("input that ends leaves a container whose stdin stays open for others", async () => {
+    api.engine.records = [containerRecord(1, { config: { OpenStdin: true } })];
+    using client = await RawClient.connect(api.socket);
+    client.send(`POST /containers/c1/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\n${upgrade}\r\nhi`).finish();
+    await client.all();
+    expect(api.engine.attachment).toMatchObject({ received: ["hi"], inputEnded: false, disposed: true });
+  });
+
   test("a client that disappears is detached", async () => {
     const client = await RawClient.connect(api.socket);
     client.send(`POST /containers/c1/attach?stream=1&stdout=1 HTTP/1.1\r\n${upgrade}\r\n`);

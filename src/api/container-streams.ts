@@ -112,17 +112,18 @@ async function attach({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   if (observed.status === "restarting")
     throw new Fault("conflict", `container ${id} is restarting, wait until the container is running`);
   if (!(await request.body.drain())) throw new Fault("invalid", "attach takes no request body");
+  const stdin = flag(request, "stdin");
   const detach = new AbortController();
   const attachment = await engine.containers.attach(id, {
     logs: flag(request, "logs"),
     stream: flag(request, "stream"),
-    stdin: flag(request, "stdin"),
+    stdin,
     stdout: flag(request, "stdout"),
     stderr: flag(request, "stderr"),
     signal: detach.signal,
   });
   const tty = config.Tty === true;
-  const atInputEnd = tty ? "nothing" : config.StdinOnce === true ? "close-stdin" : "leave";
+  const atInputEnd = tty || !stdin ? "nothing" : config.StdinOnce === true ? "close-stdin" : "leave";
   return hijackReply(upgradeOf(request), streamType(tty, request.version), async (connection) => {
     connection.gone.addEventListener("abort", () => detach.abort(connection.gone.reason), { once: true });
     await bridge(attachment, connection, { raw: tty, detachKeys, atInputEnd });

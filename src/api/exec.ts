@@ -110,7 +110,7 @@ async function run(
   await bridge(attachment, connection, {
     raw: tty,
     detachKeys,
-    atInputEnd: tty ? "nothing" : "close-stdin",
+    atInputEnd: tty || !exec.request.stdin ? "nothing" : "close-stdin",
   });
 }
 
