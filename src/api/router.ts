@@ -12,7 +12,7 @@ import { type FixedReply, messageReply, type Reply } from "./reply.ts";
 
 export interface Route {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS";
-  /** `{name}` stands for one or more characters, slashes too. */
+  /** `{name}` stands for one or more characters, slashes too. `/{path}` alone is for first words no route begins with. */
   readonly pattern: string;
   readonly handle: (request: ApiRequest) => Reply | Promise<Reply>;
 }
@@ -44,7 +44,8 @@ export function routes(table: readonly Route[], lifetime: AbortSignal): Handle {
     const clean = cleanPath(path);
     if (clean !== path) return moved(clean, question < 0 ? "" : target.slice(question));
     const [, version, rest = path] = versioned.exec(path) ?? [];
-    for (const candidate of byFirstWord.get(`${method} ${firstWord(rest)}`) ?? []) {
+    const candidates = byFirstWord.get(`${method} ${firstWord(rest)}`) ?? byFirstWord.get(`${method} {path}`);
+    for (const candidate of candidates ?? []) {
       const match = candidate.expression.exec(rest);
       if (match === null) continue;
       return candidate.handle({

@@ -49,6 +49,10 @@ describe("every answer", () => {
     expect([status, json]).toEqual([404, { message: "page not found" }]);
   });
 
+  test("OPTIONS is answered anywhere", async () => {
+    expect((await api.ask("OPTIONS", "/v1.40/containers/json")).status).toBe(200);
+  });
+
   test("a path that is not clean is redirected", async () => {
     using client = await RawClient.connect(api.socket);
     client.send("GET /v1.45/../info?x=1 HTTP/1.1\r\n\r\n");
