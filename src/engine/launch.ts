@@ -1,0 +1,123 @@
+/**
+ * What a running container holds, acquired and given back: root file system, network, volumes, files, process.
+ * Owns: the order. Promises: whatever fails, nothing acquired in the attempt is left; release and discard are idempotent.
+ * Never: changes a record.
+ */
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ContainerRecord } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ContainerFiles, LayerPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
+
+export interface LaunchParts {
+  readonly layers: LayerPart;
+  readonly network: Pick<NetworkPart, "attach" | "detach" | "files">;
+  readonly runtime: Pick<RuntimePart, "create" | "start" | "delete">;
+  readonly volumes: Pick<VolumePart, "populate" | "removeAnonymous">;
+  /** Holds one directory per container. */
+  readonly root: string;
+  readonly machineHostname: string;
+  /** The running container that another one's namespace is shared with. */
+  readonly container: (reference: string) => ContainerRecord;
+}
+
+export class Launch {
+  readonly #parts: LaunchParts;
+
+  constructor(parts: LaunchParts) {
+    this.#parts = parts;
+  }
+
+  files(id: string): ContainerFiles {
+    const directory = join(this.#parts.root, id);
+    return {
+      directory,
+      log: join(directory, "container.log"),
+      hosts: join(directory, "hosts"),
+      hostname: join(directory, "hostname"),
+      resolvConf: join(directory, "resolv.conf"),
+    };
+  }
+
+  /** Makes what the container keeps between runs: its directory, an empty log, its writable layer. Idempotent. */
+  async prepare(record: ContainerRecord): Promise<void> {
+    const files = this.files(record.id);
+    await mkdir(files.directory, { recursive: true, mode: 0o710 });
+    // There from the start, so that a stream attached before the first run has a file to follow.
+    await writeFile(files.log, "", { flag: "a", mode: 0o640 });
+    await this.#parts.layers.createWritable(record.id, record.image.chainId);
+  }
+
+  /** @returns The pid of the process, running. */
+  async acquire(record: ContainerRecord, signal: AbortSignal): Promise<number> {
+    const { layers, network, runtime, volumes } = this.#parts;
+    const joined = {
+      ...this.#joined("pid", record.host.PidMode),
+      ...this.#joined("ipc", record.host.IpcMode),
+    };
+    const hostname = this.#hostname(record);
+    await using undo = new AsyncDisposableStack();
+    undo.defer(async () => await this.release(record));
+    const attaching = network.attach({
+      containerId: record.id,
+      name: record.name,
+      hostname,
+      config: record.config,
+      host: record.host,
+      endpoints: record.endpoints,
+      signal,
+    });
+    // Giving back waits for it, so that nothing is attached after the detach.
+    undo.defer(async () => {
+      await Promise.allSettled([attaching]);
+    });
+    const rootfs = layers.mount(record.id);
+    await volumes.populate(record.mounts, rootfs);
+    const sandbox = await attaching;
+    const files = this.files(record.id);
+    const texts = await network.files(record, sandbox, hostname);
+    await Promise.all([
+      writeFile(files.hosts, texts.hosts),
+      writeFile(files.resolvConf, texts.resolvConf),
+      writeFile(files.hostname, `${hostname}\n`),
+    ]);
+    const { netnsPath } = sandbox;
+    const { pid } = await runtime.create(
+      { record, rootfs, netnsPath, hostname, files, mounts: record.mounts, joined },
+      { signal },
+    );
+    await runtime.start(record.id);
+    undo.move();
+    return pid;
+  }
+
+  /** Gives back process, network and mounts. Idempotent; the first failure is thrown after all were tried. */
+  async release(record: ContainerRecord): Promise<void> {
+    const { layers, network, runtime } = this.#parts;
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => layers.unmount(record.id));
+    stack.defer(async () => await network.detach(record.id));
+    stack.defer(async () => await runtime.delete(record.id));
+  }
+
+  /** Takes away what the container keeps between runs. Idempotent. */
+  async discard(record: ContainerRecord, volumes: boolean): Promise<void> {
+    await this.#parts.layers.removeWritable(record.id);
+    await rm(this.files(record.id).directory, { recursive: true, force: true });
+    if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);
+  }
+
+  #hostname(record: ContainerRecord): string {
+    if (record.config.Hostname) return record.config.Hostname;
+    const hosts = record.host.UTSMode === "host" || record.host.NetworkMode === "host";
+    return hosts ? this.#parts.machineHostname : record.id.slice(0, 12);
+  }
+
+  #joined<Kind extends "pid" | "ipc">(kind: Kind, mode: string | undefined): { [Key in Kind]?: number } {
+    if (mode?.startsWith("container:") !== true) return {};
+    const other = this.#parts.container(mode.slice("container:".length));
+    if (other.observed.pid === 0)
+      throw new Fault("conflict", `cannot join ${kind} namespace of a non running container: ${other.name}`);
+    return { [kind]: other.observed.pid } as { [Key in Kind]?: number };
+  }
+}

@@ -1,0 +1,165 @@
+/** What the engine needs of the parts, and no more: the parts satisfy it as they are, tests bring doubles. */
+import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
+import type { ChainId } from "#spec/digest.ts";
+import type { EngineEvent } from "#spec/event.ts";
+import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { Reality } from "./lifecycle.ts";
+
+export interface Waiting {
+  readonly signal: AbortSignal;
+}
+
+export interface Frame {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
+}
+
+export interface ConsoleSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** A way into a process's stdin. Disposing lets go of it without ending the input. */
+export interface Input extends AsyncDisposable {
+  /** Resolves when the bytes are handed on. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** End of file for the process. Idempotent. */
+  end(): Promise<void>;
+}
+
+/** All that a run needs, acquired: from here on it is the low-level runtime's work. */
+export interface RunRequest {
+  readonly record: ContainerRecord;
+  readonly rootfs: string;
+  /** Absent in host mode. */
+  readonly netnsPath?: string | undefined;
+  readonly hostname: string;
+  readonly files: ContainerFiles;
+  readonly mounts: readonly MountPoint[];
+  /** Host pids for namespaces joined by `container:<id>` modes. */
+  readonly joined: { readonly pid?: number; readonly ipc?: number };
+}
+
+/** Files the engine keeps for a container, absolute paths on the host. */
+export interface ContainerFiles {
+  readonly directory: string;
+  readonly log: string;
+  readonly hosts: string;
+  readonly hostname: string;
+  readonly resolvConf: string;
+}
+
+export interface ExecSpec {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly user: string;
+  readonly cwd: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly privileged: boolean;
+  readonly consoleSize?: ConsoleSize | undefined;
+}
+
+export interface ExecSession {
+  readonly pid: number;
+  readonly output: AsyncIterable<Frame>;
+  readonly input?: Input | undefined;
+  readonly exit: Promise<number>;
+  resize(size: ConsoleSize): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface RuntimePart {
+  readonly facts: {
+    readonly name: "crun" | "runc";
+    readonly version: string;
+    readonly conmonVersion: string;
+  };
+  /** Makes the process, stopped before its first instruction. On a Fault (`detail.exitCode` 126, 127 or 125) nothing is left. */
+  create(run: RunRequest, o: Waiting): Promise<{ readonly pid: number }>;
+  start(id: string): Promise<void>;
+  signal(id: string, signal: number): Promise<void>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  /** What is there, for an engine that comes back. */
+  reality(id: string): Promise<Reality>;
+  /** Ids of everything the runtime holds. */
+  list(): Promise<string[]>;
+  /** Resolves with the end of the process, also one that came while no engine lived. */
+  exit(id: string, o: Waiting): Promise<{ exitCode: number; oomKilled: boolean; finishedAt: string }>;
+  /** Kills what is left and gives everything back. Idempotent. */
+  delete(id: string): Promise<void>;
+  input(id: string): Promise<Input>;
+  resize(id: string, size: ConsoleSize): Promise<void>;
+  exec(record: ContainerRecord, execId: string, spec: ExecSpec, o: Waiting): Promise<ExecSession>;
+}
+
+export interface NetworkPart {
+  /** Puts right what differs from the records; drops what belongs to none of these containers. */
+  prepare(live: ReadonlySet<string>): Promise<void>;
+  /** Idempotent by container. */
+  attach(o: {
+    readonly containerId: string;
+    readonly name: string;
+    readonly hostname: string;
+    readonly config: ContainerConfig;
+    readonly host: HostConfig;
+    readonly endpoints: ContainerRecord["endpoints"];
+    readonly signal: AbortSignal;
+  }): Promise<Sandbox>;
+  detach(containerId: string): Promise<void>;
+  sandbox(containerId: string): Sandbox | undefined;
+  list(): NetworkRecord[];
+  get(reference: string): NetworkRecord;
+  /** Text of the container's `/etc/hosts` and `/etc/resolv.conf`. */
+  files(
+    record: ContainerRecord,
+    sandbox: Sandbox,
+    hostname: string,
+  ): Promise<{ hosts: string; resolvConf: string }>;
+}
+
+export interface VolumePart {
+  /** Decides a container's mounts and makes the volumes they name. @throws Fault `invalid` in Docker's words. */
+  plan(o: {
+    readonly config: ContainerConfig;
+    readonly host: HostConfig;
+    readonly containerId: string;
+    readonly others: (reference: string) => ContainerRecord;
+  }): Promise<MountPoint[]>;
+  /** Before a start: makes missing bind directories, fills empty volumes from the image's files at their place. */
+  populate(mounts: readonly MountPoint[], rootfs: string): Promise<void>;
+  removeAnonymous(mounts: readonly MountPoint[]): Promise<void>;
+}
+
+export interface LayerPart {
+  createWritable(id: string, parent: ChainId | undefined): Promise<void>;
+  mount(id: string): string;
+  unmount(id: string): void;
+  removeWritable(id: string): Promise<void>;
+  commit(
+    id: string,
+    o: { readonly consume: boolean },
+  ): Promise<{ readonly chainId: ChainId; readonly diffId: string; readonly sizeBytes: number }>;
+}
+
+export interface LogPart {
+  /** Ends with the file once `ended` is settled. `from` says where to begin, decided at the call. */
+  read(
+    path: string,
+    o: {
+      readonly stdout: boolean;
+      readonly stderr: boolean;
+      readonly since?: bigint | undefined;
+      readonly until?: bigint | undefined;
+      readonly tail?: number | undefined;
+      readonly from?: "start" | "end";
+      readonly follow?: { readonly ended: Promise<unknown> } | undefined;
+      readonly signal: AbortSignal;
+    },
+  ): AsyncIterable<Frame & { readonly timeNano: bigint }>;
+}
+
+export interface EventPart {
+  append(event: EngineEvent): void;
+}
