@@ -1,0 +1,141 @@
+/**
+ * Plain bytes out of streams that may be compressed; the format is read from the first bytes, never from a name.
+ * gzip and zstd in this process, bzip2 and xz by the machine's own tools.
+ */
+import { spawn } from "node:child_process";
+import { Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { Fault } from "#spec/fault.ts";
+
+export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
+
+export interface PlainStream {
+  readonly compression: Compression;
+  /** Read once. @throws Fault `invalid` for damaged data; an error of the source as it is. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** Bytes handed on at a time. */
+const chunkBytes = 256 << 10;
+const magicBytes = 6;
+
+const magics: readonly (readonly [Exclude<Compression, "none">, readonly number[]])[] = [
+  ["gzip", [0x1f, 0x8b]],
+  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+  // A skippable frame, as seekable zstd begins.
+  ["zstd", [0x50, 0x2a, 0x4d, 0x18]],
+  ["bzip2", [0x42, 0x5a, 0x68]],
+  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+];
+
+/** By the first bytes; six are enough. */
+export function sniffCompression(head: Uint8Array): Compression {
+  for (const [name, magic] of magics) if (magic.every((byte, index) => head[index] === byte)) return name;
+  return "none";
+}
+
+/** Reads as much of `source` as it takes to know. The source is closed when `bytes` is read or left. */
+export async function decompress(source: AsyncIterable<Uint8Array>): Promise<PlainStream> {
+  const iterator = source[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  for (let length = 0; length < magicBytes; ) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head.push(next.value);
+    length += next.value.length;
+  }
+  const whole = resume(head, iterator);
+  const compression = sniffCompression(Buffer.concat(head));
+  if (compression === "none") return { compression, bytes: whole };
+  return { compression, bytes: plainBytes(whole, compression) };
+}
+
+async function* resume(
+  head: readonly Uint8Array[],
+  iterator: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* head;
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+function plainBytes(
+  source: AsyncIterable<Uint8Array>,
+  compression: Exclude<Compression, "none">,
+): AsyncIterable<Uint8Array> {
+  if (compression === "gzip") return through(source, createGunzip({ chunkSize: chunkBytes }), compression);
+  if (compression === "zstd")
+    return through(source, createZstdDecompress({ chunkSize: chunkBytes }), compression);
+  return throughTool(source, compression);
+}
+
+/** A stream for Node's plumbing; an error of its source is kept, to be told from one of the data. */
+class Input {
+  failure: unknown;
+  readonly stream: Readable;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.stream = Readable.from(source, { objectMode: false });
+    this.stream.on("error", (error) => {
+      this.failure = error;
+    });
+  }
+}
+
+async function* through(
+  source: AsyncIterable<Uint8Array>,
+  unpacker: NodeJS.ReadWriteStream & Readable,
+  compression: Compression,
+): AsyncGenerator<Uint8Array> {
+  const input = new Input(source);
+  input.stream.on("error", (error) => unpacker.destroy(error));
+  input.stream.pipe(unpacker);
+  try {
+    for await (const part of unpacker) yield part as Buffer;
+  } catch (cause) {
+    throw input.failure ?? damaged(compression, cause);
+  } finally {
+    input.stream.destroy();
+    unpacker.destroy();
+  }
+}
+
+async function* throughTool(
+  source: AsyncIterable<Uint8Array>,
+  tool: "bzip2" | "xz",
+): AsyncGenerator<Uint8Array> {
+  const child = spawn(tool, ["-dc"], { stdio: ["pipe", "pipe", "ignore"] });
+  const ended = new Promise<number | Error>((resolve) => {
+    child.once("error", resolve);
+    child.once("close", (code) => resolve(code ?? -1));
+  });
+  const input = new Input(source);
+  input.stream.on("error", () => child.kill());
+  child.stdin.on("error", () => input.stream.destroy());
+  input.stream.pipe(child.stdin);
+  let outcome: number | Error | undefined;
+  try {
+    for await (const part of child.stdout) yield part as Buffer;
+    outcome = await ended;
+  } catch {
+    // A program that is not there closes its pipes too early; what `ended` says is the better reason.
+    outcome = await ended;
+  } finally {
+    input.stream.destroy();
+    if (outcome === undefined) child.kill();
+  }
+  if (outcome === 0) return;
+  if (input.failure !== undefined) throw input.failure;
+  if (!(outcome instanceof Error)) throw damaged(tool, undefined);
+  const needed = tool === "xz" ? "xz-utils" : "bzip2";
+  throw new Fault("unsupported", `${tool} archives need the program ${tool}: install Debian's ${needed}`, {
+    cause: outcome,
+  });
+}
+
+function damaged(compression: Compression, cause: unknown): Fault {
+  return new Fault("invalid", `the ${compression} data is damaged or cut off`, { cause });
+}
