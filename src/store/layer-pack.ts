@@ -1,0 +1,167 @@
+/**
+ * A directory tree with overlay marks as a layer's tar. Equal trees give equal bytes: names in the order of their bytes,
+ * a directory before what is in it, the first name of a hard-linked file as the file.
+ * Never: sockets, which mean nothing without their process, and attributes that only steer the overlay.
+ */
+import type { Beneath } from "#kernel/beneath.ts";
+import { type BytePath, joinPath, lastName, parentPath } from "#kernel/byte-path.ts";
+import { closeDescriptor, type FileStat, fileKind, openFlag, readInto, seekTo } from "#kernel/files-at.ts";
+import {
+  isDirectory,
+  isHousekeeping,
+  isOpaque,
+  isWhiteout,
+  opaqueName,
+  whiteoutPrefix,
+} from "./overlay-marks.ts";
+import type { TarEntry, TarKind } from "./tar-entry.ts";
+import { encodeEntry, endOfArchive, paddingAfter } from "./tar-writer.ts";
+
+/** Bytes as they are, or the whole content of a file in the tree. */
+export type PackedPart =
+  | { readonly structure: Buffer }
+  | { readonly path: BytePath; readonly sizeBytes: number };
+
+const root = "" as BytePath;
+/** Of one read. */
+const readBytes = 256 << 10;
+
+/** The parts of the tar in order. The root itself is in it when it differs from `lowerRoot`. */
+export function* packTree(tree: Beneath, lowerRoot: FileStat | undefined): Generator<PackedPart> {
+  const stat = tree.stat(root);
+  if (stat !== undefined && lowerRoot !== undefined && !sameOwnership(stat, lowerRoot))
+    yield { structure: encodeEntry(entryOf(tree, root, "./" as BytePath, "directory", stat)) };
+  yield* packDirectory(tree, root, new Map());
+  yield { structure: endOfArchive };
+}
+
+function sameOwnership(one: FileStat, other: FileStat): boolean {
+  return one.mode === other.mode && one.uid === other.uid && one.gid === other.gid;
+}
+
+type LinkNames = Map<string, BytePath>;
+
+function* packDirectory(tree: Beneath, directory: BytePath, links: LinkNames): Generator<PackedPart> {
+  for (const name of tree.list(directory)) {
+    const path = joinPath(directory, name);
+    const stat = tree.stat(path);
+    if (stat === undefined) continue;
+    yield* packOne(tree, path, stat, links);
+    if (!isDirectory(stat)) continue;
+    if (isOpaque(tree, path)) yield mark(joinPath(path, opaqueName), stat);
+    yield* packDirectory(tree, path, links);
+  }
+}
+
+function* packOne(tree: Beneath, path: BytePath, stat: FileStat, links: LinkNames): Generator<PackedPart> {
+  if (isWhiteout(stat)) {
+    const hidden = (whiteoutPrefix + lastName(path)) as BytePath;
+    yield mark(joinPath(parentPath(path), hidden), stat);
+    return;
+  }
+  const kind = kindOf(stat);
+  if (kind === undefined) return;
+  const inode = `${stat.device} ${stat.inode}`;
+  const first = kind !== "directory" && stat.linkCount > 1 ? links.get(inode) : undefined;
+  if (first !== undefined) {
+    yield { structure: encodeEntry({ ...entryOf(tree, path, path, "link", stat), linkName: first }) };
+    return;
+  }
+  if (kind !== "directory" && stat.linkCount > 1) links.set(inode, path);
+  const entry = entryOf(tree, path, path, kind, stat);
+  yield { structure: encodeEntry(entry) };
+  if (entry.sizeBytes === 0) return;
+  yield { path, sizeBytes: entry.sizeBytes };
+  const padding = paddingAfter(entry.sizeBytes);
+  if (padding.length > 0) yield { structure: padding };
+}
+
+/** An empty file whose name says that something below is gone. */
+function mark(name: BytePath, stat: FileStat): PackedPart {
+  const { mtimeNano } = stat;
+  const entry = { ...plain, kind: "file", name, mode: 0o600, mtimeNano: wholeSeconds(mtimeNano) } as const;
+  return { structure: encodeEntry(entry) };
+}
+
+const plain = {
+  linkName: root,
+  uid: 0,
+  gid: 0,
+  sizeBytes: 0,
+  major: 0,
+  minor: 0,
+  xattrs: new Map<string, Uint8Array>(),
+} as const;
+
+function entryOf(tree: Beneath, path: BytePath, name: BytePath, kind: TarKind, stat: FileStat): TarEntry {
+  const device = kind === "character" || kind === "block";
+  return {
+    kind,
+    name,
+    linkName: kind === "symlink" ? tree.readLink(path) : root,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    sizeBytes: kind === "file" ? stat.sizeBytes : 0,
+    mtimeNano: wholeSeconds(stat.mtimeNano),
+    major: device ? stat.major : 0,
+    minor: device ? stat.minor : 0,
+    xattrs: kind === "link" ? plain.xattrs : attributesOf(tree, path),
+  };
+}
+
+/** As Docker's layers have them: finer times would need an extended header for every file. */
+function wholeSeconds(nano: bigint): bigint {
+  return nano - (((nano % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n);
+}
+
+function attributesOf(tree: Beneath, path: BytePath): ReadonlyMap<string, Uint8Array> {
+  const names = tree.listXattrs(path).filter((name) => !isHousekeeping(name));
+  if (names.length === 0) return plain.xattrs;
+  return new Map(names.map((name) => [name, tree.getXattr(path, name) ?? Buffer.alloc(0)]));
+}
+
+function kindOf(stat: FileStat): TarKind | undefined {
+  switch (stat.mode & fileKind.mask) {
+    case fileKind.file:
+      return "file";
+    case fileKind.directory:
+      return "directory";
+    case fileKind.symlink:
+      return "symlink";
+    case fileKind.fifo:
+      return "fifo";
+    case fileKind.character:
+      return "character";
+    case fileKind.block:
+      return "block";
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Exactly `length` bytes of a file in the tree from `offset`; what it lacks, as when it shrank meanwhile, comes as zeros.
+ * The buffer is the same for every part: it is lent until the next one.
+ */
+export function* readFile(tree: Beneath, path: BytePath, offset: number, length: number): Generator<Buffer> {
+  const fd = tree.open(path, openFlag.read | openFlag.noFollow);
+  try {
+    yield* readStretch(fd, offset, length);
+  } finally {
+    closeDescriptor(fd);
+  }
+}
+
+function* readStretch(fd: number, offset: number, length: number): Generator<Buffer> {
+  if (offset > 0) seekTo(fd, offset);
+  const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, length));
+  for (let left = length; left > 0; ) {
+    const wanted = Math.min(left, buffer.length);
+    const got = readInto(fd, buffer, wanted);
+    if (got === 0) buffer.fill(0, 0, wanted);
+    const part = buffer.subarray(0, got === 0 ? wanted : got);
+    left -= part.length;
+    yield part;
+  }
+}

@@ -1,0 +1,90 @@
+/** A layer's tar from its recipe and its files: the bytes whose digest the layer has. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Beneath } from "#kernel/beneath.ts";
+import type { BytePath } from "#kernel/byte-path.ts";
+import { Breath } from "./breath.ts";
+import { readFile } from "./layer-pack.ts";
+import { layerNames, type Move, readMoves } from "./layer-unpack.ts";
+import { readRecipe } from "./tar-recipe.ts";
+
+/** Bytes handed on at a time; small pieces are gathered. */
+const chunkBytes = 256 << 10;
+
+/** @throws Fault `internal` when the layer is damaged. Closes what it opened however reading ends. */
+export async function* layerTar(directory: string, o: { readonly signal?: AbortSignal } = {}) {
+  using source = new LayerSource(directory);
+  const breath = new Breath(o.signal);
+  const chunk = new Gather();
+  for (const part of readRecipe(join(directory, layerNames.recipe))) {
+    const stretches = "structure" in part ? [part.structure] : source.read(part);
+    for (const bytes of stretches)
+      for (let at = 0; at < bytes.length; ) {
+        at += chunk.take(bytes, at);
+        if (!chunk.full) continue;
+        yield chunk.emit();
+        if (breath.due) await breath.take();
+      }
+  }
+  if (!chunk.empty) yield chunk.emit();
+}
+
+/** Where the contents are: with the files, or put aside when a later entry took the name. */
+class LayerSource implements Disposable {
+  readonly #files: Beneath;
+  readonly #displaced: Beneath | undefined;
+  readonly #moves: ReadonlyMap<BytePath, readonly Move[]>;
+
+  constructor(directory: string) {
+    this.#files = Beneath.open(join(directory, layerNames.files));
+    const displaced = join(directory, layerNames.displaced);
+    this.#displaced = existsSync(displaced) ? Beneath.open(displaced) : undefined;
+    this.#moves = readMoves(directory);
+  }
+
+  read(part: { path: BytePath; offset: number; length: number; ordinal: number }): Iterable<Buffer> {
+    const moved = this.#moves.size === 0 ? undefined : this.#movedPath(part.path, part.ordinal);
+    if (moved !== undefined && this.#displaced !== undefined)
+      return readFile(this.#displaced, moved, part.offset, part.length);
+    return readFile(this.#files, part.path, part.offset, part.length);
+  }
+
+  #movedPath(path: BytePath, ordinal: number): BytePath | undefined {
+    let first: Move | undefined;
+    for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1))
+      for (const move of this.#moves.get(path.slice(0, end) as BytePath) ?? [])
+        if (ordinal < move.before && (first === undefined || move.number < first.number)) first = move;
+    return first === undefined ? undefined : (`${first.number}${path.slice(first.path.length)}` as BytePath);
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+    this.#displaced?.[Symbol.dispose]();
+  }
+}
+
+class Gather {
+  #buffer = Buffer.allocUnsafeSlow(chunkBytes);
+  #used = 0;
+
+  get full(): boolean {
+    return this.#used === this.#buffer.length;
+  }
+
+  get empty(): boolean {
+    return this.#used === 0;
+  }
+
+  take(bytes: Buffer, from: number): number {
+    const taken = bytes.copy(this.#buffer, this.#used, from);
+    this.#used += taken;
+    return taken;
+  }
+
+  emit(): Buffer {
+    const bytes = this.#buffer.subarray(0, this.#used);
+    this.#buffer = Buffer.allocUnsafeSlow(chunkBytes);
+    this.#used = 0;
+    return bytes;
+  }
+}
