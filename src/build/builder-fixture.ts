@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Header, pack } from "tar-stream";
 import type { ImageRunConfig } from "#spec/image.ts";
-import { Blobs } from "#store/blobs.ts";
 import { Layers } from "#store/layers.ts";
 import { Records } from "#store/records.ts";
 import { Builder, type BuildRequest } from "./builder.ts";
@@ -104,8 +103,7 @@ export class BuilderFixture implements AsyncDisposable {
   static async open(): Promise<BuilderFixture> {
     const root = mkdtempSync(join(tmpdir(), "wherry-builder-"));
     const records = Records.open(join(root, "records.db"));
-    const blobs = await Blobs.open(join(root, "blobs"));
-    const layers = await Layers.open(join(root, "layers"), { blobs, records });
+    const layers = await Layers.open(join(root, "layers"), { records });
     const fixture = new BuilderFixture(root, records, layers);
     await fixture.import("busybox:latest", { Cmd: ["sh"] });
     await fixture.reopen();

@@ -8,7 +8,7 @@ import { FFIType, ptr } from "bun:ffi";
 import { type BytePath, cleanBytePath, joinPath, pathBytesMax, pathText } from "./byte-path.ts";
 import * as at from "./files-at.ts";
 import { type FileStat, openFlag } from "./files-at.ts";
-import { Errno, errno, libc } from "./libc.ts";
+import { Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 import * as xattr from "./xattr.ts";
 
 const c = libc({
@@ -27,8 +27,8 @@ const raceAttemptsMax = 128;
 /** As many links as the kernel follows on one path. */
 const linksMax = 40;
 
-const path = Buffer.alloc(pathBytesMax + 1);
-const how = Buffer.alloc(24);
+const path = pinnedBuffer(pathBytesMax + 1);
+const how = pinnedBuffer(24);
 const [pathPointer, howPointer] = [ptr(path), ptr(how)];
 
 let openat2Works: boolean | undefined;

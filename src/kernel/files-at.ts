@@ -6,7 +6,7 @@
 import { FFIType, type Pointer, ptr } from "bun:ffi";
 import { constants } from "node:fs";
 import { type BytePath, pathBytesMax, pathText } from "./byte-path.ts";
-import { check, Errno, errno, libc } from "./libc.ts";
+import { check, Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 
 const { i32, u32, i64, u64 } = FFIType;
 const pointer = FFIType.ptr;
@@ -84,12 +84,12 @@ export interface FileStat {
   readonly minor: number;
 }
 
-const nameBuffers = [Buffer.alloc(pathBytesMax + 1), Buffer.alloc(pathBytesMax + 1)] as const;
+const nameBuffers = [pinnedBuffer(pathBytesMax + 1), pinnedBuffer(pathBytesMax + 1)] as const;
 const [first, second] = [ptr(nameBuffers[0]), ptr(nameBuffers[1])];
-const outBuffer = Buffer.alloc(64 << 10);
+const outBuffer = pinnedBuffer(64 << 10);
 const out = ptr(outBuffer);
 const outView = new DataView(outBuffer.buffer, outBuffer.byteOffset, outBuffer.byteLength);
-const timesBuffer = Buffer.alloc(32);
+const timesBuffer = pinnedBuffer(32);
 const times = ptr(timesBuffer);
 
 function fill(index: 0 | 1, path: string): Pointer {

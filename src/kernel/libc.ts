@@ -76,3 +76,11 @@ export function cString(text: string): Buffer {
   if (text.includes("\0")) throw new Fault("invalid", `a NUL byte in ${JSON.stringify(text)}`);
   return Buffer.from(`${text}\0`);
 }
+
+/**
+ * Memory whose address stays, for pointers that are taken once. A small Buffer made in another way moves when anything,
+ * the engine's own code included, asks for its `buffer`; the pointer then leads to memory that is someone else's.
+ */
+export function pinnedBuffer(sizeBytes: number): Buffer {
+  return Buffer.from(new ArrayBuffer(sizeBytes));
+}

@@ -7,7 +7,7 @@ import { FFIType, ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { bytePath } from "./byte-path.ts";
 import { closeDescriptor, descriptorPath, openAt, openFlag, statAt } from "./files-at.ts";
-import { check, cString, Errno, errno, libc } from "./libc.ts";
+import { check, cString, Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 import { type MountInfo, parseMountInfo } from "./mount-info.ts";
 
 const { i64, u64, i32 } = FFIType;
@@ -51,7 +51,7 @@ const optionsBytesMax = 4095;
 const valueBytesMax = 255;
 
 const slotBytes = 4096;
-const slots = [Buffer.alloc(slotBytes), Buffer.alloc(slotBytes)] as const;
+const slots = [pinnedBuffer(slotBytes), pinnedBuffer(slotBytes)] as const;
 const slotPointers = [ptr(slots[0]), ptr(slots[1])] as const;
 
 /** `private`, `rshared` …: with `r`, for everything below too. */

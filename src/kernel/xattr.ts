@@ -6,7 +6,7 @@
 import { FFIType, type Pointer, ptr } from "bun:ffi";
 import { type BytePath, pathText } from "./byte-path.ts";
 import { descriptorPath } from "./files-at.ts";
-import { check, Errno, errno, libc } from "./libc.ts";
+import { check, Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 
 const { i32, i64, u64 } = FFIType;
 const pointer = FFIType.ptr;
@@ -24,9 +24,9 @@ export const xattrValueBytesMax = 65536;
 /** Linux's XATTR_NAME_MAX. */
 export const xattrNameBytesMax = 255;
 
-const pathBuffer = Buffer.alloc(4096 + 32);
-const nameBuffer = Buffer.alloc(xattrNameBytesMax + 1);
-const valueBuffer = Buffer.alloc(xattrValueBytesMax);
+const pathBuffer = pinnedBuffer(4096 + 32);
+const nameBuffer = pinnedBuffer(xattrNameBytesMax + 1);
+const valueBuffer = pinnedBuffer(xattrValueBytesMax);
 const [path, name, value] = [ptr(pathBuffer), ptr(nameBuffer), ptr(valueBuffer)];
 
 function fillPath(directory: number, file: BytePath): Pointer {

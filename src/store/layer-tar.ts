@@ -12,7 +12,7 @@ import { readRecipe } from "./tar-recipe.ts";
 const chunkBytes = 256 << 10;
 
 /** @throws Fault `internal` when the layer is damaged. Closes what it opened however reading ends. */
-export async function* layerTar(directory: string, o: { readonly signal?: AbortSignal } = {}) {
+export async function* layerTar(directory: string, o: { readonly signal?: AbortSignal | undefined } = {}) {
   using source = new LayerSource(directory);
   const breath = new Breath(o.signal);
   const chunk = new Gather();

@@ -1,0 +1,310 @@
+/**
+ * Layers: the file systems of images, and of the containers that stand on them.
+ * Owns: `layers/<hex>` for what never changes, `writable/<id>` for what does, `skeletons/<hex>` between the two, and
+ * `incoming` for what is being made or taken away.
+ * Promises: a recorded layer is whole; what a crash leaves has no record and goes at the next `open()`; a layer that
+ * something stands on is not removed. Never: an image, or who wants a layer.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Beneath } from "#kernel/beneath.ts";
+import { bytePath } from "#kernel/byte-path.ts";
+import type { FileStat } from "#kernel/files-at.ts";
+import { mountOverlay, mountsBeneath, unmount } from "#kernel/mount.ts";
+import { removingTree } from "#kernel/remove-tree.ts";
+import { type ChainId, encodedDigest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
+import { Breath } from "./breath.ts";
+import { decompress } from "./decompress.ts";
+import { explainFull } from "./disk-full.ts";
+import { diskUsage } from "./disk-usage.ts";
+import { chainIdOf, LayerIndex, type LayerRecord, type WritableRecord } from "./layer-records.ts";
+import { sealLayer, treeTar } from "./layer-seal.ts";
+import { makeSkeleton } from "./layer-skeleton.ts";
+import { layerTar } from "./layer-tar.ts";
+import { layerNames, type UnpackedLayer, unpackLayer } from "./layer-unpack.ts";
+import { LowerTree } from "./lower-tree.ts";
+import type { Records } from "./records.ts";
+import { type Change, upperChanges } from "./upper-changes.ts";
+
+const kept = { upper: "upper", work: "work", merged: "merged" } as const;
+/** An overlay needs at least one layer below; scratch has none of its own. */
+const scratch = "scratch";
+const writableId = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
+/** What the kernel might default to would put marks into layers that other hosts cannot read. */
+const overlayOptions = ["redirect_dir=off", "metacopy=off", "index=off"] as const;
+
+interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Layers {
+  readonly #root: string;
+  readonly #index: LayerIndex;
+  readonly #mounted: Set<string>;
+
+  private constructor(root: string, records: Records) {
+    this.#root = root;
+    this.#index = new LayerIndex(records);
+    this.#mounted = new Set(mountsBeneath(root).map((mount) => mount.target));
+  }
+
+  /** Makes what is missing and removes what no record speaks of. */
+  static async open(root: string, o: { readonly records: Records }): Promise<Layers> {
+    for (const name of ["layers", "writable", "skeletons", "incoming"])
+      await mkdir(join(root, name), { recursive: true, mode: 0o700 });
+    await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
+    const layers = new Layers(root, o.records);
+    await layers.#sweep();
+    return layers;
+  }
+
+  get(chainId: ChainId): LayerRecord | undefined {
+    return this.#index.find(chainId);
+  }
+
+  list(): LayerRecord[] {
+    return this.#index.list();
+  }
+
+  writables(): WritableRecord[] {
+    return this.#index.writables();
+  }
+
+  /**
+   * Unpacks a tar, plain or compressed, as a layer above `parent`. Idempotent: an equal layer is the same one. On any
+   * failure nothing is left.
+   * @throws Fault `invalid` for a damaged or hostile tar, `not-found` when the parent is gone.
+   */
+  async apply(
+    parent: ChainId | undefined,
+    tar: AsyncIterable<Uint8Array>,
+    o: Cancellable & { readonly endRequired?: boolean } = {},
+  ): Promise<LayerRecord> {
+    const plain = await decompress(tar);
+    return await this.#add(parent, o, (directory, lower) =>
+      unpackLayer(plain.bytes, directory, lower, { signal: o.signal, endRequired: o.endRequired ?? false }),
+    );
+  }
+
+  async #add(
+    parent: ChainId | undefined,
+    o: Cancellable,
+    fill: (directory: string, lower: LowerTree) => Promise<UnpackedLayer>,
+  ): Promise<LayerRecord> {
+    o.signal?.throwIfAborted();
+    const directory = this.#incoming();
+    mkdirSync(directory, { mode: 0o700 });
+    try {
+      using lower = this.#lower(parent);
+      const made = await fill(directory, lower);
+      return this.#keep(directory, parent, made);
+    } catch (error) {
+      throw explainFull(error, this.#root);
+    } finally {
+      await this.#discard(directory);
+    }
+  }
+
+  /** The name, then the record: what is named but not recorded is swept. */
+  #keep(directory: string, parent: ChainId | undefined, made: UnpackedLayer): LayerRecord {
+    const chainId = chainIdOf(parent, made.diffId);
+    const known = this.#index.find(chainId);
+    if (known !== undefined) return known;
+    if (parent !== undefined) this.#index.get(parent);
+    renameSync(directory, this.#layerPath(chainId));
+    const record = { chainId, ...(parent !== undefined && { parent }), ...made };
+    this.#index.put(record);
+    return record;
+  }
+
+  /** A layer for changes above `parent`, or above nothing. Idempotent. `skeleton`: with containers' mount points. */
+  async createWritable(
+    id: string,
+    parent: ChainId | undefined,
+    o: { readonly skeleton?: boolean } = {},
+  ): Promise<void> {
+    if (!writableId.test(id)) throw new Fault("internal", `${JSON.stringify(id)} cannot name a layer`);
+    if (this.#index.findWritable(id) !== undefined && existsSync(this.writablePath(id))) return;
+    if (parent !== undefined) this.#index.get(parent);
+    const skeleton = o.skeleton ?? false;
+    this.#index.putWritable({ id, ...(parent !== undefined && { parent }), skeleton });
+    if (skeleton) this.#ensureSkeleton(parent);
+    const directory = this.#incoming();
+    mkdirSync(directory, { mode: 0o700 });
+    for (const name of [kept.work, kept.merged]) mkdirSync(join(directory, name), { mode: 0o700 });
+    mkdirSync(join(directory, kept.upper), { mode: 0o755 });
+    using lower = this.#lower(parent);
+    using upper = Beneath.open(join(directory, kept.upper));
+    const look = rootOf(lower);
+    if (look !== undefined) {
+      upper.chown(bytePath(""), look.uid, look.gid);
+      upper.chmod(bytePath(""), look.mode & 0o7777);
+    }
+    renameSync(directory, this.#writableDirectory(id));
+  }
+
+  #ensureSkeleton(parent: ChainId | undefined): void {
+    const path = this.#skeletonPath(parent);
+    if (existsSync(path)) return;
+    const making = this.#incoming();
+    using lower = this.#lower(parent);
+    makeSkeleton(making, lower);
+    renameSync(making, path);
+  }
+
+  /** Mounts a writable layer and what is below it. Idempotent. @returns The root of the file system. */
+  mount(id: string): string {
+    const target = join(this.#writableDirectory(id), kept.merged);
+    if (this.#mounted.has(target)) return target;
+    const { parent, skeleton } = this.#index.writable(id);
+    const layers = this.#lowerPaths(parent);
+    const lower = skeleton ? [this.#skeletonPath(parent), ...layers] : layers;
+    mountOverlay({
+      lower: lower.length > 0 ? lower : [join(this.#root, scratch)],
+      upper: this.writablePath(id),
+      work: join(this.#writableDirectory(id), kept.work),
+      target,
+      options: overlayOptions,
+    });
+    this.#mounted.add(target);
+    return target;
+  }
+
+  /** Idempotent. */
+  unmount(id: string): void {
+    const target = join(this.#writableDirectory(id), kept.merged);
+    if (!this.#mounted.has(target)) return;
+    unmount(target, { detach: true });
+    this.#mounted.delete(target);
+  }
+
+  /** The directory with the changes alone, in overlayfs's form. */
+  writablePath(id: string): string {
+    return join(this.#writableDirectory(id), kept.upper);
+  }
+
+  /**
+   * The changes as a layer. With `consume` they are moved, the writable layer is gone afterwards, whatever happens;
+   * otherwise copied, also while they go on changing.
+   */
+  async commit(id: string, o: Cancellable & { readonly consume?: boolean } = {}): Promise<LayerRecord> {
+    const { parent } = this.#index.writable(id);
+    if (o.consume !== true)
+      return await this.#add(parent, o, (directory, lower) =>
+        unpackLayer(treeTar(this.writablePath(id), rootOf(lower), o), directory, lower, {
+          signal: o.signal,
+          endRequired: true,
+        }),
+      );
+    try {
+      this.unmount(id);
+      return await this.#add(parent, o, (directory, lower) => {
+        renameSync(this.writablePath(id), join(directory, layerNames.files));
+        return sealLayer(directory, rootOf(lower), o);
+      });
+    } finally {
+      await this.removeWritable(id);
+    }
+  }
+
+  /** Unmounts first. Idempotent. */
+  async removeWritable(id: string): Promise<void> {
+    this.unmount(id);
+    const directory = this.#writableDirectory(id);
+    const doomed = this.#incoming();
+    if (existsSync(directory)) renameSync(directory, doomed);
+    this.#index.deleteWritable(id);
+    await this.#discard(doomed);
+  }
+
+  /** False when there is none. @throws Fault `conflict` while something stands on it. */
+  async remove(chainId: ChainId): Promise<boolean> {
+    if (this.#index.find(chainId) === undefined) return false;
+    const user = this.#index.userOf(chainId);
+    if (user !== undefined) throw new Fault("conflict", `layer ${chainId} is in use by ${user}`);
+    this.#index.delete(chainId);
+    for (const path of [this.#layerPath(chainId), this.#skeletonPath(chainId)]) {
+      const doomed = this.#incoming();
+      if (!existsSync(path)) continue;
+      renameSync(path, doomed);
+      await this.#discard(doomed);
+    }
+    return true;
+  }
+
+  /** The uncompressed tar: exactly the bytes whose digest is the layer's `diffId`. @throws Fault `not-found` at once. */
+  tar(chainId: ChainId, o: Cancellable = {}): AsyncIterable<Uint8Array> {
+    this.#index.get(chainId);
+    return layerTar(this.#layerPath(chainId), o);
+  }
+
+  /** What differs from the layers below, as `docker diff` lists it. */
+  async *changes(id: string, o: Cancellable = {}): AsyncGenerator<Change> {
+    const { parent, skeleton } = this.#index.writable(id);
+    using upper = Beneath.open(this.writablePath(id));
+    const paths = this.#lowerPaths(parent);
+    using lower = new LowerTree(skeleton ? [this.#skeletonPath(parent), ...paths] : paths);
+    const breath = new Breath(o.signal);
+    for (const change of upperChanges(upper, lower)) {
+      yield change;
+      if (breath.due) await breath.take();
+    }
+  }
+
+  /** Bytes the changes take up, each hard-linked file once. */
+  async usage(id: string, o: Cancellable = {}): Promise<number> {
+    this.#index.writable(id);
+    return await diskUsage(this.writablePath(id), o);
+  }
+
+  #lower(parent: ChainId | undefined): LowerTree {
+    return new LowerTree(this.#lowerPaths(parent));
+  }
+
+  #lowerPaths(parent: ChainId | undefined): string[] {
+    return this.#index.stack(parent).map(({ chainId }) => join(this.#layerPath(chainId), layerNames.files));
+  }
+
+  #layerPath(chainId: ChainId): string {
+    return join(this.#root, "layers", encodedDigest(chainId));
+  }
+
+  #skeletonPath(parent: ChainId | undefined): string {
+    return join(this.#root, "skeletons", parent === undefined ? scratch : encodedDigest(parent));
+  }
+
+  #writableDirectory(id: string): string {
+    return join(this.#root, "writable", id);
+  }
+
+  #incoming(): string {
+    return join(this.#root, "incoming", randomBytes(12).toString("hex"));
+  }
+
+  /** Removes a directory of `incoming`, in small steps. Idempotent. */
+  async #discard(path: string): Promise<void> {
+    using incoming = Beneath.open(join(this.#root, "incoming"));
+    const breath = new Breath();
+    const [directory, name] = incoming.parent(bytePath(path.slice(path.lastIndexOf("/") + 1)));
+    for (const _ of removingTree(directory, name)) if (breath.due) await breath.take();
+  }
+
+  async #sweep(): Promise<void> {
+    const writables = new Set(this.#index.writables().map(({ id }) => id));
+    for (const id of await readdir(join(this.#root, "writable")))
+      if (!writables.has(id)) await this.removeWritable(id);
+    const layers = new Set(this.#index.list().map(({ chainId }) => encodedDigest(chainId)));
+    for (const kind of ["layers", "skeletons"])
+      for (const name of readdirSync(join(this.#root, kind)))
+        if (!layers.has(name) && name !== scratch) renameSync(join(this.#root, kind, name), this.#incoming());
+    for (const name of readdirSync(join(this.#root, "incoming")))
+      await this.#discard(join(this.#root, "incoming", name));
+  }
+}
+
+function rootOf(lower: LowerTree): FileStat | undefined {
+  return lower.lookup(bytePath(""))?.stat;
+}
