@@ -5,6 +5,7 @@
  */
 import { type ContainerRecord, type CreateRequest, parseContainerId, zeroTime } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { parseContainerName, randomName } from "./container-name.ts";
 import type { Emit } from "./emit.ts";
@@ -308,17 +309,5 @@ async function settled(
     return await abortable(Promise.race([done.then(() => true), late]), signal);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-async function abortable<R>(work: Promise<R>, signal: AbortSignal): Promise<R> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

@@ -6,6 +6,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerRecord } from "#spec/container.ts";
+import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ContainerFiles, LayerPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
@@ -17,6 +18,8 @@ export interface LaunchParts {
   /** Holds one directory per container. */
   readonly root: string;
   readonly machineHostname: string;
+  /** Lets layers go that only a removed container still needed. */
+  readonly collectLayers: (top: ChainId | undefined) => Promise<void>;
   /** The running container that another one's namespace is shared with. */
   readonly container: (reference: string) => ContainerRecord;
 }
@@ -45,7 +48,7 @@ export class Launch {
     await mkdir(files.directory, { recursive: true, mode: 0o710 });
     // There from the start, so that a stream attached before the first run has a file to follow.
     await writeFile(files.log, "", { flag: "a", mode: 0o640 });
-    await this.#parts.layers.createWritable(record.id, record.image.chainId);
+    await this.#parts.layers.createWritable(record.id, record.image.chainId, { skeleton: true });
   }
 
   /** @returns The pid of the process, running. */
@@ -103,6 +106,7 @@ export class Launch {
   /** Takes away what the container keeps between runs. Idempotent. */
   async discard(record: ContainerRecord, volumes: boolean): Promise<void> {
     await this.#parts.layers.removeWritable(record.id);
+    await this.#parts.collectLayers(record.image.chainId);
     await rm(this.files(record.id).directory, { recursive: true, force: true });
     if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);
   }

@@ -1,6 +1,6 @@
 /** What the engine needs of the parts, and no more: the parts satisfy it as they are, tests bring doubles. */
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
-import type { ChainId } from "#spec/digest.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { Reality } from "./lifecycle.ts";
@@ -133,14 +133,25 @@ export interface VolumePart {
 }
 
 export interface LayerPart {
-  createWritable(id: string, parent: ChainId | undefined): Promise<void>;
+  /** `skeleton`: with the mount points every container needs, below its changes. */
+  createWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton: boolean }): Promise<void>;
   mount(id: string): string;
   unmount(id: string): void;
   removeWritable(id: string): Promise<void>;
+  /** Moves the changes into a layer; the writable layer is gone afterwards. */
   commit(
     id: string,
-    o: { readonly consume: boolean },
-  ): Promise<{ readonly chainId: ChainId; readonly diffId: string; readonly sizeBytes: number }>;
+    o: { readonly consume: boolean; readonly signal: AbortSignal },
+  ): Promise<{ readonly chainId: ChainId; readonly diffId: Digest; readonly sizeBytes: number }>;
+  changes(id: string, o: Waiting): AsyncIterable<{ readonly path: string }>;
+  usage(id: string): Promise<number>;
+  /** Where the parts of a writable layer are, the lower ones top first. */
+  paths(id: string): {
+    readonly lower: readonly string[];
+    readonly upper: string;
+    readonly work: string;
+    readonly merged: string;
+  };
 }
 
 export interface LogPart {

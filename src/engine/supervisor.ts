@@ -102,6 +102,7 @@ export class Supervisor implements Disposable {
       throw fault;
     }
     await this.#apply(record, { kind: "launched", pid }, signal);
+    this.#parts.waiters.launched(record.id);
   }
 
   #watch(id: string): void {

@@ -7,6 +7,7 @@ export interface Exit {
 export class Waiters {
   readonly #exits = new Map<string, PromiseWithResolvers<Exit>>();
   readonly #removals = new Map<string, PromiseWithResolvers<Exit>>();
+  readonly #launches = new Map<string, PromiseWithResolvers<void>>();
 
   /** Resolves when the container's process next ends, or the container is removed without running again. */
   nextExit(id: string): Promise<Exit> {
@@ -18,6 +19,16 @@ export class Waiters {
     return slot(this.#removals, id).promise;
   }
 
+  /** Resolves when the container's process next runs. Never, when it is removed before. */
+  nextLaunch(id: string): Promise<void> {
+    return slot(this.#launches, id).promise;
+  }
+
+  launched(id: string): void {
+    this.#launches.get(id)?.resolve();
+    this.#launches.delete(id);
+  }
+
   exited(id: string, exit: Exit): void {
     this.#exits.get(id)?.resolve(exit);
     this.#exits.delete(id);
@@ -27,13 +38,14 @@ export class Waiters {
     this.exited(id, exit);
     this.#removals.get(id)?.resolve(exit);
     this.#removals.delete(id);
+    this.#launches.delete(id);
   }
 }
 
-function slot(slots: Map<string, PromiseWithResolvers<Exit>>, id: string): PromiseWithResolvers<Exit> {
+function slot<T>(slots: Map<string, PromiseWithResolvers<T>>, id: string): PromiseWithResolvers<T> {
   const known = slots.get(id);
   if (known !== undefined) return known;
-  const made = Promise.withResolvers<Exit>();
+  const made = Promise.withResolvers<T>();
   slots.set(id, made);
   return made;
 }

@@ -159,18 +159,24 @@ export class Layers {
   mount(id: string): string {
     const target = join(this.#writableDirectory(id), kept.merged);
     if (this.#mounted.has(target)) return target;
+    const { lower, upper, work } = this.paths(id);
+    mountOverlay({ lower, upper, work, target, options: overlayOptions });
+    this.#mounted.add(target);
+    return target;
+  }
+
+  /** Where the parts of a writable layer are, the lower ones top first. @throws Fault `not-found`. */
+  paths(id: string): { lower: readonly string[]; upper: string; work: string; merged: string } {
     const { parent, skeleton } = this.#index.writable(id);
     const layers = this.#lowerPaths(parent);
     const lower = skeleton ? [this.#skeletonPath(parent), ...layers] : layers;
-    mountOverlay({
+    const directory = this.#writableDirectory(id);
+    return {
       lower: lower.length > 0 ? lower : [join(this.#root, scratch)],
-      upper: this.writablePath(id),
-      work: join(this.#writableDirectory(id), kept.work),
-      target,
-      options: overlayOptions,
-    });
-    this.#mounted.add(target);
-    return target;
+      upper: join(directory, kept.upper),
+      work: join(directory, kept.work),
+      merged: join(directory, kept.merged),
+    };
   }
 
   /** Idempotent. */
