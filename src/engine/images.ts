@@ -247,7 +247,7 @@ export class Images {
       index.delete(doomed.id);
       this.#configs.delete(doomed.id);
       await blobs.delete(doomed.id);
-      await this.#removeLayers(doomed.chainId);
+      await this.collectLayers(doomed.chainId);
       emit("image", "delete", doomed.id, { name: doomed.id });
       deleted.push({ deleted: doomed.id });
       const parent: ImageRecord | undefined =
@@ -262,7 +262,35 @@ export class Images {
     return deleted;
   }
 
-  async #removeLayers(top: ChainId | undefined): Promise<void> {
+  /** An image and all it descends from, by id; empty when the reference leads nowhere. */
+  lineage(reference: string): Digest[] {
+    const ids: Digest[] = [];
+    try {
+      let at: ImageRecord | undefined = this.#parts.index.get(reference);
+      while (at !== undefined) {
+        ids.push(at.id);
+        at = at.parent === undefined ? undefined : this.#parts.index.find(at.parent);
+      }
+    } catch (thrown) {
+      if (Fault.from(thrown).kind !== "not-found") throw thrown;
+    }
+    return ids;
+  }
+
+  /** Bytes of all files in a stack of layers. */
+  layersSize(top: ChainId | undefined): number {
+    return this.#chain(top).reduce((sum, layer) => sum + layer.sizeBytes, 0);
+  }
+
+  /** Removes layers that no image needs, as those of a build that an engine's death cut off. */
+  async collectAllLayers(): Promise<void> {
+    const inner = new Set(this.#parts.layers.list().map(({ parent }) => parent));
+    for (const { chainId } of this.#parts.layers.list())
+      if (!inner.has(chainId)) await this.collectLayers(chainId);
+  }
+
+  /** Removes a layer and those below it, down to the first that an image or a container needs. */
+  async collectLayers(top: ChainId | undefined): Promise<void> {
     const needed = new Set(
       this.#parts.index.list().flatMap(({ chainId }) => this.#chain(chainId).map((layer) => layer.chainId)),
     );

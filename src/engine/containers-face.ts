@@ -1,0 +1,188 @@
+/**
+ * Everything that can be asked of containers, in one place for those who ask: requests, streams, execs, looking inside.
+ * Owns: nothing. Never: an idea of its own; each method belongs to the part it is handed to.
+ */
+import type { ContainerRecord, CreateRequest } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Sandbox } from "#spec/network.ts";
+import type { ContainerIndex } from "./container-index.ts";
+import { type ListOptions, listContainers } from "./container-list.ts";
+import type { Containers, StopOptions } from "./containers.ts";
+import type { ExecRecord, ExecRequest, Execs } from "./execs.ts";
+import type { Images } from "./images.ts";
+import type { Launch } from "./launch.ts";
+import type { ConsoleSize, Frame, LayerPart, NetworkPart, Waiting } from "./parts.ts";
+import { type RunOnceOptions, type RunOnceResult, runOnce } from "./run-once.ts";
+import type { Attachment, AttachOptions, LogOptions, Streams } from "./streams.ts";
+import type { Exit } from "./waiters.ts";
+
+export interface ContainerDetail {
+  readonly record: ContainerRecord;
+  readonly sandbox?: Sandbox | undefined;
+  readonly paths: {
+    readonly log: string;
+    readonly hosts: string;
+    readonly hostname: string;
+    readonly resolvConf: string;
+  };
+  readonly execIds: readonly string[];
+  /** Where the root file system's parts are on disk; lower ones top first. */
+  readonly rootfs?: ReturnType<LayerPart["paths"]> | undefined;
+}
+
+export interface ContainersFaceParts {
+  readonly index: ContainerIndex;
+  readonly images: Images;
+  readonly layers: LayerPart;
+  readonly launch: Launch;
+  readonly network: Pick<NetworkPart, "sandbox" | "list">;
+  readonly containers: Containers;
+  readonly streams: Streams;
+  readonly execs: Execs;
+  readonly randomHex: (bytes: number) => string;
+}
+
+export class ContainersFace {
+  readonly #parts: ContainersFaceParts;
+
+  constructor(parts: ContainersFaceParts) {
+    this.#parts = parts;
+  }
+
+  async create(request: CreateRequest, o: Waiting): Promise<{ id: string; warnings: string[] }> {
+    return await this.#parts.containers.create(request, o);
+  }
+
+  async start(reference: string, o: Waiting): Promise<boolean> {
+    return await this.#parts.containers.start(reference, o);
+  }
+
+  async stop(reference: string, o: StopOptions): Promise<boolean> {
+    return await this.#parts.containers.stop(reference, o);
+  }
+
+  async restart(reference: string, o: StopOptions): Promise<void> {
+    await this.#parts.containers.restart(reference, o);
+  }
+
+  async kill(reference: string, signalName?: string): Promise<void> {
+    await this.#parts.containers.kill(reference, signalName);
+  }
+
+  async pause(reference: string): Promise<void> {
+    await this.#parts.containers.pause(reference);
+  }
+
+  async unpause(reference: string): Promise<void> {
+    await this.#parts.containers.unpause(reference);
+  }
+
+  async rename(reference: string, name: string): Promise<void> {
+    await this.#parts.containers.rename(reference, name);
+  }
+
+  async remove(reference: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {
+    await this.#parts.containers.remove(reference, o);
+  }
+
+  wait(
+    reference: string,
+    condition: "not-running" | "next-exit" | "removed",
+    o: Waiting,
+  ): { readonly exit: Promise<Exit> } {
+    return this.#parts.containers.wait(reference, condition, o);
+  }
+
+  get(reference: string): ContainerRecord {
+    return this.#parts.index.get(reference);
+  }
+
+  list(o: ListOptions): ContainerRecord[] {
+    const { images, index } = this.#parts;
+    return listContainers(index.list(), o, {
+      container: (reference) => index.get(reference),
+      lineage: (reference) => images.lineage(reference),
+      imageLineage: (record) => images.lineage(record.image.id),
+      networks: (record) => this.#networks(record),
+      ports: (record) => this.#sandbox(record)?.ports ?? [],
+    });
+  }
+
+  #sandbox(record: ContainerRecord): Sandbox | undefined {
+    return this.#parts.network.sandbox(record.id);
+  }
+
+  /** Those it is on, or would be on if it ran. */
+  #networks(record: ContainerRecord): { id: string; name: string }[] {
+    const { endpoints } = this.#sandbox(record) ?? { endpoints: [] };
+    if (endpoints.length > 0)
+      return endpoints.map(({ networkId, networkName }) => ({ id: networkId, name: networkName }));
+    const mode = record.host.NetworkMode ?? "bridge";
+    const wanted = new Set([mode === "default" ? "bridge" : mode, ...Object.keys(record.endpoints)]);
+    return this.#parts.network.list().filter(({ id, name }) => wanted.has(name) || wanted.has(id));
+  }
+
+  detail(reference: string): ContainerDetail {
+    const { index, execs, launch, layers } = this.#parts;
+    const record = index.get(reference);
+    return {
+      record,
+      sandbox: this.#sandbox(record),
+      paths: launch.files(record.id),
+      execIds: execs.of(record.id),
+      rootfs: present(() => layers.paths(record.id)),
+    };
+  }
+
+  /** Bytes of its own changes, and of everything it shows. */
+  async size(reference: string): Promise<{ rw: number; rootFs: number }> {
+    const { id, image } = this.#parts.index.get(reference);
+    const rw = await this.#parts.layers.usage(id);
+    return { rw, rootFs: rw + this.#parts.images.layersSize(image.chainId) };
+  }
+
+  logs(reference: string, o: LogOptions): AsyncIterable<Frame & { readonly timeNano: bigint }> {
+    return this.#parts.streams.logs(reference, o);
+  }
+
+  async attach(reference: string, o: AttachOptions): Promise<Attachment> {
+    return this.#parts.streams.attach(reference, o);
+  }
+
+  async resize(reference: string, size: ConsoleSize): Promise<void> {
+    await this.#parts.streams.resize(reference, size);
+  }
+
+  createExec(reference: string, request: ExecRequest): string {
+    return this.#parts.execs.create(reference, request);
+  }
+
+  async startExec(
+    id: string,
+    o: Waiting & { detach: boolean; tty: boolean; consoleSize?: ConsoleSize | undefined },
+  ): Promise<Attachment | undefined> {
+    return await this.#parts.execs.start(id, o);
+  }
+
+  inspectExec(id: string): ExecRecord {
+    return this.#parts.execs.inspect(id);
+  }
+
+  async resizeExec(id: string, size: ConsoleSize): Promise<void> {
+    await this.#parts.execs.resize(id, size);
+  }
+
+  async runOnce(o: RunOnceOptions): Promise<RunOnceResult> {
+    return await runOnce(this.#parts, o);
+  }
+}
+
+/** A container that is being made or removed has no layer yet or no more. */
+function present<R>(look: () => R): R | undefined {
+  try {
+    return look();
+  } catch (thrown) {
+    if (Fault.from(thrown).kind === "not-found") return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The engine of one machine: its parts, put together.
+ * Owns: the order in which they come up and go down. Promises: when `open` returns, records and reality agree; disposing
+ * stops the engine, never a container. Never: decides anything itself.
+ */
+import type { ContainerRecord } from "#spec/container.ts";
+import type { Digest } from "#spec/digest.ts";
+import type { EngineEvent } from "#spec/event.ts";
+import type { Fault } from "#spec/fault.ts";
+import type { ImageRunConfig } from "#spec/image.ts";
+import type { PublishedPort, Sandbox } from "#spec/network.ts";
+import { formatRfc3339 } from "#spec/unix-time.ts";
+import type { Blobs } from "#store/blobs.ts";
+import type { Layers } from "#store/layers.ts";
+import type { Records } from "#store/records.ts";
+import { comeBack } from "./boot.ts";
+import { ContainerIndex } from "./container-index.ts";
+import { Containers } from "./containers.ts";
+import { type ContainerDetail, ContainersFace } from "./containers-face.ts";
+import type { Emit } from "./emit.ts";
+import { Execs } from "./execs.ts";
+import { ImageIndex } from "./image-index.ts";
+import { Images } from "./images.ts";
+import { Launch } from "./launch.ts";
+import type { EventPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
+import { Streams } from "./streams.ts";
+import { Supervisor } from "./supervisor.ts";
+import { type MachineFacts, System } from "./system.ts";
+import { Waiters } from "./waiters.ts";
+
+export type { ContainerDetail, PublishedPort, Sandbox };
+
+/** The volumes as requests see them, beside what a start needs of them. */
+export interface EngineParts<Volumes extends VolumePart, Events extends EventPart> {
+  readonly records: Records;
+  readonly blobs: Blobs;
+  readonly layers: Layers;
+  readonly runtime: RuntimePart;
+  readonly network: NetworkPart;
+  readonly volumes: (usersOf: (volume: string) => string[]) => Volumes | Promise<Volumes>;
+  readonly logs: LogPart;
+  readonly events: Events;
+  readonly machine: () => MachineFacts;
+  readonly dataRoot: string;
+  /** Where each container's directory is. */
+  readonly containersRoot: string;
+  readonly labels: readonly string[];
+  readonly applyChanges: (config: ImageRunConfig, changes: readonly string[]) => ImageRunConfig;
+  readonly randomHex: (bytes: number) => string;
+  readonly nowNano: () => bigint;
+  /** Told of what fails where no request is there to be told. */
+  readonly report: (fault: Fault) => void;
+}
+
+export class Engine<Volumes extends VolumePart = VolumePart, Events extends EventPart = EventPart>
+  implements Disposable
+{
+  readonly containers: ContainersFace;
+  readonly images: Images;
+  readonly networks: Pick<NetworkPart, "list" | "get">;
+  readonly volumes: Volumes;
+  readonly events: Events;
+  readonly system: System;
+  readonly #supervisor: Supervisor;
+
+  private constructor(o: {
+    readonly containers: ContainersFace;
+    readonly images: Images;
+    readonly networks: NetworkPart;
+    readonly volumes: Volumes;
+    readonly events: Events;
+    readonly system: System;
+    readonly supervisor: Supervisor;
+  }) {
+    this.containers = o.containers;
+    this.images = o.images;
+    this.networks = o.networks;
+    this.volumes = o.volumes;
+    this.events = o.events;
+    this.system = o.system;
+    this.#supervisor = o.supervisor;
+  }
+
+  /** Opens the engine and puts right what differs from its records. The parts stay the caller's to close. */
+  static async open<Volumes extends VolumePart, Events extends EventPart>(
+    parts: EngineParts<Volumes, Events>,
+  ): Promise<Engine<Volumes, Events>> {
+    const { records, layers, runtime, network, logs, events, report, randomHex } = parts;
+    const index = new ContainerIndex(records);
+    const waiters = new Waiters();
+    const emit = emitter(parts);
+    const now = () => formatRfc3339(parts.nowNano());
+    const images = await Images.open({
+      index: new ImageIndex(records),
+      blobs: parts.blobs,
+      layers,
+      emit,
+      applyChanges: parts.applyChanges,
+      platform: { os: "linux", architecture: parts.machine().architecture },
+      containersOf: (id) => containersOf(index, id),
+      now,
+    });
+    const volumes = await parts.volumes((name) => usersOf(index, name));
+    const launch = new Launch({
+      layers,
+      network,
+      runtime,
+      volumes,
+      root: parts.containersRoot,
+      machineHostname: parts.machine().hostname,
+      collectLayers: async (top) => await images.collectLayers(top),
+      container: (reference) => index.get(reference),
+    });
+    const supervisor = new Supervisor({ index, launch, runtime, waiters, emit, now, report });
+    const shared = { index, images, launch, supervisor, runtime, volumes, waiters, emit, now, randomHex };
+    const containers = new ContainersFace({
+      index,
+      images,
+      layers,
+      launch,
+      network,
+      containers: new Containers(shared),
+      streams: new Streams({ index, launch, logs, runtime, waiters, emit }),
+      execs: new Execs({ index, runtime, emit, randomHex }),
+      randomHex,
+    });
+    await comeBack({ index, supervisor, runtime, network, layers, report });
+    await images.collectAllLayers();
+    const newId = () => randomHex(16);
+    const system = new System({ ...parts, newId });
+    return new Engine({ containers, images, networks: network, volumes, events, system, supervisor });
+  }
+
+  /** Stops watching; containers run on. Idempotent. */
+  [Symbol.dispose](): void {
+    this.#supervisor[Symbol.dispose]();
+  }
+}
+
+function emitter(parts: { readonly events: EventPart; readonly nowNano: () => bigint }): Emit {
+  return (type, action, id, attributes) => {
+    const event: EngineEvent = { type, action, actor: { id, attributes }, timeNano: parts.nowNano() };
+    parts.events.append(event);
+  };
+}
+
+function containersOf(index: ContainerIndex, image: Digest): ContainerRecord[] {
+  return index.list().filter((record) => record.image.id === image);
+}
+
+function usersOf(index: ContainerIndex, volume: string): string[] {
+  return index
+    .list()
+    .filter(({ mounts }) => mounts.some(({ name }) => name === volume))
+    .map(({ id }) => id);
+}
