@@ -1,0 +1,148 @@
+/**
+ * Pure. A container as the OCI runtime specification describes it, as Docker would have it run.
+ * Owns: how records become the specification. Never: looks at the machine; what it needs to know is handed in.
+ */
+import type { ContainerConfig, HostConfig, MountPoint } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Confinement, OciCapabilities, OciNamespace, OciProcess, OciSpec } from "#spec/oci-runtime.ts";
+import type { DeviceAccess } from "./devices.ts";
+import { renderMounts } from "./mounts.ts";
+import { type KernelLimits, renderResources, renderRlimits } from "./resources.ts";
+import type { ResolvedUser } from "./user.ts";
+
+export interface BundleInput {
+  /** Merged with the image's. */
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly rootfs: string;
+  readonly hostname: string;
+  readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
+  readonly mounts: readonly MountPoint[];
+  readonly user: ResolvedUser;
+  readonly cgroupsPath: string;
+  /** Docker's default: of its own with version 2 of cgroups, the host's with version 1. */
+  readonly cgroupNamespace: boolean;
+  /** Absent: the host's network. */
+  readonly netnsPath?: string | undefined;
+  readonly joined: { readonly pid?: number; readonly ipc?: number };
+  readonly confinement: Confinement;
+  readonly devices: DeviceAccess;
+  readonly kernel: KernelLimits;
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** @throws Fault `invalid` when there is no command, or a limit cannot be. */
+export function renderBundle(o: BundleInput): OciSpec {
+  const { config, host, confinement } = o;
+  const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  if (args.length === 0) throw new Fault("invalid", "no command specified");
+  const shared = sharedPropagation(o.mounts);
+  const ownUts = host.UTSMode !== "host";
+  const rlimits = renderRlimits(host.Ulimits ?? []);
+  const [height, width] = host.ConsoleSize ?? [0, 0];
+  const oom = host.OomScoreAdj;
+  return {
+    ociVersion: "1.0.2",
+    process: {
+      ...renderProcess({
+        args,
+        env: environment(config, o.hostname, o.user.home),
+        cwd: config.WorkingDir || "/",
+        tty: config.Tty === true,
+        user: o.user,
+        confinement,
+      }),
+      ...(config.Tty === true && height > 0 && width > 0 && { consoleSize: { height, width } }),
+      ...(rlimits.length > 0 && { rlimits }),
+      ...(oom !== undefined && oom !== 0 && { oomScoreAdj: oom }),
+    },
+    root: { path: o.rootfs, readonly: host.ReadonlyRootfs === true },
+    ...(ownUts && { hostname: o.hostname }),
+    ...(ownUts && config.Domainname && { domainname: config.Domainname }),
+    mounts: renderMounts({ ...o, privileged: confinement.privileged, joinedIpc: o.joined.ipc }),
+    ...(host.Annotations && { annotations: { ...host.Annotations } }),
+    linux: {
+      namespaces: namespaces(o),
+      cgroupsPath: o.cgroupsPath,
+      resources: renderResources(host, o.devices.rules, o.kernel),
+      devices: o.devices.nodes,
+      sysctl: sysctls(o),
+      ...(confinement.seccomp !== undefined && { seccomp: confinement.seccomp }),
+      maskedPaths: [...confinement.maskedPaths],
+      readonlyPaths: [...confinement.readonlyPaths],
+      ...(shared !== undefined && { rootfsPropagation: shared }),
+    },
+  };
+}
+
+/** What the first process and execs have in common. */
+export function renderProcess(o: {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly tty: boolean;
+  readonly user: ResolvedUser;
+  readonly confinement: Confinement;
+}): OciProcess {
+  const { uid, gid, additionalGids } = o.user;
+  const { confinement } = o;
+  return {
+    terminal: o.tty,
+    user: { uid, gid, ...(additionalGids.length > 0 && { additionalGids: [...additionalGids] }) },
+    args: [...o.args],
+    env: [...o.env],
+    cwd: o.cwd,
+    capabilities: capabilitySets(confinement.capabilities, uid),
+    noNewPrivileges: confinement.noNewPrivileges,
+    ...(confinement.apparmorProfile !== undefined && { apparmorProfile: confinement.apparmorProfile }),
+  };
+}
+
+/** Of a user that is not root only the bound: the kernel gives the rest by set-user-id programs and file capabilities. */
+function capabilitySets(names: readonly string[], uid: number): OciCapabilities {
+  const bounding = [...names];
+  return uid === 0 ? { bounding, effective: bounding, permitted: bounding } : { bounding };
+}
+
+/** Docker's own variables first, so that the image's and the user's win. */
+export function environment(config: ContainerConfig, hostname: string, home: string): string[] {
+  const given = config.Env ?? [];
+  const named = new Set(given.map((each) => each.split("=", 1)[0]));
+  const own = [
+    `PATH=${defaultPath}`,
+    `HOSTNAME=${hostname}`,
+    ...(config.Tty === true ? ["TERM=xterm"] : []),
+  ].filter((each) => !named.has(each.split("=", 1)[0]));
+  const set = given.filter((each) => each.includes("="));
+  return [...own, ...set, ...(named.has("HOME") ? [] : [`HOME=${home}`])];
+}
+
+function namespaces(o: BundleInput): OciNamespace[] {
+  const { host, joined } = o;
+  const list: OciNamespace[] = [{ type: "mount" }];
+  if (o.netnsPath !== undefined) list.push({ type: "network", path: o.netnsPath });
+  if (host.UTSMode !== "host") list.push({ type: "uts" });
+  if (joined.pid !== undefined) list.push({ type: "pid", path: `/proc/${joined.pid}/ns/pid` });
+  else if (host.PidMode !== "host") list.push({ type: "pid" });
+  if (joined.ipc !== undefined) list.push({ type: "ipc", path: `/proc/${joined.ipc}/ns/ipc` });
+  else if (host.IpcMode !== "host") list.push({ type: "ipc" });
+  if (o.cgroupNamespace) list.push({ type: "cgroup" });
+  return list;
+}
+
+/** As dockerd: low ports and pings need no capability in a network of the container's own. */
+function sysctls(o: BundleInput): Record<string, string> {
+  const own: Record<string, string> =
+    o.netnsPath === undefined || o.confinement.privileged
+      ? {}
+      : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
+  return { ...own, ...o.host.Sysctls };
+}
+
+/** A bind mount that passes mounts on needs a root that does. */
+function sharedPropagation(mounts: readonly MountPoint[]): string | undefined {
+  const asked = mounts.map(({ propagation }) => propagation);
+  if (asked.some((each) => each === "shared" || each === "rshared")) return "rshared";
+  return asked.some((each) => each === "slave" || each === "rslave") ? "rslave" : undefined;
+}

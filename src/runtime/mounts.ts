@@ -1,0 +1,119 @@
+/** Pure. What is mounted in a container and where: Docker's defaults, the engine's files, the user's mounts. */
+import type { HostConfig, MountPoint } from "#spec/container.ts";
+import type { OciMount } from "#spec/oci-runtime.ts";
+
+export interface MountsInput {
+  readonly host: HostConfig;
+  readonly privileged: boolean;
+  readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
+  readonly mounts: readonly MountPoint[];
+  /** Of the container whose IPC namespace is joined: the host pid. */
+  readonly joinedIpc?: number | undefined;
+}
+
+/** Docker's size of /dev/shm. */
+const shmSizeBytes = 64 << 20;
+
+/** Parents before what is mounted beneath them. A user's mount takes the place of a default one. */
+export function renderMounts(o: MountsInput): OciMount[] {
+  const wanted = [...userMounts(o.mounts), ...tmpfsMounts(o.host.Tmpfs ?? {})];
+  const taken = new Set(wanted.map(({ destination }) => clean(destination)));
+  const defaults = [...systemMounts(o), ...engineFiles(o)].filter(
+    ({ destination }) => !taken.has(destination),
+  );
+  return [...defaults, ...wanted.sort((a, b) => depth(a.destination) - depth(b.destination))];
+}
+
+function systemMounts(o: MountsInput): OciMount[] {
+  const readOnly = o.privileged ? [] : ["ro"];
+  const quiet = ["nosuid", "noexec", "nodev"];
+  const mounts: OciMount[] = [
+    { destination: "/proc", type: "proc", source: "proc", options: quiet },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...quiet, ...readOnly] },
+  ];
+  return [...mounts, ...ipcMounts(o)];
+}
+
+function ipcMounts({ host, joinedIpc }: MountsInput): OciMount[] {
+  const quiet = ["nosuid", "noexec", "nodev"];
+  const [shm, queue] = ["/dev/shm", "/dev/mqueue"];
+  const bound = (source: string, destination: string): OciMount => ({
+    destination,
+    type: "bind",
+    source,
+    options: ["rbind", "rprivate", ...quiet],
+  });
+  if (host.IpcMode === "host") return [bound(queue, queue), bound(shm, shm)];
+  const messages: OciMount = { destination: queue, type: "mqueue", source: "mqueue", options: quiet };
+  if (joinedIpc !== undefined) return [messages, bound(`/proc/${joinedIpc}/root${shm}`, shm)];
+  if (host.IpcMode === "none") return [messages];
+  const options = [...quiet, "mode=1777", `size=${host.ShmSize || shmSizeBytes}`];
+  return [messages, { destination: shm, type: "tmpfs", source: "shm", options }];
+}
+
+/** Files the engine writes; a read-only root makes them so too. */
+function engineFiles({ files, host }: MountsInput): OciMount[] {
+  const options = ["rbind", "rprivate", ...(host.ReadonlyRootfs === true ? ["ro"] : [])];
+  return (
+    [
+      ["/etc/resolv.conf", files.resolvConf],
+      ["/etc/hostname", files.hostname],
+      ["/etc/hosts", files.hosts],
+    ] as const
+  ).map(([destination, source]) => ({ destination, type: "bind", source, options }));
+}
+
+function userMounts(mounts: readonly MountPoint[]): OciMount[] {
+  return mounts.map((mount) => {
+    const { destination, source, readWrite } = mount;
+    if (mount.type === "tmpfs")
+      return { destination, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount.mode, readWrite) };
+    const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
+    return { destination, type: "bind", source, options: ["rbind", propagation, readWrite ? "rw" : "ro"] };
+  });
+}
+
+function tmpfsMounts(tmpfs: Readonly<Record<string, string>>): OciMount[] {
+  return Object.entries(tmpfs).map(([destination, options]) => ({
+    destination,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: tmpfsOptions(options, true),
+  }));
+}
+
+const opposites: Readonly<Record<string, string>> = {
+  exec: "noexec",
+  suid: "nosuid",
+  dev: "nodev",
+  rw: "ro",
+};
+
+/** Docker's defaults, each unless the user says otherwise. */
+function tmpfsOptions(text: string, readWrite: boolean): string[] {
+  const given = text.split(",").filter((option) => option !== "");
+  const defaults = ["noexec", "nosuid", "nodev", ...(readWrite ? [] : ["ro"])];
+  const denied = new Set(given.map((option) => opposites[option]));
+  return [...defaults.filter((option) => !denied.has(option) && !given.includes(option)), ...given];
+}
+
+function clean(path: string): string {
+  return path.length > 1 ? path.replace(/\/+$/, "") : path;
+}
+
+function depth(path: string): number {
+  return clean(path).split("/").length;
+}
