@@ -41,7 +41,6 @@ export function renderBundle(o: BundleInput): OciSpec {
   const ownUts = host.UTSMode !== "host";
   const rlimits = renderRlimits(host.Ulimits ?? []);
   const [height, width] = host.ConsoleSize ?? [0, 0];
-  const oom = host.OomScoreAdj;
   return {
     ociVersion: "1.0.2",
     process: {
@@ -55,7 +54,7 @@ export function renderBundle(o: BundleInput): OciSpec {
       }),
       ...(config.Tty === true && height > 0 && width > 0 && { consoleSize: { height, width } }),
       ...(rlimits.length > 0 && { rlimits }),
-      ...(oom !== undefined && oom !== 0 && { oomScoreAdj: oom }),
+      oomScoreAdj: host.OomScoreAdj || o.kernel.oomScoreAdj,
     },
     root: { path: o.rootfs, readonly: host.ReadonlyRootfs === true },
     ...(ownUts && { hostname: o.hostname }),

@@ -9,6 +9,8 @@ const cpuPeriod = 100_000;
 export interface KernelLimits {
   /** Whether swap can be limited at all; version 1 of cgroups has it only with a boot option. */
   readonly swap: boolean;
+  /** What processes get that ask for nothing: conmon protects itself, and they would inherit that. */
+  readonly oomScoreAdj: number;
 }
 
 export function renderResources(

@@ -1,0 +1,80 @@
+/**
+ * How containers' processes ended, as conmon leaves it: one file per container, written once, also when no engine lives.
+ * Owns: the watch on their directory. Never: a file's removal but through `forget`.
+ */
+import { type FSWatcher, watch } from "node:fs";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "#spec/fault.ts";
+import { formatRfc3339 } from "#spec/unix-time.ts";
+
+export interface ExitRecord {
+  readonly exitCode: number;
+  /** RFC 3339. */
+  readonly finishedAt: string;
+}
+
+export class ExitFiles implements Disposable {
+  readonly directory: string;
+  readonly #watcher: FSWatcher;
+  readonly #waiting = new Map<string, () => void>();
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.#watcher = watch(directory, (_, name) => this.#look(name));
+  }
+
+  static async open(directory: string): Promise<ExitFiles> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    return new ExitFiles(directory);
+  }
+
+  /** Undefined while there is none. @throws Fault `internal` for a file conmon never writes. */
+  async read(id: string): Promise<ExitRecord | undefined> {
+    const path = join(this.directory, id);
+    try {
+      const [text, { mtimeMs }] = await Promise.all([
+        readFile(path, "latin1"),
+        stat(path, { bigint: false }),
+      ]);
+      const exitCode = Number(text);
+      if (text === "" || !Number.isInteger(exitCode))
+        throw new Fault("internal", `${path} is damaged: ${JSON.stringify(text)}`);
+      return { exitCode, finishedAt: formatRfc3339(BigInt(Math.round(mtimeMs * 1e3)) * 1000n) };
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** Resolves at the next sign that the file may be there, or after `withinMs`, or when the signal fires. */
+  async changed(id: string, withinMs: number, signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        if (this.#waiting.get(id) === done) this.#waiting.delete(id);
+        resolve();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#waiting.set(id, done);
+      signal.addEventListener("abort", done);
+    });
+  }
+
+  #look(name: string | null): void {
+    // Written under another name first, and renamed.
+    if (name !== null && /^[0-9a-f]{64}$/.test(name)) this.#waiting.get(name)?.();
+    else if (name === null) for (const done of [...this.#waiting.values()]) done();
+  }
+
+  /** Idempotent. */
+  async forget(id: string): Promise<void> {
+    await rm(join(this.directory, id), { force: true });
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher.close();
+    for (const done of [...this.#waiting.values()]) done();
+  }
+}
