@@ -91,14 +91,14 @@ export class Execs {
     const ended = session.exit.then((exitCode) => this.#ended(exec, container, exitCode));
     ended.catch(() => undefined);
     if (o.detach) {
-      drain(session).catch(() => undefined);
+      await session[Symbol.asyncDispose]();
       return undefined;
     }
     return {
       tty: o.tty,
       output: untilExit(session, ended, request),
       input: request.stdin ? session.input : undefined,
-      [Symbol.asyncDispose]: async () => await session.input?.[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: async () => await session[Symbol.asyncDispose](),
     };
   }
 
@@ -176,8 +176,4 @@ async function* untilExit(
 ) {
   for await (const frame of session.output) if (o[frame.stream]) yield frame;
   await ended;
-}
-
-async function drain(session: ExecSession): Promise<void> {
-  for await (const _ of session.output);
 }

@@ -60,7 +60,8 @@ export interface ExecSpec {
   readonly consoleSize?: ConsoleSize | undefined;
 }
 
-export interface ExecSession {
+/** Disposing lets go of its streams: output is dropped from then on, the process goes on. */
+export interface ExecSession extends AsyncDisposable {
   readonly pid: number;
   readonly output: AsyncIterable<Frame>;
   readonly input?: Input | undefined;

@@ -59,11 +59,13 @@ export async function oomKills(layout: CgroupLayout, group: string): Promise<num
 /** Pids of all processes in the group and below it. */
 export async function processesOf(layout: CgroupLayout, group: string): Promise<number[]> {
   const pids = new Set<number>();
-  for (const path of groupPaths(layout, group))
-    for (const directory of await treeOf(path)) {
-      const text = await readFile(join(directory, "cgroup.procs"), "latin1").catch(() => "");
-      for (const line of text.split("\n")) if (line !== "" && line !== "0") pids.add(Number(line));
-    }
+  // Every process is in every hierarchy: one of them tells.
+  const { hierarchies } = layout;
+  const mount = (layout.kind === "v2" ? undefined : hierarchies.get("pids")) ?? hierarchies.get("unified");
+  for (const directory of await treeOf(join(mount ?? "/sys/fs/cgroup/memory", group))) {
+    const text = await readFile(join(directory, "cgroup.procs"), "latin1").catch(() => "");
+    for (const line of text.split("\n")) if (line !== "" && line !== "0") pids.add(Number(line));
+  }
   return [...pids];
 }
 

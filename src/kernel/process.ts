@@ -7,18 +7,27 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
+/** The pid of a process's parent; undefined when there is no such process. */
+export function parentOf(pid: number): number | undefined {
+  const parent = statFields(pid)?.[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
 /** Undefined when there is no such process, or only its remains (a zombie). */
 export function identify(pid: number): ProcessIdentity | undefined {
-  let text: string;
+  const fields = statFields(pid);
+  if (fields === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
+  return { pid, startTicks: Number(fields[19]) };
+}
+
+/** From the state on (proc_pid_stat(5)); the name before it, in parentheses, may hold anything. */
+function statFields(pid: number): string[] | undefined {
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }
-  // The name in parentheses may hold anything (proc_pid_stat(5)).
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [state, startTicks] = [fields[0], fields[19]];
-  return state === "Z" || state === "X" ? undefined : { pid, startTicks: Number(startTicks) };
 }
 
 export function isAlive(process: ProcessIdentity): boolean {

@@ -1,0 +1,23 @@
+/** conmon's control pipe: lines `TYPE HEIGHT WIDTH`, where type 1 is a new window size. */
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "#spec/fault.ts";
+import { conmonFiles } from "./conmon.ts";
+
+/** In characters. */
+export interface ConsoleSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** @throws Fault `conflict` when nobody reads the pipe any more. */
+export async function resizeConsole(directory: string, { height, width }: ConsoleSize): Promise<void> {
+  const path = join(directory, conmonFiles.control);
+  try {
+    await using pipe = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    await pipe.write(`1 ${height} ${width}\n`);
+  } catch (cause) {
+    throw new Fault("conflict", "the process has ended: its window cannot be resized", { cause });
+  }
+}

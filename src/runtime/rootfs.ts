@@ -1,0 +1,59 @@
+/** What the runtime reads and makes in a container's root file system, never leaving it. */
+import { Beneath } from "#kernel/beneath.ts";
+import { bytePath, cleanBytePath } from "#kernel/byte-path.ts";
+import { closeDescriptor, openFlag, readInto } from "#kernel/files-at.ts";
+import { Errno } from "#kernel/libc.ts";
+import { Fault } from "#spec/fault.ts";
+import type { UserFiles } from "./user.ts";
+
+/** Of passwd and group; more is not read. */
+const fileBytesMax = 4 << 20;
+
+export function readUserFiles(root: Beneath): UserFiles {
+  return { passwd: readText(root, "etc/passwd"), group: readText(root, "etc/group") };
+}
+
+/** Empty when there is no such regular file. */
+function readText(root: Beneath, path: string): string {
+  let fd: number;
+  try {
+    fd = root.open(bytePath(path), openFlag.read | openFlag.nonBlocking);
+  } catch (error) {
+    if (error instanceof Errno) return "";
+    throw error;
+  }
+  try {
+    const parts: Buffer[] = [];
+    for (let total = 0; total < fileBytesMax; ) {
+      const buffer = Buffer.allocUnsafeSlow(64 << 10);
+      const got = readInto(fd, buffer);
+      if (got === 0) break;
+      parts.push(buffer.subarray(0, got));
+      total += got;
+    }
+    return Buffer.concat(parts).toString("utf8");
+  } catch (error) {
+    if (error instanceof Errno) return "";
+    throw error;
+  } finally {
+    closeDescriptor(fd);
+  }
+}
+
+/** The directory a process starts in, made when the image lacks it, as dockerd does. @throws Fault `invalid`. */
+export function ensureWorkingDirectory(root: Beneath, path: string): void {
+  const clean = cleanBytePath(path);
+  if (clean === undefined || !path.startsWith("/"))
+    throw new Fault("invalid", `the working directory '${path}' is invalid, it needs to be an absolute path`);
+  if (clean === "") return;
+  try {
+    root.makeDirectories(clean, 0o755);
+  } catch (error) {
+    if (!(error instanceof Errno) || (error.code !== "ENOTDIR" && error.code !== "EEXIST")) throw error;
+    throw new Fault("invalid", `Cannot mkdir: ${path} is not a directory`, { cause: error });
+  }
+}
+
+export function openRoot(path: string): Beneath {
+  return Beneath.open(path);
+}
