@@ -63,12 +63,13 @@ export async function runExec(runtime: LowLevel, o: ExecInput): Promise<RunningE
   const socket = stack.use(
     await ConsoleSocket.connect(join(directory, conmonFiles.attach), { output: true }),
   );
+  // Waits in the pipe for the terminal, which so has its size from the start.
+  if (o.size !== undefined) await resizeConsole(directory, o.size);
   conmon.start();
   const started = await conmon.sync.next();
   if (started === undefined || started.data <= 0)
     throw startFailure("exec", started?.message ?? "", process.args[0] ?? "");
   const first = identify(started.data);
-  if (o.size !== undefined) await resizeConsole(directory, o.size).catch(() => undefined);
   const held = stack.move();
   return {
     pid: started.data,

@@ -1,5 +1,5 @@
 /** What one run of a container leaves in its directory, and who of it still lives. */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { identify, type ProcessIdentity, parentOf } from "#kernel/process.ts";
 import { conmonFiles } from "./conmon.ts";
@@ -23,6 +23,17 @@ export function runProcesses(directory: string, id: string): RunProcesses {
     first: isFirst ? identify(pid) : undefined,
     conmon: isConmon ? identify(conmonPid) : undefined,
   };
+}
+
+/** The conmons of execs in this run that still live. */
+export function execConmons(directory: string, id: string): ProcessIdentity[] {
+  const execs = join(directory, "execs");
+  if (!existsSync(execs)) return [];
+  return readdirSync(execs)
+    .map((name) => readPid(join(execs, name, conmonFiles.conmonPid)))
+    .filter((pid) => pid !== undefined && commandLine(pid).includes(id))
+    .map((pid) => identify(pid ?? 0))
+    .filter((found) => found !== undefined);
 }
 
 function readPid(path: string): number | undefined {

@@ -22,7 +22,7 @@ import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
 import { conmonVersion, findLowLevel, type LowLevel, run } from "./low-level.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
-import { type RunProcesses, runProcesses } from "./run-directory.ts";
+import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
 import { resolveUser } from "./user.ts";
 
 export interface RuntimeOptions {
@@ -296,6 +296,8 @@ export class Runtime implements Disposable {
       }
       if (first !== undefined) sendSignal(first, sigkill);
       for (const pid of pids) killPid(pid);
+      // Blocked by a client that reads nothing, one would never take leave of its dead child.
+      if (round > 0) for (const each of execConmons(this.#directory(id), id)) sendSignal(each, sigkill);
       await new Promise((resolve) => setTimeout(resolve, killPauseMs));
     }
     throw new Fault(

@@ -8,13 +8,13 @@ const files = {
 
 const cases: [string, string[], object][] = [
   ["", [], { uid: 0, gid: 0, additionalGids: [0], home: "/root" }],
-  ["web", [], { uid: 33, gid: 44, additionalGids: [70, 4], home: "/srv" }],
-  ["33", [], { uid: 33, gid: 44, additionalGids: [70, 4], home: "/srv" }],
-  ["web:logs", [], { uid: 33, gid: 70, additionalGids: [], home: "/srv" }],
-  ["web:12", ["adm", "99"], { uid: 33, gid: 12, additionalGids: [4, 99], home: "/srv" }],
-  ["4242", [], { uid: 4242, gid: 0, additionalGids: [], home: "/" }],
-  ["1000", [], { uid: 5, gid: 6, additionalGids: [], home: "/odd" }],
-  [":www", [], { uid: 0, gid: 44, additionalGids: [], home: "/root" }],
+  ["web", [], { uid: 33, gid: 44, additionalGids: [44, 70, 4], home: "/srv" }],
+  ["33", [], { uid: 33, gid: 44, additionalGids: [44, 70, 4], home: "/srv" }],
+  ["web:logs", [], { uid: 33, gid: 70, additionalGids: [70], home: "/srv" }],
+  ["web:12", ["adm", "99"], { uid: 33, gid: 12, additionalGids: [12, 4, 99], home: "/srv" }],
+  ["4242", [], { uid: 4242, gid: 0, additionalGids: [0], home: "/" }],
+  ["1000", [], { uid: 5, gid: 6, additionalGids: [6], home: "/odd" }],
+  [":www", [], { uid: 0, gid: 44, additionalGids: [44], home: "/root" }],
 ];
 for (const [spec, add, expected] of cases)
   test(`${JSON.stringify(spec)}${add.length > 0 ? ` with ${add.join(" ")}` : ""} is found`, () => {
@@ -23,8 +23,8 @@ for (const [spec, add, expected] of cases)
 
 test("an image without files still has root and numbers", () => {
   const none = { passwd: "", group: "" };
-  expect(resolveUser("", none)).toEqual({ uid: 0, gid: 0, additionalGids: [], home: "/" });
-  expect(resolveUser("7:8", none)).toEqual({ uid: 7, gid: 8, additionalGids: [], home: "/" });
+  expect(resolveUser("", none)).toEqual({ uid: 0, gid: 0, additionalGids: [0], home: "/" });
+  expect(resolveUser("7:8", none)).toEqual({ uid: 7, gid: 8, additionalGids: [8], home: "/" });
 });
 
 const refusals: [string, string[], string][] = [

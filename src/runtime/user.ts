@@ -32,7 +32,8 @@ interface GroupLine {
 
 /**
  * `spec` is `user`, `uid`, `user:group`, any of both as names or numbers, or empty for root. Without a group the user's
- * own counts, and those that list the user. `groupAdd` are more groups, by name or number.
+ * own counts, and those that list the user. `groupAdd` are more groups, by name or number. The group itself is among the
+ * additional ones: a process that gives it up must not gain by it (CVE-2022-36109).
  * @throws Fault `invalid` in Docker's words.
  */
 export function resolveUser(spec: string, files: UserFiles, groupAdd: readonly string[] = []): ResolvedUser {
@@ -46,7 +47,7 @@ export function resolveUser(spec: string, files: UserFiles, groupAdd: readonly s
       ? groups.filter(({ members }) => members.includes(user.name)).map((each) => each.gid)
       : [];
   const added = groupAdd.map((each) => findGroup(each, groups, "Unable"));
-  return { uid: user.uid, gid, additionalGids: [...new Set([...listed, ...added])], home: user.home };
+  return { uid: user.uid, gid, additionalGids: [...new Set([gid, ...listed, ...added])], home: user.home };
 }
 
 function findUser(text: string, lines: readonly PasswdLine[]): PasswdLine {

@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { groupPaths } from "#kernel/cgroup.ts";
+import type { ContainerRecord } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ExecRequest } from "./runtime.ts";
+import { RuntimeFixture } from "./runtime-fixture.ts";
+
+let fixture: RuntimeFixture;
+const { signal } = new AbortController();
+beforeAll(async () => {
+  fixture = await RuntimeFixture.open();
+});
+afterAll(async () => await fixture[Symbol.asyncDispose]());
+
+const sh = (script: string) => ({ Cmd: ["/bin/sh", "-c", script] });
+
+async function started(config: object, host: object = {}): Promise<ContainerRecord> {
+  const record = fixture.record(config, host);
+  await fixture.runtime.create(fixture.request(record), { signal });
+  await fixture.runtime.start(record.id);
+  return record;
+}
+
+async function ended(record: ContainerRecord): Promise<number> {
+  const { exitCode } = await fixture.runtime.exit(record.id, { signal });
+  await fixture.runtime.delete(record.id);
+  return exitCode;
+}
+
+async function faultOf(work: Promise<unknown>): Promise<Fault> {
+  return Fault.from(
+    await work.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+  );
+}
+
+function traces(id: string): string[] {
+  const at = (path: string) => `${fixture.directory}/exec/${path}/${id}`;
+  const files = ["runs", "exits", "runtime"].map(at);
+  const groups = groupPaths(fixture.runtime.cgroups, `wherry-test-${process.pid}/${id}`);
+  return [...files, ...groups].filter((path) => existsSync(path));
+}
+
+describe("a run", () => {
+  test("has its exit code, its output, its environment, and leaves nothing", async () => {
+    const record = await started({
+      ...sh("echo out; echo err >&2; env; pwd; id; exit 42"),
+      Env: ["A=1", "GONE"],
+      WorkingDir: "/made/here",
+      User: "web",
+    });
+    expect(await ended(record)).toBe(42);
+    const output = await fixture.output(record);
+    expect(output).toContain("out\n");
+    expect(output).toContain("err\n");
+    for (const line of ["A=1", "HOME=/srv", "HOSTNAME=box", "/made/here"])
+      expect(output).toContain(`${line}\n`);
+    expect(output).toContain("uid=33(web) gid=44 groups=44,70(logs)");
+    expect(output).not.toContain("GONE");
+    expect(traces(record.id)).toEqual([]);
+    await fixture.runtime.delete(record.id);
+  });
+
+  test("is stopped before its first instruction until it is started", async () => {
+    const record = fixture.record(sh("echo ran"));
+    await fixture.runtime.create(fixture.request(record), { signal });
+    expect(await fixture.runtime.reality(record.id)).toEqual({ state: "created" });
+    expect(await fixture.output(record)).toBe("");
+    await fixture.runtime.delete(record.id);
+    expect(await fixture.output(record)).toBe("");
+    expect(traces(record.id)).toEqual([]);
+  });
+
+  const failures: [string, string[], number, string][] = [
+    ["is not there", ["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'],
+    ["has a path that is not there", ["/bin/nosuch"], 127, "stat /bin/nosuch: no such file or directory"],
+    ["is no program", ["/bin/notes"], 126, 'exec: "/bin/notes": permission denied'],
+  ];
+  for (const [what, Cmd, exitCode, message] of failures)
+    test(`of a command that ${what} exits with ${exitCode} and leaves nothing`, async () => {
+      const record = fixture.record({ Cmd });
+      const fault = await faultOf(
+        fixture.runtime
+          .create(fixture.request(record), { signal })
+          .then(async () => await fixture.runtime.start(record.id)),
+      );
+      expect(fault.message).toContain(message);
+      expect(fault.detail["exitCode"]).toBe(exitCode);
+      await fixture.runtime.delete(record.id);
+      expect(traces(record.id)).toEqual([]);
+    });
+
+  test("that ends while no engine lives is known afterwards", async () => {
+    const record = await started(sh("sleep 0.2; exit 9"));
+    fixture.runtime[Symbol.dispose]();
+    await Bun.sleep(500);
+    await fixture.reopen();
+    const reality = await fixture.runtime.reality(record.id);
+    expect(reality).toMatchObject({ state: "stopped", exitCode: 9, oomKilled: false });
+    expect(await ended(record)).toBe(9);
+  });
+
+  test("that goes on is found by the next engine, and can be signalled, paused and resumed", async () => {
+    const record = await started(sh("trap 'exit 7' TERM; while :; do sleep 0.05; done"));
+    await fixture.reopen();
+    expect(await fixture.runtime.list()).toContain(record.id);
+    expect(await fixture.runtime.reality(record.id)).toMatchObject({ state: "running" });
+    await fixture.runtime.pause(record.id);
+    expect(await fixture.runtime.reality(record.id)).toMatchObject({ state: "paused" });
+    await fixture.runtime.resume(record.id);
+    await Bun.sleep(50);
+    await fixture.runtime.signal(record.id, 15);
+    expect(await ended(record)).toBe(7);
+  });
+
+  test("that is killed exits with 137, also while paused", async () => {
+    const record = await started(sh("sleep 60"));
+    await fixture.runtime.pause(record.id);
+    await fixture.runtime.signal(record.id, 9);
+    expect(await ended(record)).toBe(137);
+  });
+
+  test("whose conmon was killed ends for the engine too", async () => {
+    const record = await started(sh("sleep 60"));
+    const pid = Number(await Bun.file(`${fixture.directory}/exec/runs/${record.id}/conmon.pid`).text());
+    process.kill(pid, "SIGKILL");
+    expect(await ended(record)).toBe(255);
+    expect(traces(record.id)).toEqual([]);
+  }, 20_000);
+
+  test("stays within its limits", async () => {
+    const { output } = await fixture.run(
+      sh(
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null",
+      ),
+      { Memory: 64 << 20, PidsLimit: 50 },
+    );
+    expect(output).toContain(`${64 << 20}\n`);
+    expect(output).toContain("50\n");
+    const killed = await fixture.run(sh("tail /dev/zero"), { Memory: 16 << 20 });
+    expect(killed).toMatchObject({ exitCode: 137, oomKilled: true });
+  });
+});
+
+describe("input", () => {
+  test("reaches the process, and its end does too", async () => {
+    const record = await started({ Cmd: ["/bin/cat"], OpenStdin: true, StdinOnce: true });
+    await using input = await fixture.runtime.input(record.id);
+    await input.write(Buffer.from("x".repeat(100_000)));
+    await input.end();
+    expect(await ended(record)).toBe(0);
+    expect((await fixture.output(record)).length).toBe(100_000);
+  });
+
+  test("of a terminal has a size that can change", async () => {
+    const script = "trap 'stty size; exit 0' WINCH; stty size; while :; do sleep 0.05; done";
+    const record = await started({ ...sh(script), Tty: true, OpenStdin: true }, { ConsoleSize: [11, 22] });
+    await Bun.sleep(150);
+    await fixture.runtime.resize(record.id, { height: 33, width: 44 });
+    expect(await ended(record)).toBe(0);
+    expect(await fixture.output(record)).toBe("11 22\r\n33 44\r\n");
+  });
+});
+
+describe("an exec", () => {
+  let record: ContainerRecord;
+  beforeAll(async () => {
+    record = await started({ ...sh("sleep 600"), Env: ["A=1"] });
+  });
+  afterAll(async () => await fixture.runtime.delete(record.id));
+
+  const request = (script: string, more: Partial<ExecRequest> = {}): ExecRequest => ({
+    args: ["/bin/sh", "-c", script],
+    env: [],
+    user: "",
+    cwd: "",
+    tty: false,
+    stdin: false,
+    privileged: false,
+    ...more,
+  });
+
+  async function exec(o: ExecRequest, input?: string) {
+    const execId = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+    const session = await fixture.runtime.exec(record, execId, o, { signal });
+    const fed = async () => {
+      await session.input?.write(Buffer.from(input ?? ""));
+      await session.input?.end();
+    };
+    const feeding = fed();
+    const text = { stdout: "", stderr: "" };
+    for await (const { stream, bytes } of session.output) text[stream] += Buffer.from(bytes).toString();
+    await feeding;
+    return { ...text, exitCode: await session.exit, execId };
+  }
+
+  test("has streams, an exit code and a place of its own, and leaves nothing", async () => {
+    const { execId, ...seen } = await exec(
+      request("echo $A $B; echo e >&2; pwd; id -u; exit 3", { env: ["B=2"], cwd: "/tmp", user: "web" }),
+    );
+    expect(seen).toEqual({ stdout: "1 2\n/tmp\n33\n", stderr: "e\n", exitCode: 3 });
+    await Bun.sleep(20);
+    expect(existsSync(`${fixture.directory}/exec/runs/${record.id}/execs/${execId}`)).toBe(false);
+  });
+
+  test("gets its input, half-closed, and much of it comes back", async () => {
+    const { stdout, exitCode } = await exec(request("cat", { stdin: true }), "y".repeat(3_000_000));
+    expect(stdout.length).toBe(3_000_000);
+    expect(exitCode).toBe(0);
+  });
+
+  test("can have a terminal", async () => {
+    const { stdout } = await exec(
+      request("sleep 0.1; stty size", { tty: true, consoleSize: { height: 5, width: 6 } }),
+    );
+    expect(stdout).toBe("5 6\r\n");
+  });
+
+  test("of a command that is not there is refused with 127", async () => {
+    const fault = await faultOf(exec(request("", { args: ["nosuch"] })));
+    expect(fault.message).toContain(
+      'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch"',
+    );
+    expect(fault.detail["exitCode"]).toBe(127);
+  });
+
+  test("whose output nobody reads any more goes on", async () => {
+    const session = await fixture.runtime.exec(
+      record,
+      "e".repeat(64),
+      request("head -c 3000000 /dev/zero; exit 4"),
+      { signal },
+    );
+    await Bun.sleep(100);
+    await session[Symbol.asyncDispose]();
+    expect(await session.exit).toBe(4);
+  });
+
+  test("can be killed", async () => {
+    const session = await fixture.runtime.exec(record, "d".repeat(64), request("sleep 60"), { signal });
+    await session.kill();
+    expect(await session.exit).toBe(137);
+  });
+});
+
+test("an exec that is stuck with output nobody reads does not keep its container from going", async () => {
+  const record = await started(sh("sleep 60"));
+  const spec = {
+    args: ["/bin/cat", "/dev/zero"],
+    env: [],
+    user: "",
+    cwd: "",
+    tty: false,
+    stdin: false,
+    privileged: false,
+  };
+  const session = await fixture.runtime.exec(record, "c".repeat(64), spec, { signal });
+  await Bun.sleep(100);
+  await fixture.runtime.delete(record.id);
+  expect(await session.exit).toBe(137);
+  expect(traces(record.id)).toEqual([]);
+});
