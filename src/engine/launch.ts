@@ -75,7 +75,7 @@ export class Launch {
       await Promise.allSettled([attaching]);
     });
     const rootfs = layers.mount(record.id);
-    await volumes.populate(record.mounts, rootfs);
+    await volumes.populate(record.mounts, { rootfs, first: record.run === 1 });
     const sandbox = await attaching;
     const files = this.files(record.id);
     const texts = await network.files(record, sandbox, hostname);

@@ -128,8 +128,14 @@ export interface VolumePart {
     readonly containerId: string;
     readonly others: (reference: string) => ContainerRecord;
   }): Promise<MountPoint[]>;
-  /** Before a start: makes missing bind directories, fills empty volumes from the image's files at their place. */
-  populate(mounts: readonly MountPoint[], rootfs: string): Promise<void>;
+  /**
+   * Before a start: makes missing bind directories; before the first one, fills empty volumes with what the image has at
+   * their place. @throws Fault `invalid` for a bind source that is not there.
+   */
+  populate(
+    mounts: readonly MountPoint[],
+    o: { readonly rootfs: string; readonly first: boolean },
+  ): Promise<void>;
   removeAnonymous(mounts: readonly MountPoint[]): Promise<void>;
 }
 

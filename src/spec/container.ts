@@ -201,6 +201,8 @@ export interface MountPoint {
   readonly propagation: string;
   /** Copy the image's files at the destination into an empty volume at first use. */
   readonly copyUp: boolean;
+  /** A bind source that is not there is made, a directory of root's. */
+  readonly createSource?: boolean;
   /** An anonymous volume, removed with the container by `rm -v` and `--rm`. */
   readonly anonymous: boolean;
 }
