@@ -17,7 +17,7 @@ export interface ExitRecord {
 export class ExitFiles implements Disposable {
   readonly directory: string;
   readonly #watcher: FSWatcher;
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, Set<() => void>>();
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -49,23 +49,30 @@ export class ExitFiles implements Disposable {
 
   /** Resolves at the next sign that the file may be there, or after `withinMs`, or when the signal fires. */
   async changed(id: string, withinMs: number, signal: AbortSignal): Promise<void> {
+    const waiting = this.#waiting.get(id) ?? new Set();
+    this.#waiting.set(id, waiting);
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
         signal.removeEventListener("abort", done);
-        if (this.#waiting.get(id) === done) this.#waiting.delete(id);
+        waiting.delete(done);
+        if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
         resolve();
       };
       const timer = setTimeout(done, withinMs);
-      this.#waiting.set(id, done);
+      waiting.add(done);
       signal.addEventListener("abort", done);
     });
   }
 
   #look(name: string | null): void {
     // Written under another name first, and renamed.
-    if (name !== null && /^[0-9a-f]{64}$/.test(name)) this.#waiting.get(name)?.();
-    else if (name === null) for (const done of [...this.#waiting.values()]) done();
+    if (name === null) this.#wake([...this.#waiting.keys()]);
+    else if (/^[0-9a-f]{64}$/.test(name)) this.#wake([name]);
+  }
+
+  #wake(ids: readonly string[]): void {
+    for (const id of ids) for (const done of [...(this.#waiting.get(id) ?? [])]) done();
   }
 
   /** Idempotent. */
@@ -75,6 +82,6 @@ export class ExitFiles implements Disposable {
 
   [Symbol.dispose](): void {
     this.#watcher.close();
-    for (const done of [...this.#waiting.values()]) done();
+    this.#wake([...this.#waiting.keys()]);
   }
 }

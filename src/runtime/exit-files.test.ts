@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ExitFiles } from "./exit-files.ts";
+
+let directory: string;
+let exits: ExitFiles;
+const { signal } = new AbortController();
+const id = "a".repeat(64);
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "wherry-exits-"));
+  exits = await ExitFiles.open(directory);
+});
+afterAll(async () => {
+  exits[Symbol.dispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** As conmon does it: under another name first. */
+async function write(name: string, text: string): Promise<void> {
+  await writeFile(join(directory, `.${name}.tmp`), text);
+  await rename(join(directory, `.${name}.tmp`), join(directory, name));
+}
+
+test("everybody who waits for one end learns of it", async () => {
+  expect(await exits.read(id)).toBeUndefined();
+  const waiting = [1, 2, 3].map(async () => await exits.changed(id, 60_000, signal));
+  await write(id, "137");
+  await Promise.all(waiting);
+  expect(await exits.read(id)).toMatchObject({ exitCode: 137 });
+  await exits.forget(id);
+  await exits.forget(id);
+  expect(await exits.read(id)).toBeUndefined();
+});
+
+test("waiting ends with its time and with its signal", async () => {
+  await exits.changed(id, 1, signal);
+  await exits.changed(id, 60_000, AbortSignal.timeout(1));
+});
+
+test("a file that conmon never writes is refused", async () => {
+  await write(id, "soon");
+  expect(exits.read(id)).rejects.toThrow("is damaged");
+});
