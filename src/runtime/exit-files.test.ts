@@ -41,5 +41,5 @@ test("waiting ends with its time and with its signal", async () => {
 
 test("a file that conmon never writes is refused", async () => {
   await write(id, "soon");
-  expect(exits.read(id)).rejects.toThrow("is damaged");
+  await expect(exits.read(id)).rejects.toThrow("is damaged");
 });
