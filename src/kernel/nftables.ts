@@ -18,7 +18,9 @@ function open() {
       nft_run_cmd_from_buffer: { args: [FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
     }).symbols;
   } catch (cause) {
-    throw new Fault("unavailable", "the nftables library is not there: install Debian's libnftables1", { cause });
+    throw new Fault("unavailable", "the nftables library is not there: install Debian's libnftables1", {
+      cause,
+    });
   }
 }
 

@@ -145,3 +145,8 @@ function sharedPropagation(mounts: readonly MountPoint[]): string | undefined {
   if (asked.some((each) => each === "shared" || each === "rshared")) return "rshared";
   return asked.some((each) => each === "slave" || each === "rslave") ? "rslave" : undefined;
 }
+
+/** The largest number JSON carries safely stands for the largest of 64 bits: no limit. */
+export function encodeSpec(spec: OciSpec | OciProcess): string {
+  return JSON.stringify(spec).replaceAll(`:${Number.MAX_SAFE_INTEGER}`, ":18446744073709551615");
+}

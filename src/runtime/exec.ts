@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { identify, sendSignal } from "#kernel/process.ts";
 import type { OciProcess } from "#spec/oci-runtime.ts";
+import { encodeSpec } from "./bundle.ts";
 import { type Conmon, conmonFiles, startConmon } from "./conmon.ts";
 import { type ConsoleFrame, ConsoleSocket } from "./console-socket.ts";
 import { type ConsoleSize, resizeConsole } from "./control.ts";
@@ -45,7 +46,7 @@ export async function runExec(runtime: LowLevel, o: ExecInput): Promise<RunningE
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => await rm(directory, { recursive: true, force: true }));
   const execSpec = join(directory, "process.json");
-  await writeFile(execSpec, JSON.stringify(process), { mode: 0o600 });
+  await writeFile(execSpec, encodeSpec(process), { mode: 0o600 });
   const conmon = stack.use(
     await startConmon(runtime, {
       containerId: o.containerId,

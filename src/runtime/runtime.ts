@@ -12,7 +12,7 @@ import { sendSignal } from "#kernel/process.ts";
 import type { ContainerRecord, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Confinement, OciSpec } from "#spec/oci-runtime.ts";
-import { environment, renderBundle, renderProcess } from "./bundle.ts";
+import { encodeSpec, environment, renderBundle, renderProcess } from "./bundle.ts";
 import { conmonFiles, startConmon } from "./conmon.ts";
 import { ConsoleSocket } from "./console-socket.ts";
 import { type ConsoleSize, resizeConsole } from "./control.ts";
@@ -21,8 +21,10 @@ import { type Input, type RunningExec, runExec } from "./exec.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
 import { conmonVersion, findLowLevel, type LowLevel, run } from "./low-level.ts";
+import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
+import { nextUnless } from "./sync-pipe.ts";
 import { resolveUser } from "./user.ts";
 
 export interface RuntimeOptions {
@@ -31,6 +33,7 @@ export interface RuntimeOptions {
   /** Of the cgroup above all containers: no other engine's. */
   readonly name: string;
   readonly confine: (record: ContainerRecord) => Confinement;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RunRequest {
@@ -70,6 +73,7 @@ export interface Exit {
   readonly finishedAt: string;
 }
 
+const idPattern = /^[0-9a-f]{64}$/;
 /** How often it is checked that conmon still lives to tell of the end. */
 const conmonCheckMs = 5000;
 /** What a run gets whose conmon died. */
@@ -112,6 +116,7 @@ export class Runtime implements Disposable {
 
   /** @throws Fault `unavailable` that names what to install. */
   static async open(o: RuntimeOptions): Promise<Runtime> {
+    o.signal?.throwIfAborted();
     const cgroups = cgroup.detectCgroups();
     await mkdir(join(o.execRoot, "runs"), { recursive: true, mode: 0o711 });
     const [lowLevel, conmon, exits] = await Promise.all([
@@ -144,7 +149,7 @@ export class Runtime implements Disposable {
       stdin: config.OpenStdin === true,
       leaveStdinOpen: config.OpenStdin === true && config.StdinOnce !== true,
     });
-    const said = await conmon.sync.next();
+    const said = await nextUnless(o.signal, conmon.sync);
     if (said === undefined || said.data <= 0)
       throw startFailure("container", said?.message ?? "", spec.process.args[0] ?? "");
     undo.move();
@@ -238,10 +243,19 @@ export class Runtime implements Disposable {
     if (ended !== undefined) return { state: "stopped", ...ended };
     const { first } = this.#processes(id);
     if (first === undefined) return { state: "absent" };
-    const known = JSON.parse(await run(this.#lowLevel, ["state", id])) as { status?: string };
-    if (known.status === "created") return { state: "created" };
+    if (await this.#isCreated(id)) return { state: "created" };
     const paused = await cgroup.isFrozen(this.cgroups, this.#groupOf(id));
     return { state: paused ? "paused" : "running", pid: first.pid };
+  }
+
+  /** A process the low-level runtime knows nothing of is one that runs. */
+  async #isCreated(id: string): Promise<boolean> {
+    try {
+      const known = JSON.parse(await run(this.#lowLevel, ["state", id])) as { status?: string };
+      return known.status === "created";
+    } catch {
+      return false;
+    }
   }
 
   async #ended(id: string): Promise<Exit | undefined> {
@@ -253,7 +267,7 @@ export class Runtime implements Disposable {
 
   /** Ids of everything there is a run directory of. */
   async list(): Promise<string[]> {
-    return await readdir(this.#root);
+    return (await readdir(this.#root)).filter((name) => idPattern.test(name));
   }
 
   /** Resolves with the end of the process, also one that came while no engine lived. */
@@ -339,18 +353,20 @@ export class Runtime implements Disposable {
       user,
       confinement,
     });
+    const rlimits = renderRlimits(host.Ulimits ?? []);
+    const limits = rlimits.length > 0 ? { rlimits } : {};
     return await runExec(this.#lowLevel, {
       containerId: id,
       execId,
-      directory: join(this.#directory(id), "execs", execId),
-      process: { ...process, oomScoreAdj: host.OomScoreAdj || this.#kernel.oomScoreAdj },
+      directory: join(this.#directory(id), "execs", checkedId(execId)),
+      process: { ...process, ...limits, oomScoreAdj: host.OomScoreAdj || this.#kernel.oomScoreAdj },
       stdin: request.stdin,
       size: request.consoleSize,
     });
   }
 
   #directory(id: string): string {
-    return join(this.#root, id);
+    return join(this.#root, checkedId(id));
   }
 
   [Symbol.dispose](): void {
@@ -358,9 +374,10 @@ export class Runtime implements Disposable {
   }
 }
 
-/** The largest number JSON carries safely stands for the largest of 64 bits: no limit. */
-function encodeSpec(spec: OciSpec): string {
-  return JSON.stringify(spec).replaceAll(`:${Number.MAX_SAFE_INTEGER}`, ":18446744073709551615");
+/** Ids are parts of paths here. @throws Fault `invalid`. */
+function checkedId(id: string): string {
+  if (!idPattern.test(id)) throw new Fault("invalid", `${JSON.stringify(id)} is no id of 64 hex characters`);
+  return id;
 }
 
 function lastOfEach(env: readonly string[]): string[] {

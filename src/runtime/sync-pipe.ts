@@ -52,6 +52,20 @@ export class SyncPipe implements Disposable {
   }
 }
 
+/** The next message. @throws the signal's reason when it fires first; the pipe is closed then. */
+export async function nextUnless(signal: AbortSignal, pipe: SyncPipe): Promise<SyncMessage | undefined> {
+  const close = (): void => pipe[Symbol.dispose]();
+  signal.addEventListener("abort", close);
+  try {
+    signal.throwIfAborted();
+    const message = await pipe.next();
+    signal.throwIfAborted();
+    return message;
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
 /** Pure. @throws Fault `internal` for what conmon never says. */
 export function parseSyncMessage(line: string): SyncMessage | undefined {
   if (line.trim() === "") return undefined;

@@ -1,0 +1,78 @@
+/**
+ * Network namespaces, a few of them ready-made: making one waits for the kernel, taking one does not.
+ * Owns: the files in its directory. Never: what is in a namespace that was handed out.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setUp } from "#kernel/links.ts";
+import { Netlink } from "#kernel/netlink.ts";
+import { makeNamespace, removeNamespace } from "#kernel/netns.ts";
+
+const readyMade = 3;
+const loopback = 1;
+
+export class Namespaces implements Disposable {
+  readonly #directory: string;
+  readonly #ready: string[] = [];
+  #disposed = false;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+  }
+
+  /** A new namespace with its loopback up. The caller records the path before it uses it, and removes it. */
+  take(): string {
+    const path = this.#ready.pop() ?? this.#make();
+    setImmediate(() => this.fill());
+    return path;
+  }
+
+  /** Makes ready as many as there should be, one at a time. */
+  fill(): void {
+    if (this.#disposed || this.#ready.length >= readyMade) return;
+    this.#ready.push(this.#make());
+    setImmediate(() => this.fill());
+  }
+
+  #make(): string {
+    const path = join(this.#directory, randomBytes(8).toString("hex"));
+    makeNamespace(path, () => {
+      using netlink = new Netlink();
+      setUp(netlink, loopback);
+      // Interfaces to come get no IPv6 address that nobody gave them.
+      write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    });
+    return path;
+  }
+
+  /** Idempotent. */
+  remove(path: string): void {
+    removeNamespace(path);
+  }
+
+  /** Removes all but those `kept`. */
+  sweep(kept: ReadonlySet<string>): void {
+    const ready = new Set(this.#ready);
+    for (const name of readdirSync(this.#directory)) {
+      const path = join(this.#directory, name);
+      if (!kept.has(path) && !ready.has(path)) removeNamespace(path);
+    }
+  }
+
+  /** Throws away those that were made ready. */
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    for (const path of this.#ready.splice(0)) removeNamespace(path);
+  }
+}
+
+/** A kernel without the setting needs none. */
+export function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+}
