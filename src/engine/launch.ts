@@ -3,11 +3,12 @@
  * Owns: the order. Promises: whatever fails, nothing acquired in the attempt is left; release and discard are idempotent.
  * Never: changes a record.
  */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerRecord } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
+import type { Sandbox } from "#spec/network.ts";
 import type { ContainerFiles, LayerPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
 export interface LaunchParts {
@@ -68,6 +69,7 @@ export class Launch {
       config: record.config,
       host: record.host,
       endpoints: record.endpoints,
+      joins: this.#joinedNetwork(record)?.id,
       signal,
     });
     // Giving back waits for it, so that nothing is attached after the detach.
@@ -78,7 +80,7 @@ export class Launch {
     await volumes.populate(record.mounts, { rootfs, first: record.run === 1 });
     const sandbox = await attaching;
     const files = this.files(record.id);
-    const texts = await network.files(record, sandbox, hostname);
+    const texts = await this.#nameFiles(record, sandbox, hostname);
     await Promise.all([
       writeFile(files.hosts, texts.hosts),
       writeFile(files.resolvConf, texts.resolvConf),
@@ -109,6 +111,31 @@ export class Launch {
     await this.#parts.collectLayers(record.image.chainId);
     await rm(this.files(record.id).directory, { recursive: true, force: true });
     if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);
+  }
+
+  /** Containers on one network stack see one hosts file and one resolver. */
+  async #nameFiles(
+    record: ContainerRecord,
+    sandbox: Sandbox,
+    hostname: string,
+  ): Promise<{ hosts: string; resolvConf: string }> {
+    const joined = this.#joinedNetwork(record);
+    if (joined === undefined) return await this.#parts.network.files(record, sandbox, hostname);
+    const files = this.files(joined.id);
+    const [hosts, resolvConf] = await Promise.all([
+      readFile(files.hosts, "utf8"),
+      readFile(files.resolvConf, "utf8"),
+    ]);
+    return { hosts, resolvConf };
+  }
+
+  #joinedNetwork(record: ContainerRecord): ContainerRecord | undefined {
+    const mode = record.host.NetworkMode;
+    if (mode?.startsWith("container:") !== true) return undefined;
+    const other = this.#parts.container(mode.slice("container:".length));
+    if (other.observed.pid === 0)
+      throw new Fault("conflict", `cannot join network of a non running container: ${other.id}`);
+    return other;
   }
 
   #hostname(record: ContainerRecord): string {

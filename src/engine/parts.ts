@@ -98,8 +98,9 @@ export interface RuntimePart {
 export interface NetworkPart {
   /** Puts right what differs from the records; drops what belongs to none of these containers. */
   prepare(live: ReadonlySet<string>): Promise<void>;
-  /** Idempotent by container. */
+  /** Idempotent by container. `joins` is the id of the container whose network it shares. */
   attach(o: {
+    readonly joins?: string | undefined;
     readonly containerId: string;
     readonly name: string;
     readonly hostname: string;

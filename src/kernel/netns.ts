@@ -68,3 +68,23 @@ export function removeNamespace(path: string): void {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
   }
 }
+
+/**
+ * Puts the calling thread into a namespace until disposed: for a program that lives in it, such as a test with a host of
+ * its own.
+ */
+export function stayInNamespace(path: string): Disposable {
+  const own = openSync(ownNamespace, "r");
+  const target = openSync(path, "r");
+  try {
+    check(c.setns(target, newNetwork), () => `enter the network namespace ${path}`);
+  } finally {
+    closeSync(target);
+  }
+  return {
+    [Symbol.dispose]: () => {
+      check(c.setns(own, newNetwork), () => "return to the first network namespace");
+      closeSync(own);
+    },
+  };
+}

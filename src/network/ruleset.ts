@@ -36,7 +36,7 @@ table ip ${table} {
     jump publish
   }
   chain output {
-    type nat hook output priority dstnat; policy accept;
+    type nat hook output priority -100; policy accept;
     jump publish
   }
   chain postrouting {
