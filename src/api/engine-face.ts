@@ -66,7 +66,7 @@ export interface ExecRequest {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly detachKeys: string;
-  readonly consoleSize?: ConsoleSize;
+  readonly consoleSize?: ConsoleSize | undefined;
 }
 
 export interface ExecRecord {

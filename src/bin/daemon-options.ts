@@ -1,0 +1,176 @@
+/** Pure. What `wherryd` is told by its command line and its configuration file: dockerd's names and meanings. */
+import * as v from "valibot";
+import { type AddressPool, parseSubnet } from "#network/ipam.ts";
+import { Fault } from "#spec/fault.ts";
+
+export interface DaemonOptions {
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly hosts: readonly string[];
+  readonly pidFile: string | undefined;
+  readonly bip: string | undefined;
+  readonly addressPools: readonly AddressPool[] | undefined;
+  readonly dns: readonly string[];
+  readonly labels: readonly string[];
+  readonly debug: boolean;
+  readonly help: boolean;
+  readonly version: boolean;
+}
+
+/** Keys of the file, by flag; `many` flags may be repeated and are lists in the file. */
+const flags = {
+  "data-root": { key: "data-root", many: false },
+  "exec-root": { key: "exec-root", many: false },
+  host: { key: "hosts", many: true },
+  pidfile: { key: "pidfile", many: false },
+  bip: { key: "bip", many: false },
+  "default-address-pool": { key: "default-address-pools", many: true },
+  dns: { key: "dns", many: true },
+  label: { key: "labels", many: true },
+  "log-level": { key: "log-level", many: false },
+} as const;
+type FlagName = keyof typeof flags;
+
+const shorthands: Readonly<Record<string, string>> = {
+  H: "host",
+  p: "pidfile",
+  D: "debug",
+  v: "version",
+  h: "help",
+};
+
+const pool = v.strictObject({ base: v.string(), size: v.number() });
+const fileSchema = v.strictObject({
+  "data-root": v.optional(v.string()),
+  "exec-root": v.optional(v.string()),
+  hosts: v.optional(v.array(v.string())),
+  pidfile: v.optional(v.string()),
+  bip: v.optional(v.string()),
+  "default-address-pools": v.optional(v.array(pool)),
+  dns: v.optional(v.array(v.string())),
+  labels: v.optional(v.array(v.string())),
+  "log-level": v.optional(v.string()),
+  debug: v.optional(v.boolean()),
+  /** Containers always outlive the engine here. */
+  "live-restore": v.optional(v.boolean()),
+});
+type FileOptions = v.InferOutput<typeof fileSchema>;
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+export interface CommandLine {
+  readonly values: Readonly<Partial<Record<FlagName, readonly string[]>>>;
+  readonly switches: ReadonlySet<string>;
+  readonly configFile: string | undefined;
+}
+
+/** @throws Fault `invalid` for a flag nobody knows, or one without its value. */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  const values: Partial<Record<FlagName, string[]>> = {};
+  const switches = new Set<string>();
+  let configFile: string | undefined;
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const match = /^(?:--([a-z][a-z-]*)|-([a-zA-Z]))(?:=(.*))?$/s.exec(arg);
+    const name = match?.[1] ?? shorthands[match?.[2] ?? ""];
+    if (name === undefined) throw new Fault("invalid", `unknown argument ${arg}: see 'wherryd --help'`);
+    if (["help", "version", "debug", "live-restore"].includes(name)) {
+      if (match?.[3] !== "false") switches.add(name);
+      continue;
+    }
+    const value = match?.[3] ?? rest.shift();
+    if (value === undefined) throw new Fault("invalid", `flag needs an argument: --${name}`);
+    if (name === "config-file") configFile = value;
+    else if (isFlag(name)) values[name] = [...(values[name] ?? []), value];
+    else throw new Fault("invalid", `unknown flag: --${name}: see 'wherryd --help'`);
+  }
+  return { values, switches, configFile };
+}
+
+function isFlag(name: string): name is FlagName {
+  return Object.hasOwn(flags, name);
+}
+
+/** @throws Fault `invalid` naming the key. */
+export function parseConfigFile(text: string, path: string): FileOptions {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (cause) {
+    throw new Fault("invalid", `${path} is no JSON: ${Fault.from(cause).message}`, { cause });
+  }
+  const parsed = v.safeParse(fileSchema, given);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const key = v.getDotPath(issue) ?? String(issue.input);
+  throw new Fault("invalid", `${path}: ${key}: ${issue.message}`);
+}
+
+/** @throws Fault `invalid` when something is said in both places, or cannot be. */
+export function decideOptions(line: CommandLine, file: FileOptions): DaemonOptions {
+  for (const name of Object.keys(line.values) as FlagName[])
+    if (file[flags[name].key] !== undefined)
+      throw new Fault(
+        "invalid",
+        `the following directives are specified both as a flag and in the configuration file: ${name}: keep one of them`,
+      );
+  const one = (name: FlagName): string | undefined => {
+    const value = line.values[name]?.at(-1) ?? file[flags[name].key];
+    return typeof value === "string" ? value : undefined;
+  };
+  const level = one("log-level") ?? "info";
+  if (!logLevels.includes(level))
+    throw new Fault(
+      "invalid",
+      `invalid log level ${JSON.stringify(level)}: want one of ${logLevels.join(", ")}`,
+    );
+  const pools = line.values["default-address-pool"]?.map(parsePoolFlag) ?? file["default-address-pools"];
+  const dataRoot = one("data-root") ?? "/var/lib/wherry";
+  const execRoot = one("exec-root") ?? "/run/wherry";
+  for (const path of [dataRoot, execRoot])
+    if (!path.startsWith("/")) throw new Fault("invalid", `${path} is no absolute path`);
+  return {
+    dataRoot,
+    execRoot,
+    hosts: line.values.host ?? file.hosts ?? ["unix:///run/wherry/wherry.sock"],
+    pidFile: one("pidfile"),
+    bip: one("bip"),
+    addressPools: pools?.map(({ base, size }) => ({ base: parseSubnet(base), size })),
+    dns: line.values.dns ?? file.dns ?? [],
+    labels: line.values.label ?? file.labels ?? [],
+    debug: line.switches.has("debug") || file.debug === true || ["debug", "trace"].includes(level),
+    help: line.switches.has("help"),
+    version: line.switches.has("version"),
+  };
+}
+
+/** `base=172.80.0.0/16,size=24`. */
+function parsePoolFlag(text: string): { base: string; size: number } {
+  const match = /^base=([^,]+),size=(\d+)$/.exec(text);
+  if (match === null)
+    throw new Fault(
+      "invalid",
+      `invalid --default-address-pool ${JSON.stringify(text)}: want base=CIDR,size=BITS`,
+    );
+  return { base: match[1] ?? "", size: Number(match[2]) };
+}
+
+export const usage = `Usage: wherryd [OPTIONS]
+
+A container engine that speaks Docker's API.
+
+      --bip CIDR                    Address and subnet of the default bridge
+      --config-file FILE            Configuration (default /etc/wherry/daemon.json)
+      --data-root DIR               What lasts (default /var/lib/wherry)
+  -D, --debug                       Say more
+      --default-address-pool POOL   base=CIDR,size=BITS; may be repeated
+      --dns ADDRESS                 Name server of containers; may be repeated
+      --exec-root DIR               What a reboot ends (default /run/wherry)
+  -H, --host URL                    unix://PATH or tcp://ADDRESS:PORT; may be repeated
+                                    (default unix:///run/wherry/wherry.sock)
+      --label KEY=VALUE             Label of this engine; may be repeated
+      --live-restore                Accepted: containers always outlive the engine
+      --log-level LEVEL             trace, debug, info, warn, error or fatal (default info)
+  -p, --pidfile FILE                Where to write the process id
+  -v, --version                     Say the version and end
+`;

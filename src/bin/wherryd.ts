@@ -1,0 +1,155 @@
+/**
+ * The engine's program: puts the parts together, listens, and ends when told to.
+ * Owns: argv, the process's signals, its pid file. Containers go on when it ends.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { serveApi } from "#api/server.ts";
+import { Builder } from "#build/builder.ts";
+import { changeConfig } from "#build/change-config.ts";
+import { Engine } from "#engine/engine.ts";
+import { hostFacts } from "#kernel/host.ts";
+import { Networks } from "#network/networks.ts";
+import { Runtime } from "#runtime/runtime.ts";
+import { confinement, type Machine } from "#security/confinement.ts";
+import type { ContainerRecord } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import { formatRfc3339, nanoOfMillis } from "#spec/unix-time.ts";
+import { Blobs } from "#store/blobs.ts";
+import { Layers } from "#store/layers.ts";
+import { lockRoot } from "#store/lock.ts";
+import { Records } from "#store/records.ts";
+import { Events } from "#telemetry/events.ts";
+import { Logs } from "#telemetry/logs.ts";
+import { Volumes } from "#volume/volumes.ts";
+import {
+  type DaemonOptions,
+  decideOptions,
+  parseCommandLine,
+  parseConfigFile,
+  usage,
+} from "./daemon-options.ts";
+import { buildTime, gitCommit, version } from "./version.ts";
+
+const defaultConfigFile = "/etc/wherry/daemon.json";
+
+async function main(args: readonly string[]): Promise<void> {
+  const options = readOptions(args);
+  if (options.help) return void process.stdout.write(usage);
+  if (options.version) return void process.stdout.write(`wherryd version ${version}, build ${gitCommit}\n`);
+  checkHost();
+  await using stack = new AsyncDisposableStack();
+  const ended = untilSignal();
+  await serve(options, stack);
+  await ended;
+}
+
+function readOptions(args: readonly string[]): DaemonOptions {
+  const line = parseCommandLine(args);
+  const path = line.configFile ?? defaultConfigFile;
+  if (line.configFile !== undefined && !existsSync(path))
+    throw new Fault("invalid", `the configuration file ${path} is not there`);
+  const file = existsSync(path) ? parseConfigFile(readFileSync(path, "utf8"), path) : {};
+  return decideOptions(line, file);
+}
+
+function checkHost(): void {
+  const { isRoot, hasOverlay } = hostFacts();
+  if (!isRoot) throw new Fault("denied", "wherryd needs to run as root: start it with sudo");
+  if (!hasOverlay)
+    throw new Fault(
+      "unavailable",
+      "this kernel has no overlayfs, which containers' file systems need: load it with 'modprobe overlay'",
+    );
+}
+
+async function untilSignal(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  await promise;
+}
+
+/** Everything that is made goes on the stack; the API comes last and goes first. */
+async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<void> {
+  // Several engines side by side are told apart by where their data is.
+  const name = createHash("sha256").update(o.dataRoot).digest("hex").slice(0, 8);
+  const nowNano = () => nanoOfMillis(performance.timeOrigin + performance.now());
+  const now = () => formatRfc3339(nowNano());
+  const randomHex = (bytes: number) => randomBytes(bytes).toString("hex");
+  const report = (fault: Fault) => log(`${fault.message}${o.debug ? `\n${fault.stack}` : ""}`);
+  stack.use(lockRoot(o.dataRoot, process.pid));
+  await mkdir(o.execRoot, { recursive: true, mode: 0o711 });
+  const records = stack.use(Records.open(join(o.dataRoot, "records.db")));
+  const blobs = await Blobs.open(join(o.dataRoot, "blobs"));
+  const layers = await Layers.open(join(o.dataRoot, "layers"), { records });
+  const events = Events.open(records);
+  const machine = machineFacts();
+  const confine = (record: ContainerRecord) => confineRecord(record, machine);
+  const runtime = stack.use(await Runtime.open({ execRoot: o.execRoot, name: `wherry-${name}`, confine }));
+  const { bip, addressPools, dns } = o;
+  const network = stack.use(
+    await Networks.open({ records, execRoot: o.execRoot, name, bip, addressPools, dns, now, report }),
+  );
+  const engine = stack.use(
+    await Engine.open({
+      ...{ records, blobs, layers, runtime, network, events, logs: new Logs() },
+      volumes: async (usersOf) =>
+        await Volumes.open({
+          ...{ records, usersOf, now, randomHex },
+          root: join(o.dataRoot, "volumes"),
+          emit: (action, id, attributes) =>
+            events.append({ type: "volume", action, actor: { id, attributes }, timeNano: nowNano() }),
+        }),
+      machine: () => ({ ...hostFacts(), cgroupVersion: runtime.cgroups.kind === "v2" ? "2" : "1" }),
+      dataRoot: o.dataRoot,
+      containersRoot: join(o.dataRoot, "containers"),
+      labels: o.labels,
+      applyChanges: changeConfig,
+      ...{ randomHex, nowNano, report },
+    }),
+  );
+  const builder = await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") });
+  const api = await serveApi({ engine, builder, version, gitCommit, buildTime, hosts: o.hosts, log });
+  stack.use(api);
+  await writePidFile(o, stack);
+  for (const host of api.hosts) log(`listening on ${host}`);
+}
+
+async function writePidFile({ pidFile }: DaemonOptions, stack: AsyncDisposableStack): Promise<void> {
+  if (pidFile === undefined) return;
+  await writeFile(pidFile, `${process.pid}\n`);
+  stack.defer(async () => await rm(pidFile, { force: true }));
+}
+
+function machineFacts(): Machine {
+  const { architecture, kernelRelease } = hostFacts();
+  const last = readFileSync("/proc/sys/kernel/cap_last_cap", "latin1");
+  const hasApparmor = existsSync("/sys/module/apparmor/parameters/enabled");
+  return { architecture, kernelRelease, lastCapability: Number(last), hasApparmor };
+}
+
+function confineRecord({ host }: ContainerRecord, machine: Machine) {
+  const request = {
+    capAdd: host.CapAdd ?? [],
+    capDrop: host.CapDrop ?? [],
+    privileged: host.Privileged === true,
+    securityOpt: host.SecurityOpt ?? [],
+    maskedPaths: host.MaskedPaths,
+    readonlyPaths: host.ReadonlyPaths,
+  };
+  return confinement(request, machine);
+}
+
+function log(line: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+}
+
+try {
+  await main(process.argv.slice(2));
+  process.exit(0);
+} catch (thrown) {
+  process.stderr.write(`wherryd: ${Fault.from(thrown).message}\n`);
+  process.exit(1);
+}
