@@ -56,8 +56,9 @@ function ipcMounts({ host, joinedIpc }: MountsInput): OciMount[] {
     source,
     options: ["rbind", "rprivate", ...quiet],
   });
-  if (host.IpcMode === "host") return [bound(queue, queue), bound(shm, shm)];
+  // Shows the queues of the namespace it is mounted in, the host's included; not every host has it mounted itself.
   const messages: OciMount = { destination: queue, type: "mqueue", source: "mqueue", options: quiet };
+  if (host.IpcMode === "host") return [messages, bound(shm, shm)];
   if (joinedIpc !== undefined) return [messages, bound(`/proc/${joinedIpc}/root${shm}`, shm)];
   if (host.IpcMode === "none") return [messages];
   const options = [...quiet, "mode=1777", `size=${host.ShmSize || shmSizeBytes}`];
