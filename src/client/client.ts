@@ -1,0 +1,128 @@
+/** An engine, as programs talk to it: Docker's Engine API, typed. */
+import type {
+  EventMessage,
+  NetworkInspect,
+  SystemInfo,
+  VersionInfo,
+  VolumeInspect,
+  VolumeList,
+} from "#spec/docker-wire.ts";
+import { type Filters, formatFilters } from "#spec/filters.ts";
+import { parseAddress } from "./address.ts";
+import { Connection } from "./connection.ts";
+import { ContainersClient } from "./containers.ts";
+import { ImagesClient } from "./images.ts";
+
+/** The newest version of the API this client speaks. */
+const newest = "1.50";
+
+export class Client {
+  readonly containers: ContainersClient;
+  readonly images: ImagesClient;
+  readonly volumes: VolumesClient;
+  readonly networks: NetworksClient;
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection) {
+    this.#connection = connection;
+    this.containers = new ContainersClient(connection);
+    this.images = new ImagesClient(connection);
+    this.volumes = new VolumesClient(connection);
+    this.networks = new NetworksClient(connection);
+  }
+
+  /** Agrees on a version with the engine at `host`, unless one is given. @throws Fault `unavailable` when none answers. */
+  static async connect(o: { readonly host: string; readonly version?: string | undefined }): Promise<Client> {
+    const connection = new Connection(parseAddress(o.host));
+    connection.prefix = `/v${o.version ?? (await agree(connection))}`;
+    return new Client(connection);
+  }
+
+  get apiVersion(): string {
+    return this.#connection.prefix.slice(2);
+  }
+
+  async version(): Promise<VersionInfo> {
+    return await this.#connection.json("GET", "/version");
+  }
+
+  async info(): Promise<SystemInfo> {
+    return await this.#connection.json("GET", "/info");
+  }
+
+  events(o: {
+    readonly since?: string | undefined;
+    readonly until?: string | undefined;
+    readonly filters?: Filters;
+    readonly signal?: AbortSignal;
+  }): AsyncIterable<EventMessage> {
+    const { since, until, filters, signal } = o;
+    const query = { since, until, filters: filters === undefined ? undefined : formatFilters(filters) };
+    return this.#connection.lines("GET", "/events", { query, signal });
+  }
+}
+
+/** The engine's newest, or this client's when that is older. */
+async function agree(connection: Connection): Promise<string> {
+  const { headers, body } = await connection.send("GET", "/_ping");
+  for await (const _ of body);
+  const theirs = String(headers["api-version"] ?? newest);
+  return minorOf(theirs) < minorOf(newest) ? theirs : newest;
+}
+
+function minorOf(version: string): number {
+  return Number(version.split(".")[1] ?? 0);
+}
+
+export class VolumesClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async list(filters: Filters = {}): Promise<VolumeList> {
+    return await this.#connection.json("GET", "/volumes", { query: { filters: formatFilters(filters) } });
+  }
+
+  async create(body: {
+    readonly Name?: string;
+    readonly Driver?: string;
+    readonly Labels?: Record<string, string>;
+    readonly DriverOpts?: Record<string, string>;
+  }): Promise<VolumeInspect> {
+    return await this.#connection.json("POST", "/volumes/create", { body });
+  }
+
+  async inspect(name: string): Promise<VolumeInspect> {
+    return await this.#connection.json("GET", `/volumes/${encodeURIComponent(name)}`);
+  }
+
+  async remove(name: string, o: { readonly force?: boolean } = {}): Promise<void> {
+    await this.#connection.done("DELETE", `/volumes/${encodeURIComponent(name)}`, {
+      query: { force: o.force },
+    });
+  }
+
+  async prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
+    return await this.#connection.json("POST", "/volumes/prune", {
+      query: { filters: formatFilters(filters) },
+    });
+  }
+}
+
+export class NetworksClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async list(filters: Filters = {}): Promise<NetworkInspect[]> {
+    return await this.#connection.json("GET", "/networks", { query: { filters: formatFilters(filters) } });
+  }
+
+  async inspect(name: string): Promise<NetworkInspect> {
+    return await this.#connection.json("GET", `/networks/${encodeURIComponent(name)}`);
+  }
+}

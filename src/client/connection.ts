@@ -1,0 +1,135 @@
+/**
+ * Requests to an engine, in Node and in Bun.
+ * Owns: nothing between requests. Promises: a refusal is a Fault with the engine's words; a body is read only as fast as
+ * the caller takes it; leaving a body early closes its connection.
+ */
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { Fault } from "#spec/fault.ts";
+import { type EngineAddress, formatAddress } from "./address.ts";
+import { refusal, unreachable } from "./failure.ts";
+
+export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+export interface RequestOptions {
+  readonly query?: Query;
+  /** Sent as JSON, or a stream sent as it is. */
+  readonly body?: unknown;
+  readonly stream?: AsyncIterable<Uint8Array>;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface EngineResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Of an answer that is read as a whole. */
+const answerBytesMax = 256 << 20;
+
+export class Connection {
+  readonly address: EngineAddress;
+  /** `/v1.50`, or empty. */
+  prefix = "";
+
+  constructor(address: EngineAddress) {
+    this.address = address;
+  }
+
+  /** Any status below 400. @throws Fault with the engine's words, or `unavailable` when there is none. */
+  async send(method: string, path: string, o: RequestOptions = {}): Promise<EngineResponse> {
+    const message = await this.#exchange(method, path, o);
+    const status = message.statusCode ?? 0;
+    if (status >= 400) throw refusal(status, await wholeText(message));
+    return { status, headers: message.headers, body: message };
+  }
+
+  /** The answer as JSON. */
+  async json<T>(method: string, path: string, o: RequestOptions = {}): Promise<T> {
+    const { body } = await this.send(method, path, o);
+    return JSON.parse(await wholeText(body)) as T;
+  }
+
+  /** For its effect alone. @returns The status. */
+  async done(method: string, path: string, o: RequestOptions = {}): Promise<number> {
+    const { body, status } = await this.send(method, path, o);
+    await wholeText(body);
+    return status;
+  }
+
+  /** JSON values one after another, as they come. */
+  async *lines<T>(method: string, path: string, o: RequestOptions = {}): AsyncGenerator<T> {
+    const { body } = await this.send(method, path, o);
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const bytes of body) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as T;
+    }
+    if (rest.trim() !== "") yield JSON.parse(rest) as T;
+  }
+
+  /** Of a request, with prefix and query. */
+  target(path: string, query: Query = {}): string {
+    const parameters = new URLSearchParams();
+    for (const [key, value] of Object.entries(query)) {
+      if (value === undefined) continue;
+      for (const each of Array.isArray(value) ? (value as readonly string[]) : [String(value)])
+        parameters.append(key, each);
+    }
+    const text = parameters.toString();
+    return `${this.prefix}${path}${text === "" ? "" : `?${text}`}`;
+  }
+
+  #exchange(method: string, path: string, o: RequestOptions): Promise<IncomingMessage> {
+    const { address } = this;
+    const place =
+      address.kind === "unix"
+        ? { socketPath: address.path }
+        : { hostname: address.hostname, port: address.port };
+    const json = o.body === undefined ? undefined : JSON.stringify(o.body);
+    const contentType = o.contentType ?? (json === undefined ? undefined : "application/json");
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({
+        ...place,
+        method,
+        path: this.target(path, o.query),
+        agent: false,
+        headers: {
+          Host: "api.moby.localhost",
+          "User-Agent": "wherry",
+          ...(contentType !== undefined && { "Content-Type": contentType }),
+          ...(json !== undefined && { "Content-Length": Buffer.byteLength(json) }),
+        },
+        ...(o.signal !== undefined && { signal: o.signal }),
+      });
+      request.on("response", resolve);
+      request.on("error", (cause) => {
+        if (o.signal?.aborted === true)
+          reject(new Fault("cancelled", "the request was called off", { cause }));
+        else reject(unreachable(formatAddress(address), cause));
+      });
+      if (o.stream === undefined) request.end(json);
+      // An engine may answer before it has read everything.
+      else
+        Readable.from(o.stream, { objectMode: false })
+          .on("error", (error) => request.destroy(error))
+          .pipe(request);
+    });
+  }
+}
+
+async function wholeText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  for await (const part of body) {
+    total += part.length;
+    if (total > answerBytesMax)
+      throw new Fault("internal", "the engine's answer is larger than any should be");
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}

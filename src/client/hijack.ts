@@ -1,0 +1,119 @@
+/**
+ * Connections that become streams: attach, and the start of an exec.
+ * Promises: what comes right behind the answer's head is not lost; both directions end on their own (half-close).
+ */
+import { connect, type Socket } from "node:net";
+import { Fault } from "#spec/fault.ts";
+import { formatAddress } from "./address.ts";
+import type { Connection, Query } from "./connection.ts";
+import { refusal, unreachable } from "./failure.ts";
+
+export interface HijackedStream extends AsyncDisposable {
+  /** True when output comes in frames that tell stdout from stderr. */
+  readonly multiplexed: boolean;
+  readonly output: AsyncIterable<Uint8Array>;
+  /** Resolves when more may be written. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** End of input; output goes on. */
+  end(): void;
+}
+
+/** Of an answer's head. */
+const headBytesMax = 64 << 10;
+const headEnd = Buffer.from("\r\n\r\n");
+
+/** @throws Fault with the engine's words when it refuses. */
+export async function hijack(
+  connection: Connection,
+  path: string,
+  o: { readonly query?: Query; readonly body?: unknown } = {},
+): Promise<HijackedStream> {
+  const { address } = connection;
+  const socket =
+    address.kind === "unix"
+      ? connect({ path: address.path, allowHalfOpen: true })
+      : connect({ host: address.hostname, port: address.port, allowHalfOpen: true });
+  try {
+    await opened(socket);
+  } catch (cause) {
+    throw unreachable(formatAddress(address), cause);
+  }
+  const body = o.body === undefined ? "" : JSON.stringify(o.body);
+  const lines = [
+    `POST ${connection.target(path, o.query)} HTTP/1.1`,
+    "Host: api.moby.localhost",
+    "User-Agent: wherry",
+    "Connection: Upgrade",
+    "Upgrade: tcp",
+    ...(body === "" ? [] : ["Content-Type: application/json"]),
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.write(`${lines.join("\r\n")}\r\n\r\n${body}`);
+  const { head, rest } = await readHead(socket);
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1]);
+  if (status >= 400) throw refusal(status, await readBody(socket, rest));
+  return {
+    multiplexed: /^content-type:\s*application\/vnd\.docker\.multiplexed-stream/im.test(head),
+    output: outputOf(socket, rest),
+    write: async (bytes) => await write(socket, bytes),
+    end: () => void socket.end(),
+    [Symbol.asyncDispose]: async () => void socket.destroy(),
+  };
+}
+
+function opened(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", reject);
+  });
+}
+
+async function readHead(socket: Socket): Promise<{ head: string; rest: Buffer }> {
+  let seen = Buffer.alloc(0);
+  return await new Promise((resolve, reject) => {
+    const done = (): void => {
+      socket.off("data", take);
+      socket.off("close", closed);
+      socket.off("error", closed);
+    };
+    const closed = (): void => {
+      done();
+      reject(new Fault("unavailable", "the engine closed the connection without an answer"));
+    };
+    const take = (part: Buffer): void => {
+      seen = Buffer.concat([seen, part]);
+      const end = seen.indexOf(headEnd);
+      if (end < 0 && seen.length < headBytesMax) return;
+      socket.pause();
+      done();
+      resolve({ head: seen.toString("latin1", 0, end), rest: seen.subarray(end + headEnd.length) });
+    };
+    socket.on("data", take);
+    socket.once("close", closed);
+    socket.once("error", closed);
+  });
+}
+
+async function readBody(socket: Socket, rest: Buffer): Promise<string> {
+  const parts: Buffer[] = [rest];
+  socket.end();
+  for await (const part of socket) parts.push(part as Buffer);
+  const text = Buffer.concat(parts).toString("utf8");
+  // Chunked or not, what matters is the JSON in it.
+  return /\{[\s\S]*\}/.exec(text)?.[0] ?? text;
+}
+
+async function* outputOf(socket: Socket, rest: Buffer): AsyncGenerator<Uint8Array> {
+  if (rest.length > 0) yield rest;
+  try {
+    for await (const part of socket) yield part as Buffer;
+  } catch (error) {
+    // An engine that is killed resets the connection.
+    if (!(error instanceof Error && "code" in error && error.code === "ECONNRESET")) throw error;
+  }
+}
+
+async function write(socket: Socket, bytes: Uint8Array): Promise<void> {
+  if (socket.destroyed || socket.writableEnded) return;
+  await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
+}

@@ -1,0 +1,106 @@
+/** Requests about images and builds (Engine API, "Image"). */
+import type {
+  HistoryItem,
+  ImageDeleted,
+  ImageInspect,
+  ImageSummary,
+  JsonMessage,
+} from "#spec/docker-wire.ts";
+import { type Filters, formatFilters } from "#spec/filters.ts";
+import type { Connection } from "./connection.ts";
+
+export interface BuildOptions {
+  readonly dockerfile: string;
+  readonly tags: readonly string[];
+  readonly buildArgs: Readonly<Record<string, string | null>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target?: string | undefined;
+  readonly noCache: boolean;
+  readonly networkMode?: string | undefined;
+  readonly platform?: string | undefined;
+  readonly quiet: boolean;
+}
+
+export class ImagesClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async list(o: { readonly all?: boolean; readonly filters?: Filters } = {}): Promise<ImageSummary[]> {
+    const query = { all: o.all, filters: o.filters === undefined ? undefined : formatFilters(o.filters) };
+    return await this.#connection.json("GET", "/images/json", { query });
+  }
+
+  async inspect(reference: string): Promise<ImageInspect> {
+    return await this.#connection.json("GET", `${at(reference)}/json`);
+  }
+
+  async history(reference: string): Promise<HistoryItem[]> {
+    return await this.#connection.json("GET", `${at(reference)}/history`);
+  }
+
+  async tag(reference: string, repo: string, tag: string): Promise<void> {
+    await this.#connection.done("POST", `${at(reference)}/tag`, { query: { repo, tag } });
+  }
+
+  async remove(
+    reference: string,
+    o: { readonly force?: boolean; readonly noPrune?: boolean } = {},
+  ): Promise<ImageDeleted[]> {
+    return await this.#connection.json("DELETE", at(reference), {
+      query: { force: o.force, noprune: o.noPrune },
+    });
+  }
+
+  /** A root file system as a tar, made an image. */
+  import(
+    tar: AsyncIterable<Uint8Array>,
+    o: {
+      readonly repo?: string | undefined;
+      readonly tag?: string | undefined;
+      readonly changes: readonly string[];
+      readonly message?: string | undefined;
+      readonly platform?: string | undefined;
+    },
+  ): AsyncIterable<JsonMessage> {
+    const { changes, ...rest } = o;
+    const query = { fromSrc: "-", ...rest, changes };
+    return this.#connection.lines("POST", "/images/create", {
+      query,
+      stream: tar,
+      contentType: "application/x-tar",
+    });
+  }
+
+  build(
+    context: AsyncIterable<Uint8Array>,
+    o: BuildOptions,
+    signal?: AbortSignal,
+  ): AsyncIterable<JsonMessage> {
+    const query = {
+      t: o.tags,
+      dockerfile: o.dockerfile,
+      buildargs: JSON.stringify(o.buildArgs),
+      labels: JSON.stringify(o.labels),
+      target: o.target,
+      nocache: o.noCache,
+      networkmode: o.networkMode,
+      platform: o.platform,
+      q: o.quiet,
+      rm: true,
+      version: "1",
+    };
+    return this.#connection.lines("POST", "/build", {
+      query,
+      stream: context,
+      contentType: "application/x-tar",
+      signal,
+    });
+  }
+}
+
+function at(reference: string): string {
+  return `/images/${reference.split("/").map(encodeURIComponent).join("/").replaceAll("%3A", ":").replaceAll("%40", "@")}`;
+}
