@@ -1,0 +1,73 @@
+/** Pure. Sizes, times and ids as the docker CLI writes and reads them. */
+import { Fault } from "#spec/fault.ts";
+
+const decimal = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/** `1.98MB`: four significant digits, steps of 1000. */
+export function humanSize(bytes: number, digits = 3): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1000 && unit < decimal.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${Number(value.toPrecision(digits))}${decimal[unit]}`;
+}
+
+/** `About a minute`, `3 hours`. */
+export function humanDuration(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.round(seconds / 3600)];
+  if (whole < 1) return "Less than a second";
+  if (whole === 1) return "1 second";
+  if (whole < 60) return `${whole} seconds`;
+  if (minutes === 1) return "About a minute";
+  if (minutes < 60) return `${minutes} minutes`;
+  if (hours === 1) return "About an hour";
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
+  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
+  return `${Math.floor(seconds / 3600 / 24 / 365)} years`;
+}
+
+export function timeAgo(unixSeconds: number, nowMs: number): string {
+  return `${humanDuration(nowMs / 1000 - unixSeconds)} ago`;
+}
+
+/** Without `sha256:`, and short unless asked otherwise. */
+export function shownId(id: string, whole: boolean): string {
+  const hex = id.startsWith("sha256:") ? id.slice(7) : id;
+  return whole ? id : hex.slice(0, 12);
+}
+
+/** `512m`, `1.5g`, `1024`: steps of 1024. @throws Fault `invalid`. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgtp])?(?:i?b)?$/i.exec(text.trim());
+  if (match === null) throw new Fault("invalid", `invalid size: '${text}'`);
+  const power = "kmgtp".indexOf((match[2] ?? "").toLowerCase()) + 1;
+  return Math.floor(Number(match[1]) * 1024 ** (match[2] === undefined ? 0 : power));
+}
+
+/** CPUs as nano-CPUs. @throws Fault `invalid`. */
+export function parseCpus(text: string): number {
+  if (!/^\d+(\.\d{1,9})?$/.test(text))
+    throw new Fault("invalid", `failed to parse ${text} as a rational number`);
+  return Math.round(Number(text) * 1e9);
+}
+
+const secondsOf: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 };
+
+/** Go's `1h2m3.5s` as seconds; undefined for other text. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|ns))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, value = "0", unit = "s"] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)/g))
+    total += Number(value) * (secondsOf[unit] ?? 1);
+  return total;
+}
+
+/** What `--since` and `--until` take, as the API wants it: a duration before now becomes a time. */
+export function apiTime(text: string, nowMs: number): string {
+  const seconds = parseDuration(text);
+  return seconds === undefined ? text : (nowMs / 1000 - seconds).toFixed(9);
+}
