@@ -1,0 +1,35 @@
+/** The command line's program. Owns: argv, the environment, the process's signals and its end. */
+
+import type { CliIo } from "#cli/command.ts";
+import { runCli } from "#cli/run-cli.ts";
+import { Fault } from "#spec/fault.ts";
+import { version } from "./version.ts";
+
+const io: CliIo = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  onSignals: (names, handler) => {
+    const listeners = names.map((name) => [name, () => handler(name)] as const);
+    for (const [name, listener] of listeners) process.on(name, listener);
+    return {
+      [Symbol.dispose]: () => {
+        for (const [name, listener] of listeners) process.off(name, listener);
+      },
+    };
+  },
+};
+
+// Whoever reads has had enough, as behind `| head`.
+process.stdout.on("error", () => process.exit(0));
+
+let code: number;
+try {
+  code = await runCli(process.argv.slice(2), io, version);
+} catch (thrown) {
+  process.stderr.write(`wherry: ${Fault.from(thrown).message}\n`);
+  code = 1;
+}
+process.exit(code);

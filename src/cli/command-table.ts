@@ -1,0 +1,114 @@
+/** Every command's name and summary, and where it is loaded from when it is called. */
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+type Loader = () => Promise<Readonly<Record<string, Command>>>;
+
+function from(loader: Loader, name: string, summary: string): CommandEntry {
+  return {
+    summary,
+    load: async () => {
+      const command = (await loader())[name];
+      if (command === undefined) throw new Error(`no command ${name}`);
+      return command;
+    },
+  };
+}
+
+const lifecycle: Loader = async () => await import("./commands/lifecycle.ts").then((each) => each.commands);
+const streams: Loader = async () => await import("./commands/streams.ts").then((each) => each.commands);
+const running: Loader = async () => await import("./commands/run.ts").then((each) => each.commands);
+const looking: Loader = async () => await import("./commands/inspect.ts").then((each) => each.commands);
+const listing: Loader = async () => await import("./commands/ps.ts").then((each) => each.commands);
+const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
+const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
+const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
+const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
+const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
+
+export const commandTable: Readonly<Record<string, CommandEntry>> = {
+  run: from(running, "run", "Create and run a new container from an image"),
+  exec: from(streams, "exec", "Execute a command in a running container"),
+  ps: from(listing, "ps", "List containers"),
+  build: from(building, "build", "Build an image from a Dockerfile"),
+  images: from(images, "images", "List images"),
+  version: from(system, "version", "Show the version information"),
+  info: from(system, "info", "Display system-wide information"),
+  attach: from(
+    streams,
+    "attach",
+    "Attach local standard input, output, and error streams to a running container",
+  ),
+  create: from(running, "create", "Create a new container"),
+  events: from(system, "events", "Get real time events from the server"),
+  history: from(images, "history", "Show the history of an image"),
+  import: from(images, "import", "Import the contents from a tarball to create a filesystem image"),
+  inspect: from(looking, "inspect", "Return low-level information on objects"),
+  kill: from(lifecycle, "kill", "Kill one or more running containers"),
+  logs: from(streams, "logs", "Fetch the logs of a container"),
+  pause: from(lifecycle, "pause", "Pause all processes within one or more containers"),
+  port: from(looking, "port", "List port mappings or a specific mapping for the container"),
+  rename: from(lifecycle, "rename", "Rename a container"),
+  restart: from(lifecycle, "restart", "Restart one or more containers"),
+  rm: from(lifecycle, "rm", "Remove one or more containers"),
+  rmi: from(images, "rmi", "Remove one or more images"),
+  start: from(streams, "start", "Start one or more stopped containers"),
+  stop: from(lifecycle, "stop", "Stop one or more running containers"),
+  tag: from(images, "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+  unpause: from(lifecycle, "unpause", "Unpause all processes within one or more containers"),
+  wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
+  "volume create": from(volumes, "create", "Create a volume"),
+  "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
+  "volume ls": from(volumes, "ls", "List volumes"),
+  "volume prune": from(volumes, "prune", "Remove unused local volumes"),
+  "volume rm": from(volumes, "rm", "Remove one or more volumes"),
+  "network inspect": from(networks, "inspect", "Display detailed information on one or more networks"),
+  "network ls": from(networks, "ls", "List networks"),
+};
+
+/** The same command by its noun. */
+const aliases: Readonly<Record<string, string>> = {
+  "container ls": "ps",
+  "container list": "ps",
+  "container ps": "ps",
+  "image ls": "images",
+  "image list": "images",
+  "image rm": "rmi",
+  "image build": "build",
+  "image history": "history",
+  "image import": "import",
+  "image tag": "tag",
+  "volume list": "volume ls",
+  "volume remove": "volume rm",
+  "network list": "network ls",
+  "system info": "info",
+  "system events": "events",
+  "builder build": "build",
+};
+const containerVerbs =
+  "run exec attach create inspect kill logs pause port rename restart rm start stop unpause wait".split(" ");
+
+export const commandGroups: Readonly<Record<string, string>> = {
+  container: "Manage containers",
+  image: "Manage images",
+  volume: "Manage volumes",
+  network: "Manage networks",
+  system: "Manage the engine",
+};
+
+/** The command that the words begin with, and the words behind it. */
+export function resolveCommand(
+  words: readonly string[],
+): { readonly name: string; readonly entry: CommandEntry; readonly args: readonly string[] } | undefined {
+  const [first = "", second = ""] = words;
+  const pair = `${first} ${second}`;
+  const paired = aliases[pair] ?? (first === "container" && containerVerbs.includes(second) ? second : pair);
+  const long = commandTable[paired];
+  if (long !== undefined) return { name: paired, entry: long, args: words.slice(2) };
+  const short = commandTable[first];
+  return short === undefined ? undefined : { name: first, entry: short, args: words.slice(1) };
+}

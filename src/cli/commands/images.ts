@@ -1,0 +1,227 @@
+/** Commands about images. */
+import { createReadStream } from "node:fs";
+import {
+  type Command,
+  errorText,
+  filterFlag,
+  filtersOf,
+  formatFlag,
+  type Invocation,
+  noTruncFlag,
+  quietFlag,
+  write,
+} from "#cli/command.ts";
+import { formatRows } from "#cli/rows.ts";
+import { ellipsis } from "#cli/table.ts";
+import { humanSize, shownId, timeAgo } from "#cli/units.ts";
+import type { HistoryItem, ImageSummary } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import { parseReference } from "#spec/reference.ts";
+
+interface ImageRow {
+  readonly ID: string;
+  readonly Repository: string;
+  readonly Tag: string;
+  readonly Digest: string;
+  readonly CreatedSince: string;
+  readonly CreatedAt: string;
+  readonly Size: string;
+}
+
+const headers = {
+  ID: "IMAGE ID",
+  Repository: "REPOSITORY",
+  Tag: "TAG",
+  Digest: "DIGEST",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  Size: "SIZE",
+} as const;
+const imageFields = ["Repository", "Tag", "ID", "CreatedSince", "Size"] as const;
+
+function rowsOf(image: ImageSummary, whole: boolean, nowMs: number): ImageRow[] {
+  const names = (image.RepoTags ?? []).length > 0 ? (image.RepoTags ?? []) : ["<none>:<none>"];
+  return names.map((name) => {
+    const colon = name.lastIndexOf(":");
+    return {
+      ID: shownId(image.Id, whole),
+      Repository: name.slice(0, colon),
+      Tag: name.slice(colon + 1),
+      Digest: "<none>",
+      CreatedSince: timeAgo(image.Created, nowMs),
+      CreatedAt: new Date(image.Created * 1000).toISOString(),
+      Size: humanSize(image.Size),
+    };
+  });
+}
+
+const images: Command = {
+  usage: "[OPTIONS] [REPOSITORY[:TAG]]",
+  flags: [
+    { name: "all", short: "a", kind: "switch", help: "Show all images (default hides intermediate images)" },
+    filterFlag,
+    formatFlag,
+    noTruncFlag,
+    quietFlag,
+  ],
+  least: 0,
+  most: 1,
+  run: async ({ args, client, flags, io, nowMs }) => {
+    const filters = filtersOf(flags.list("filter"));
+    const [reference] = args;
+    if (reference !== undefined) filters["reference"] = [reference];
+    const list = await (await client()).images.list({ all: flags.on("all"), filters });
+    const rows = list.flatMap((image) => rowsOf(image, flags.on("no-trunc"), nowMs()));
+    if (flags.on("quiet")) {
+      await write(io.stdout, rows.map(({ ID }) => `${ID}\n`).join(""));
+      return 0;
+    }
+    const columns = imageFields.map((field) => ({ header: headers[field], field }));
+    await write(io.stdout, formatRows(rows, columns, { format: flags.text("format"), headers }));
+    return 0;
+  },
+};
+
+const rmi: Command = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  flags: [
+    { name: "force", short: "f", kind: "switch", help: "Force removal of the image" },
+    { name: "no-prune", kind: "switch", help: "Do not delete untagged parents" },
+  ],
+  least: 1,
+  run: async ({ args, client, flags, io }) => {
+    const engine = await client();
+    let failed = false;
+    for (const name of args) {
+      try {
+        const removed = await engine.images.remove(name, {
+          force: flags.on("force"),
+          noPrune: flags.on("no-prune"),
+        });
+        for (const each of removed)
+          await write(
+            io.stdout,
+            "Untagged" in each ? `Untagged: ${each.Untagged}\n` : `Deleted: ${each.Deleted}\n`,
+          );
+      } catch (thrown) {
+        failed = !(flags.on("force") && Fault.from(thrown).kind === "not-found") || failed;
+        await write(io.stderr, `${errorText(thrown)}\n`);
+      }
+    }
+    return failed ? 1 : 0;
+  },
+};
+
+const tag: Command = {
+  usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+  flags: [],
+  least: 2,
+  most: 2,
+  run: async ({ args, client }) => {
+    const [source = "", target = ""] = args;
+    const [repo, name] = splitTag(target);
+    await (await client()).images.tag(source, repo, name ?? "latest");
+    return 0;
+  },
+};
+
+/** @throws Fault `invalid` for what is no name. */
+export function splitTag(text: string): [repository: string, tag: string | undefined] {
+  parseReference(text);
+  const colon = text.lastIndexOf(":");
+  return colon > text.lastIndexOf("/") ? [text.slice(0, colon), text.slice(colon + 1)] : [text, undefined];
+}
+
+interface HistoryRow {
+  readonly ID: string;
+  readonly CreatedSince: string;
+  readonly CreatedAt: string;
+  readonly CreatedBy: string;
+  readonly Size: string;
+  readonly Comment: string;
+}
+
+const historyHeaders = {
+  ID: "IMAGE",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  CreatedBy: "CREATED BY",
+  Size: "SIZE",
+  Comment: "COMMENT",
+} as const;
+const historyFields = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"] as const;
+
+function historyRow(item: HistoryItem, { flags, nowMs }: Invocation): HistoryRow {
+  const whole = flags.on("no-trunc");
+  const by = item.CreatedBy.replaceAll("\t", " ");
+  const human = flags.text("human") !== "false";
+  return {
+    ID: item.Id === "<missing>" ? item.Id : shownId(item.Id, whole),
+    CreatedSince: human ? timeAgo(item.Created, nowMs()) : new Date(item.Created * 1000).toISOString(),
+    CreatedAt: new Date(item.Created * 1000).toISOString(),
+    CreatedBy: whole ? by : ellipsis(by, 45),
+    Size: human ? humanSize(item.Size) : String(item.Size),
+    Comment: item.Comment,
+  };
+}
+
+const history: Command = {
+  usage: "[OPTIONS] IMAGE",
+  flags: [
+    formatFlag,
+    { name: "human", short: "H", kind: "switch", help: "Print sizes and dates in human readable format" },
+    noTruncFlag,
+    { ...quietFlag, help: "Only show image IDs" },
+  ],
+  least: 1,
+  most: 1,
+  run: async (o) => {
+    const items = await (await o.client()).images.history(o.args[0] ?? "");
+    const rows = items.map((item) => historyRow(item, o));
+    if (o.flags.on("quiet")) {
+      await write(o.io.stdout, rows.map(({ ID }) => `${ID}\n`).join(""));
+      return 0;
+    }
+    const columns = historyFields.map((field) => ({ header: historyHeaders[field], field }));
+    await write(
+      o.io.stdout,
+      formatRows(rows, columns, { format: o.flags.text("format"), headers: historyHeaders }),
+    );
+    return 0;
+  },
+};
+
+const importImage: Command = {
+  usage: "[OPTIONS] file|- [REPOSITORY[:TAG]]",
+  flags: [
+    { name: "change", short: "c", kind: "list", help: "Apply Dockerfile instruction to the created image" },
+    { name: "message", short: "m", kind: "text", help: "Set commit message for imported image" },
+    { name: "platform", kind: "text", help: "Set platform if server is multi-platform capable" },
+  ],
+  least: 1,
+  most: 2,
+  run: async ({ args, client, flags, io }) => {
+    const [source = "-", reference] = args;
+    if (/^https?:\/\//.test(source))
+      throw new Fault(
+        "unsupported",
+        "importing from an address is not supported: fetch the file and import that",
+      );
+    const [repo, name] = reference === undefined ? [undefined, undefined] : splitTag(reference);
+    const tar = source === "-" ? io.stdin : createReadStream(source);
+    const messages = (await client()).images.import(tar as AsyncIterable<Uint8Array>, {
+      repo,
+      tag: name,
+      changes: flags.list("change"),
+      message: flags.text("message"),
+      platform: flags.text("platform"),
+    });
+    for await (const message of messages) {
+      if (message.error !== undefined) throw new Fault("internal", message.error);
+      if (message.status !== undefined) await write(io.stdout, `${message.status}\n`);
+    }
+    return 0;
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = { images, rmi, tag, history, import: importImage };

@@ -1,0 +1,107 @@
+/** Commands that look into one thing. */
+import { type Command, errorText, write } from "#cli/command.ts";
+import { compileTemplate } from "#cli/template.ts";
+import type { Client } from "#client/client.ts";
+import type { ContainerInspect } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+
+const lookups: Readonly<Record<string, (client: Client, name: string) => Promise<unknown>>> = {
+  container: async (client, name) => await client.containers.inspect(name),
+  image: async (client, name) => await client.images.inspect(name),
+  network: async (client, name) => await client.networks.inspect(name),
+  volume: async (client, name) => await client.volumes.inspect(name),
+};
+
+/** The first kind of thing that has the name. */
+async function look(client: Client, name: string, type: string | undefined): Promise<unknown> {
+  const kinds = type === undefined || type === "" ? Object.keys(lookups) : [type];
+  for (const kind of kinds) {
+    const lookup = lookups[kind];
+    if (lookup === undefined)
+      throw new Fault("invalid", `${JSON.stringify(kind)} is not a valid value for --type`);
+    try {
+      return await lookup(client, name);
+    } catch (thrown) {
+      if (Fault.from(thrown).kind !== "not-found") throw thrown;
+    }
+  }
+  throw new Fault("not-found", `Error: No such ${type || "object"}: ${name}`);
+}
+
+/** Prints what was found as JSON, or by a template each; failures afterwards. @returns The exit code. */
+export async function printObjects(
+  o: Parameters<Command["run"]>[0],
+  find: (name: string) => Promise<unknown>,
+): Promise<number> {
+  const { io, flags, args } = o;
+  const format = flags.text("format");
+  const template = format === undefined || format === "json" ? undefined : compileTemplate(format);
+  const found: unknown[] = [];
+  const failures: unknown[] = [];
+  for (const name of args)
+    await find(name).then(
+      (each) => found.push(each),
+      (thrown: unknown) => failures.push(thrown),
+    );
+  if (template !== undefined) for (const each of found) await write(io.stdout, `${template(each)}\n`);
+  else if (format === "json") for (const each of found) await write(io.stdout, `${JSON.stringify(each)}\n`);
+  else await write(io.stdout, `${JSON.stringify(found, undefined, 4)}\n`);
+  for (const each of failures) await write(io.stderr, `${errorText(each)}\n`);
+  return failures.length > 0 ? 1 : 0;
+}
+
+const inspect: Command = {
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "text",
+      help: "Format output using a custom template: 'json' or 'TEMPLATE'",
+    },
+    { name: "size", short: "s", kind: "switch", help: "Display total file sizes if the type is container" },
+    { name: "type", kind: "text", help: "Only inspect objects of the given type" },
+  ],
+  least: 1,
+  run: async (o) => {
+    const client = await o.client();
+    const type = o.flags.text("type");
+    return await printObjects(o, async (name) => {
+      if (o.flags.on("size") && (type === undefined || type === "container"))
+        return await client.containers.inspect(name, { size: true });
+      return await look(client, name, type);
+    });
+  },
+};
+
+function portLines(
+  ports: ContainerInspect["NetworkSettings"]["Ports"],
+  wanted: string | undefined,
+): string[] {
+  const key = wanted === undefined || wanted.includes("/") ? wanted : `${wanted}/tcp`;
+  return Object.entries(ports ?? {}).flatMap(([port, bindings]) =>
+    key !== undefined && key !== port
+      ? []
+      : (bindings ?? []).map(
+          ({ HostIp, HostPort }) => `${key === undefined ? `${port} -> ` : ""}${HostIp}:${HostPort}`,
+        ),
+  );
+}
+
+const port: Command = {
+  usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+  flags: [],
+  least: 1,
+  most: 2,
+  run: async (o) => {
+    const [name = "", wanted] = o.args;
+    const { NetworkSettings } = await (await o.client()).containers.inspect(name);
+    const lines = portLines(NetworkSettings.Ports, wanted);
+    if (lines.length === 0 && wanted !== undefined)
+      throw new Fault("not-found", `Error: No public port '${wanted}' published for ${name}`);
+    await write(o.io.stdout, lines.map((line) => `${line}\n`).join(""));
+    return 0;
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = { inspect, port };

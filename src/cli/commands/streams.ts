@@ -1,0 +1,174 @@
+/** Commands that show what processes write, and write to them. */
+import { type Command, forEach, type Invocation, write } from "#cli/command.ts";
+import { runSession } from "#cli/session.ts";
+import { apiTime } from "#cli/units.ts";
+import type { Client } from "#client/client.ts";
+import { Fault } from "#spec/fault.ts";
+import { FrameDecoder } from "#spec/frames.ts";
+
+const logs: Command = {
+  usage: "[OPTIONS] CONTAINER",
+  flags: [
+    { name: "follow", short: "f", kind: "switch", help: "Follow log output" },
+    {
+      name: "since",
+      kind: "text",
+      help: 'Show logs since timestamp or relative (e.g. "42m" for 42 minutes)',
+    },
+    {
+      name: "tail",
+      short: "n",
+      kind: "text",
+      help: 'Number of lines to show from the end of the logs (default "all")',
+    },
+    { name: "timestamps", short: "t", kind: "switch", help: "Show timestamps" },
+    { name: "until", kind: "text", help: "Show logs before a timestamp or relative" },
+  ],
+  least: 1,
+  most: 1,
+  run: async ({ args, client, flags, io, nowMs }) => {
+    const [name = ""] = args;
+    const engine = await client();
+    const { Config } = await engine.containers.inspect(name);
+    const [since, until] = [flags.text("since"), flags.text("until")];
+    const { body } = await engine.containers.logs(name, {
+      follow: flags.on("follow"),
+      timestamps: flags.on("timestamps"),
+      since: since === undefined ? undefined : apiTime(since, nowMs()),
+      until: until === undefined ? undefined : apiTime(until, nowMs()),
+      tail: flags.text("tail") ?? "all",
+    });
+    const decoder = Config.Tty === true ? undefined : new FrameDecoder();
+    for await (const bytes of body) {
+      if (decoder === undefined) await write(io.stdout, bytes);
+      else
+        for (const frame of decoder.push(bytes))
+          await write(frame.stream === "stderr" ? io.stderr : io.stdout, frame.bytes);
+    }
+    return 0;
+  },
+};
+
+const attachFlags = [
+  { name: "detach-keys", kind: "text", help: "Override the key sequence for detaching a container" },
+  { name: "sig-proxy", kind: "switch", help: "Proxy all received signals to the process (default true)" },
+] as const;
+
+const attach: Command = {
+  usage: "[OPTIONS] CONTAINER",
+  flags: [...attachFlags, { name: "no-stdin", kind: "switch", help: "Do not attach STDIN" }],
+  least: 1,
+  most: 1,
+  run: async (o) => {
+    const client = await o.client();
+    const [name = ""] = o.args;
+    const { Config, Id, State } = await client.containers.inspect(name);
+    if (!State.Running) throw new Fault("conflict", "cannot attach to a stopped container, start it first");
+    if (State.Paused) throw new Fault("conflict", "cannot attach to a paused container, unpause it first");
+    const stdin = Config.OpenStdin === true && !o.flags.on("no-stdin");
+    return await session(o, client, Id, { tty: Config.Tty === true, stdin });
+  },
+};
+
+/** @returns The container's exit code, or 0 when the keys to detach were typed. */
+async function session(
+  { flags, io }: Invocation,
+  client: Client,
+  id: string,
+  o: { readonly tty: boolean; readonly stdin: boolean; readonly start?: boolean },
+): Promise<number> {
+  await using stream = await client.containers.attach(id, {
+    stdin: o.stdin,
+    detachKeys: flags.text("detach-keys"),
+  });
+  const { exit } = await client.containers.wait(id, o.start === true ? "next-exit" : "not-running");
+  exit.catch(() => undefined);
+  const running = runSession(io, stream, {
+    tty: o.tty,
+    stdin: o.stdin,
+    resize: async (size) => await client.containers.resize(id, size),
+    ...(flags.text("sig-proxy") !== "false" && {
+      signal: async (name) => await client.containers.kill(id, name),
+    }),
+  });
+  running.catch(() => undefined);
+  if (o.start === true) await client.containers.start(id);
+  if ((await running) === "detached") return 0;
+  return (await exit).StatusCode;
+}
+
+const start: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [
+    { name: "attach", short: "a", kind: "switch", help: "Attach STDOUT/STDERR and forward signals" },
+    { name: "interactive", short: "i", kind: "switch", help: "Attach container's STDIN" },
+    ...attachFlags,
+  ],
+  least: 1,
+  run: async (o) => {
+    const client = await o.client();
+    const interactive = o.flags.on("interactive");
+    if (!o.flags.on("attach") && !interactive)
+      return await forEach(o, async (name) => void (await client.containers.start(name)));
+    const [name = "", ...more] = o.args;
+    if (more.length > 0)
+      throw new Fault("invalid", "you cannot start and attach multiple containers at once");
+    const { Config, Id } = await client.containers.inspect(name);
+    const stdin = interactive && Config.OpenStdin === true;
+    return await session(o, client, Id, { tty: Config.Tty === true, stdin, start: true });
+  },
+};
+
+const exec: Command = {
+  usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+  flags: [
+    { name: "detach", short: "d", kind: "switch", help: "Detached mode: run command in the background" },
+    { name: "detach-keys", kind: "text", help: "Override the key sequence for detaching a container" },
+    { name: "env", short: "e", kind: "list", help: "Set environment variables" },
+    { name: "interactive", short: "i", kind: "switch", help: "Keep STDIN open even if not attached" },
+    { name: "privileged", kind: "switch", help: "Give extended privileges to the command" },
+    { name: "tty", short: "t", kind: "switch", help: "Allocate a pseudo-TTY" },
+    { name: "user", short: "u", kind: "text", help: 'Username or UID (format: "<name|uid>[:<group|gid>]")' },
+    { name: "workdir", short: "w", kind: "text", help: "Working directory inside the container" },
+  ],
+  least: 2,
+  interspersed: false,
+  run: async ({ args, client, flags, io }) => {
+    const [name = "", ...command] = args;
+    const [tty, stdin, detach] = [flags.on("tty"), flags.on("interactive"), flags.on("detach")];
+    if (tty && stdin && !io.stdin.isTTY) throw new Fault("invalid", "the input device is not a TTY");
+    const engine = await client();
+    const env = flags
+      .list("env")
+      .flatMap((each) =>
+        each.includes("=") ? [each] : io.env[each] === undefined ? [] : [`${each}=${io.env[each]}`],
+      );
+    const [user, workdir] = [flags.text("user"), flags.text("workdir")];
+    const id = await engine.containers.createExec(name, {
+      Cmd: command,
+      AttachStdin: stdin && !detach,
+      AttachStdout: !detach,
+      AttachStderr: !detach,
+      Tty: tty,
+      Env: env,
+      Privileged: flags.on("privileged"),
+      ...(user !== undefined && { User: user }),
+      ...(workdir !== undefined && { WorkingDir: workdir }),
+    });
+    if (detach) {
+      await engine.containers.startExecDetached(id);
+      return 0;
+    }
+    const size = tty && io.stdout.isTTY ? ([io.stdout.rows, io.stdout.columns] as const) : undefined;
+    await using stream = await engine.containers.startExec(id, { tty, size });
+    const ended = await runSession(io, stream, {
+      tty,
+      stdin,
+      resize: async (each) => await engine.containers.resizeExec(id, each),
+    });
+    if (ended === "detached") return 0;
+    return (await engine.containers.inspectExec(id)).ExitCode ?? 0;
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = { logs, attach, start, exec };

@@ -1,0 +1,126 @@
+/** Commands about the engine itself. */
+import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
+import { compileTemplate } from "#cli/template.ts";
+import { apiTime, humanSize } from "#cli/units.ts";
+import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import { formatRfc3339 } from "#spec/unix-time.ts";
+
+const clientFacts = { Version: "0.1.0", ApiVersion: "1.50", Os: "linux" } as const;
+
+const version: Command = {
+  usage: "[OPTIONS]",
+  flags: [{ ...formatFlag, short: "f" }],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io }) => {
+    const format = flags.text("format");
+    let server: VersionInfo | undefined;
+    let failure: unknown;
+    try {
+      server = await (await client()).version();
+    } catch (thrown) {
+      failure = thrown;
+    }
+    const facts = { Client: clientFacts, Server: server ?? null };
+    if (format === "json") await write(io.stdout, `${JSON.stringify(facts)}\n`);
+    else if (format !== undefined) await write(io.stdout, `${compileTemplate(format)(facts)}\n`);
+    else await write(io.stdout, versionText(server));
+    if (failure !== undefined) throw failure;
+    return 0;
+  },
+};
+
+function versionText(server: VersionInfo | undefined): string {
+  const line = (name: string, value: string) => ` ${`${name}:`.padEnd(19)}${value}\n`;
+  const own = `Client: Wherry\n${line("Version", clientFacts.Version)}${line("API version", clientFacts.ApiVersion)}${line("OS/Arch", `${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`)}`;
+  if (server === undefined) return own;
+  return `${own}\nServer: Wherry\n${line("Version", server.Version)}${line("API version", `${server.ApiVersion} (minimum version ${server.MinAPIVersion})`)}${line("Git commit", server.GitCommit)}${line("Built", server.BuildTime ?? "")}${line("OS/Arch", `${server.Os}/${server.Arch}`)}`;
+}
+
+const info: Command = {
+  usage: "[OPTIONS]",
+  flags: [{ ...formatFlag, short: "f" }],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io }) => {
+    const facts = await (await client()).info();
+    const format = flags.text("format");
+    if (format === "json") await write(io.stdout, `${JSON.stringify(facts)}\n`);
+    else if (format !== undefined) await write(io.stdout, `${compileTemplate(format)(facts)}\n`);
+    else await write(io.stdout, infoText(facts));
+    return 0;
+  },
+};
+
+function infoText(facts: SystemInfo): string {
+  const lines: [string, string | number][] = [
+    ["Containers", facts.Containers],
+    [" Running", facts.ContainersRunning],
+    [" Paused", facts.ContainersPaused],
+    [" Stopped", facts.ContainersStopped],
+    ["Images", facts.Images],
+    ["Server Version", facts.ServerVersion],
+    ["Storage Driver", facts.Driver],
+    ["Logging Driver", facts.LoggingDriver],
+    ["Cgroup Driver", facts.CgroupDriver],
+    ["Cgroup Version", facts.CgroupVersion ?? ""],
+    ["Default Runtime", facts.DefaultRuntime],
+    ["Kernel Version", facts.KernelVersion],
+    ["Operating System", facts.OperatingSystem],
+    ["OSType", facts.OSType],
+    ["Architecture", facts.Architecture],
+    ["CPUs", facts.NCPU],
+    ["Total Memory", humanSize(facts.MemTotal, 4)],
+    ["Name", facts.Name],
+    ["ID", facts.ID],
+    ["Docker Root Dir", facts.DockerRootDir],
+  ];
+  return `Server:\n${lines.map(([name, value]) => ` ${name}: ${value}\n`).join("")}`;
+}
+
+const events: Command = {
+  usage: "[OPTIONS]",
+  flags: [
+    filterFlag,
+    { ...formatFlag, help: "Format output using a custom template: 'json' or 'TEMPLATE'" },
+    { name: "since", kind: "text", help: "Show all events created since timestamp" },
+    { name: "until", kind: "text", help: "Stream events until this timestamp" },
+  ],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io, nowMs }) => {
+    const format = flags.text("format");
+    const template = format === undefined || format === "json" ? undefined : compileTemplate(format);
+    const [since, until] = [flags.text("since"), flags.text("until")];
+    const stop = new AbortController();
+    using _ = io.onSignals(["SIGINT", "SIGTERM"], () => stop.abort());
+    const stream = (await client()).events({
+      since: since === undefined ? undefined : apiTime(since, nowMs()),
+      until: until === undefined ? undefined : apiTime(until, nowMs()),
+      filters: filtersOf(flags.list("filter")),
+      signal: stop.signal,
+    });
+    try {
+      for await (const event of stream)
+        await write(
+          io.stdout,
+          `${format === "json" ? JSON.stringify(event) : template === undefined ? eventText(event) : template(event)}\n`,
+        );
+    } catch (thrown) {
+      if (!stop.signal.aborted || Fault.from(thrown).kind === "internal") throw thrown;
+    }
+    return 0;
+  },
+};
+
+/** `TIME TYPE ACTION ID (key=value, …)`. */
+function eventText(event: EventMessage): string {
+  const attributes = Object.entries(event.Actor.Attributes)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${value}`);
+  const time = formatRfc3339(BigInt(event.timeNano));
+  return `${time} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes.length > 0 ? ` (${attributes.join(", ")})` : ""}`;
+}
+
+export const commands: Readonly<Record<string, Command>> = { version, info, events };

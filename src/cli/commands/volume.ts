@@ -1,0 +1,117 @@
+/** Commands about volumes. */
+import { type Command, filterFlag, filtersOf, forEach, formatFlag, quietFlag, write } from "#cli/command.ts";
+import { printObjects } from "#cli/commands/inspect.ts";
+import { formatRows } from "#cli/rows.ts";
+import { humanSize } from "#cli/units.ts";
+
+const create: Command = {
+  usage: "[OPTIONS] [VOLUME]",
+  flags: [
+    { name: "driver", short: "d", kind: "text", help: "Specify volume driver name" },
+    { name: "label", kind: "list", help: "Set metadata for a volume" },
+    { name: "opt", short: "o", kind: "list", value: "map", help: "Set driver specific options" },
+  ],
+  least: 0,
+  most: 1,
+  run: async ({ args, client, flags, io }) => {
+    const map = (texts: readonly string[]) =>
+      Object.fromEntries(
+        texts.map((text) => [
+          text.split("=", 1)[0] ?? "",
+          text.includes("=") ? text.slice(text.indexOf("=") + 1) : "",
+        ]),
+      );
+    const { Name } = await (await client()).volumes.create({
+      ...(args[0] !== undefined && { Name: args[0] }),
+      Driver: flags.text("driver") ?? "local",
+      Labels: map(flags.list("label")),
+      DriverOpts: map(flags.list("opt")),
+    });
+    await write(io.stdout, `${Name}\n`);
+    return 0;
+  },
+};
+
+const headers = {
+  Driver: "DRIVER",
+  Name: "VOLUME NAME",
+  Mountpoint: "MOUNTPOINT",
+  Scope: "SCOPE",
+  Labels: "LABELS",
+} as const;
+
+const ls: Command = {
+  usage: "[OPTIONS]",
+  flags: [filterFlag, formatFlag, { ...quietFlag, help: "Only display volume names" }],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io }) => {
+    const { Volumes } = await (await client()).volumes.list(filtersOf(flags.list("filter")));
+    const rows = (Volumes ?? [])
+      .map(({ Driver, Name, Mountpoint, Scope, Labels }) => ({
+        Driver,
+        Name,
+        Mountpoint,
+        Scope,
+        Labels: Object.entries(Labels ?? {})
+          .map(([key, value]) => `${key}=${value}`)
+          .join(","),
+      }))
+      .sort((a, b) => (a.Name < b.Name ? -1 : 1));
+    const columns = (["Driver", "Name"] as const).map((field) => ({ header: headers[field], field }));
+    const text = flags.on("quiet")
+      ? rows.map(({ Name }) => `${Name}\n`).join("")
+      : formatRows(rows, columns, { format: flags.text("format"), headers });
+    await write(io.stdout, text);
+    return 0;
+  },
+};
+
+const rm: Command = {
+  usage: "[OPTIONS] VOLUME [VOLUME...]",
+  flags: [{ name: "force", short: "f", kind: "switch", help: "Force the removal of one or more volumes" }],
+  least: 1,
+  run: async (o) => {
+    const client = await o.client();
+    return await forEach(
+      o,
+      async (name) => void (await client.volumes.remove(name, { force: o.flags.on("force") })),
+    );
+  },
+};
+
+const inspect: Command = {
+  usage: "[OPTIONS] VOLUME [VOLUME...]",
+  flags: [{ ...formatFlag, short: "f" }],
+  least: 1,
+  run: async (o) => {
+    const client = await o.client();
+    return await printObjects(o, async (name) => await client.volumes.inspect(name));
+  },
+};
+
+const prune: Command = {
+  usage: "[OPTIONS]",
+  flags: [
+    { name: "all", short: "a", kind: "switch", help: "Remove all unused volumes, not just anonymous ones" },
+    { ...filterFlag, short: "" },
+    { name: "force", short: "f", kind: "switch", help: "Do not prompt for confirmation" },
+  ],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io }) => {
+    const filters = filtersOf(flags.list("filter"));
+    if (flags.on("all")) filters["all"] = ["true"];
+    if (!flags.on("force")) {
+      await write(io.stderr, "Volumes that no container uses would be removed: call it again with --force\n");
+      return 1;
+    }
+    const { VolumesDeleted, SpaceReclaimed } = await (await client()).volumes.prune(filters);
+    if (VolumesDeleted !== null && VolumesDeleted.length > 0)
+      await write(io.stdout, `Deleted Volumes:\n${VolumesDeleted.map((name) => `${name}\n`).join("")}\n`);
+    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed)}\n`);
+    return 0;
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = { create, ls, rm, inspect, prune };

@@ -1,0 +1,165 @@
+/**
+ * One call of the command line: which command it is, its flags, its exit code.
+ * Owns: usage, help and how failures are told. Never: ends the process.
+ */
+import { Client } from "#client/client.ts";
+import { Fault } from "#spec/fault.ts";
+import { type CliIo, type Command, errorText, type Invocation, write } from "./command.ts";
+import { commandGroups, commandTable, resolveCommand } from "./command-table.ts";
+import { describeFlags, type FlagSpec, type Flags, parseFlags } from "./flags.ts";
+
+const globalFlags: readonly FlagSpec[] = [
+  { name: "host", short: "H", kind: "list", help: "Engine to connect to" },
+  { name: "version", short: "v", kind: "switch", help: "Print version information and quit" },
+  { name: "help", kind: "switch", short: "h", help: "Print usage" },
+];
+const helpFlag: FlagSpec = { name: "help", short: "h", kind: "switch", help: "Print usage" };
+const program = "wherry";
+const defaultHost = "unix:///run/wherry/wherry.sock";
+
+/** @returns The exit code. */
+export async function runCli(args: readonly string[], io: CliIo, version: string): Promise<number> {
+  let parsed: ReturnType<typeof parseFlags>;
+  try {
+    parsed = parseFlags(args, globalFlags, { interspersed: false });
+  } catch (thrown) {
+    await write(io.stderr, `${Fault.from(thrown).message}\nSee '${program} --help'.\n`);
+    return 125;
+  }
+  const { flags, rest } = parsed;
+  if (flags.on("version")) {
+    await write(io.stdout, `wherry version ${version}\n`);
+    return 0;
+  }
+  const words = rest[0] === "help" ? [...rest.slice(1), "--help"] : rest;
+  if (words.length === 0 || words[0] === "--help") {
+    await write(io.stdout, overview());
+    return 0;
+  }
+  const found = resolveCommand(words);
+  if (found === undefined) {
+    const group = commandGroups[words[0] ?? ""];
+    if (group !== undefined) {
+      await write(io.stdout, `Usage:  ${program} ${words[0]} COMMAND\n\n${group}\n`);
+      return words.length === 1 || words[1] === "--help" ? 0 : 1;
+    }
+    await write(
+      io.stderr,
+      `${program}: '${words[0]}' is not a ${program} command.\nSee '${program} --help'\n`,
+    );
+    return 1;
+  }
+  const command = await found.entry.load();
+  return await runCommand(command, found.name, found.args, { io, flags, version });
+}
+
+async function runCommand(
+  command: Command,
+  name: string,
+  args: readonly string[],
+  o: { readonly io: CliIo; readonly flags: Flags; readonly version: string },
+): Promise<number> {
+  const { io } = o;
+  const code = command.failureCode ?? 1;
+  let parsed: ReturnType<typeof parseFlags>;
+  try {
+    parsed = parseFlags(
+      args,
+      [
+        ...command.flags,
+        ...(command.flags.some(({ short }) => short === "h") ? [{ ...helpFlag, short: "" }] : [helpFlag]),
+      ],
+      {
+        interspersed: command.interspersed ?? true,
+      },
+    );
+  } catch (thrown) {
+    await write(
+      io.stderr,
+      `${Fault.from(thrown).message}\n\nUsage:  ${program} ${name} ${command.usage}\n\nRun '${program} ${name} --help' for more information\n`,
+    );
+    return 125;
+  }
+  if (parsed.flags.on("help")) {
+    const summary = commandTable[name]?.summary ?? "";
+    await write(
+      io.stdout,
+      `Usage:  ${program} ${name} ${command.usage}\n\n${summary}\n${command.flags.length > 0 ? `\nOptions:\n${describeFlags(command.flags)}` : ""}`,
+    );
+    return 0;
+  }
+  const count = parsed.rest.length;
+  if (count < command.least || count > (command.most ?? Number.POSITIVE_INFINITY)) {
+    await write(
+      io.stderr,
+      `${program}: '${program} ${name}' ${wantedArguments(command)}\n\nUsage:  ${program} ${name} ${command.usage}\n\nRun '${program} ${name} --help' for more information\n`,
+    );
+    return 1;
+  }
+  let client: Promise<Client> | undefined;
+  const connect = (): Promise<Client> => {
+    client ??= Client.connect({ host: hostOf(o.flags, io), version: io.env["DOCKER_API_VERSION"] });
+    return client;
+  };
+  const invocation: Invocation = {
+    io,
+    flags: parsed.flags,
+    args: parsed.rest,
+    client: connect,
+    nowMs: () => Date.now(),
+  };
+  try {
+    return await command.run(invocation);
+  } catch (thrown) {
+    const text = errorText(thrown);
+    await write(
+      io.stderr,
+      code === 125
+        ? `${program}: ${text}\n\nRun '${program} ${name} --help' for more information\n`
+        : `${text}\n`,
+    );
+    return exitCodeOf(thrown, code);
+  }
+}
+
+/** A start that failed for want of the command ends as a shell would. */
+function exitCodeOf(thrown: unknown, code: number): number {
+  if (code !== 125) return code;
+  const { message } = Fault.from(thrown);
+  if (
+    /executable file not found|no such file or directory: unknown|: no such file or directory/.test(
+      message,
+    ) &&
+    message.includes("exec")
+  )
+    return 127;
+  if (
+    /permission denied|is a directory|not a directory|exec format error/.test(message) &&
+    message.includes("exec")
+  )
+    return 126;
+  return code;
+}
+
+function wantedArguments({ least, most }: Command): string {
+  const plural = (count: number) => `${count} argument${count === 1 ? "" : "s"}`;
+  if (most === 0) return "accepts no arguments";
+  if (most === least) return `requires ${plural(least)}`;
+  if (most === undefined) return `requires at least ${plural(least)}`;
+  return least === 0
+    ? `requires at most ${plural(most)}`
+    : `requires at least ${least} and at most ${plural(most)}`;
+}
+
+function hostOf(flags: Flags, { env }: CliIo): string {
+  const [first] = flags.list("host");
+  const given = first ?? env["WHERRY_HOST"] ?? env["DOCKER_HOST"];
+  return given === undefined || given === "" ? defaultHost : given;
+}
+
+function overview(): string {
+  const names = Object.entries(commandTable).filter(([name]) => !name.includes(" "));
+  const width = Math.max(...names.map(([name]) => name.length)) + 2;
+  const lines = names.map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}\n`).join("");
+  return `Usage:  ${program} [OPTIONS] COMMAND\n\nContainers: build them, run them, look inside.\n\nCommands:\n${lines}\nGlobal Options:\n${describeFlags(globalFlags)}\nRun '${program} COMMAND --help' for more information on a command.\n`;
+}
