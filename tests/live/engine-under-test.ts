@@ -1,0 +1,239 @@
+/**
+ * An engine of a test's own: real, in its own network namespace and directories, gone afterwards with all it made.
+ * Nothing it does reaches the machine's network.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pack } from "tar-stream";
+import { Client } from "#client/client.ts";
+import { detectCgroups, groupPaths, processesOf, removeGroup } from "#kernel/cgroup.ts";
+import { listLinks, setUp } from "#kernel/links.ts";
+import { mountsBeneath, unmount } from "#kernel/mount.ts";
+import { Netlink } from "#kernel/netlink.ts";
+import { inNamespace, makeNamespace, removeNamespace } from "#kernel/netns.ts";
+import { runNft } from "#kernel/nftables.ts";
+import { Records } from "#store/records.ts";
+
+const checkout = join(import.meta.dir, "../..");
+const applets =
+  "sh cat echo sleep ls true false httpd id env wc hostname touch ps stty kill date mkdir wget nc trap head dd seq rm mount tail sed pwd test uname grep tty";
+
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class EngineUnderTest implements AsyncDisposable {
+  readonly directory: string;
+  readonly host: string;
+  #process: ChildProcess | undefined;
+  #log = "";
+
+  private constructor() {
+    this.directory = mkdtempSync(join(tmpdir(), "wherry-live-"));
+    chmodSync(this.directory, 0o755);
+    this.host = `unix://${this.directory}/engine.sock`;
+    makeNamespace(this.netns, () => {
+      using netlink = new Netlink();
+      setUp(netlink, 1);
+    });
+  }
+
+  static async start(...flags: string[]): Promise<EngineUnderTest> {
+    const engine = new EngineUnderTest();
+    await engine.start(...flags);
+    return engine;
+  }
+
+  get netns(): string {
+    return join(this.directory, "netns");
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  async client(): Promise<Client> {
+    return await Client.connect({ host: this.host });
+  }
+
+  /** Resolves when it answers. */
+  async start(...flags: string[]): Promise<void> {
+    const { directory } = this;
+    const roots = [
+      "--data-root",
+      join(directory, "data"),
+      "--exec-root",
+      join(directory, "exec"),
+      "--host",
+      this.host,
+    ];
+    const args = [
+      `--net=${this.netns}`,
+      process.execPath,
+      join(checkout, "src/bin/wherryd.ts"),
+      ...roots,
+      ...flags,
+    ];
+    const child = spawn("nsenter", args, { stdio: ["ignore", "ignore", "pipe"] });
+    child.stderr.on("data", (part: Buffer) => {
+      this.#log += part.toString();
+    });
+    this.#process = child;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.client();
+        return;
+      } catch (error) {
+        if (child.exitCode !== null || attempt > 400)
+          throw new Error(`the engine does not answer: ${this.#log}`, { cause: error });
+        await Bun.sleep(25);
+      }
+    }
+  }
+
+  /** SIGKILL gives it no chance to put anything in order. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    const [code] = (await exited) as [number | null];
+    return code;
+  }
+
+  /** `busybox:latest`, with the programs that tests run. */
+  async importBusybox(): Promise<void> {
+    const client = await this.client();
+    const tar = pack();
+    tar.entry({ name: "bin/busybox", mode: 0o755 }, readFileSync("/bin/busybox"));
+    for (const name of applets.split(" "))
+      tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox" });
+    for (const name of ["tmp/", "root/", "www/"]) tar.entry({ name, type: "directory", mode: 0o777 });
+    tar.entry({ name: "etc/passwd" }, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/www:/bin/sh\n");
+    tar.entry({ name: "etc/group" }, "root:x:0:\nwww:x:44:\n");
+    tar.finalize();
+    const o = { repo: "busybox", tag: "latest", changes: ["CMD sh"] };
+    for await (const message of client.images.import(tar as AsyncIterable<Uint8Array>, o))
+      if (message.error !== undefined) throw new Error(message.error);
+  }
+
+  /** Runs a command line against the engine, in its network. `input` is stdin, closed behind it. */
+  async cli(
+    program: string,
+    args: readonly string[],
+    o: { readonly input?: string; readonly env?: Record<string, string> } = {},
+  ): Promise<CliResult> {
+    const child = this.spawn(program, args, o.env);
+    child.stdin?.end(o.input ?? "");
+    let [stdout, stderr] = ["", ""];
+    child.stdout?.on("data", (part: Buffer) => {
+      stdout += part.toString();
+    });
+    child.stderr?.on("data", (part: Buffer) => {
+      stderr += part.toString();
+    });
+    const [code] = (await once(child, "close")) as [number];
+    return { code, stdout, stderr };
+  }
+
+  spawn(program: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+    const path = program === "wherry" ? join(checkout, "bin/wherry") : program;
+    return spawn("nsenter", [`--net=${this.netns}`, path, ...args], {
+      env: {
+        ...process.env,
+        DOCKER_HOST: this.host,
+        WHERRY_HOST: this.host,
+        DOCKER_BUILDKIT: "0",
+        DOCKER_CONFIG: join(this.directory, "none"),
+        ...env,
+      },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+  }
+
+  /** What is left of containers, in words; nothing when all is given back. The engine may run. */
+  leaks(): string[] {
+    const beneath = (path: string) => (existsSync(path) ? readdirSync(path) : []);
+    const { data, exec } = { data: join(this.directory, "data"), exec: join(this.directory, "exec") };
+    const mounts = mountsBeneath(data).map(({ target }) => `mount ${target}`);
+    const runs = ["runs", "exits", "runtime"].flatMap((name) =>
+      beneath(join(exec, name)).map((id) => `${name} ${id}`),
+    );
+    const kept = ["containers", "layers/writable", "layers/incoming"].flatMap((name) =>
+      beneath(join(data, name)).map((id) => `${name} ${id}`),
+    );
+    const links = inNamespace(this.netns, () => {
+      using netlink = new Netlink();
+      return listLinks(netlink).map(({ name }) => name);
+    });
+    const veths = links.filter((name) => name.startsWith("wv")).map((name) => `link ${name}`);
+    const groups = this.#groups().flatMap((path) =>
+      beneath(path)
+        .filter((name) => /^[0-9a-f]{64}$/.test(name))
+        .map((name) => `cgroup ${name}`),
+    );
+    const rules = inNamespace(this.netns, () => runNft("list ruleset"));
+    const elements = /elements = /.test(rules) ? ["nftables elements"] : [];
+    return [...mounts, ...runs, ...kept, ...veths, ...groups, ...elements];
+  }
+
+  /** What the records still say; only while the engine is stopped. */
+  recordLeaks(): string[] {
+    using records = Records.open(join(this.directory, "data", "records.db"));
+    return ["containers", "sandboxes", "writable-layers"].flatMap((name) =>
+      records
+        .table(name)
+        .entries()
+        .map(([key]) => `record ${name} ${key}`),
+    );
+  }
+
+  #groups(): string[] {
+    const layout = detectCgroups();
+    const name = new Bun.CryptoHasher("sha256")
+      .update(join(this.directory, "data"))
+      .digest("hex")
+      .slice(0, 8);
+    return groupPaths(layout, `wherry-${name}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (this.#process === undefined) await this.start();
+      const client = await this.client();
+      for (const { Id } of await client.containers.list({ all: true }))
+        await client.containers.remove(Id, { force: true, volumes: true });
+    } finally {
+      await this.stop();
+      await this.#sweep();
+    }
+  }
+
+  /** What even a broken engine must not leave on this machine. */
+  async #sweep(): Promise<void> {
+    const layout = detectCgroups();
+    for (const path of this.#groups()) {
+      const group = path.slice(path.lastIndexOf("/") + 1);
+      for (const pid of await processesOf(layout, group)) process.kill(pid, "SIGKILL");
+      await removeGroup(layout, group).catch(() => undefined);
+    }
+    for (const { target } of mountsBeneath(this.directory).reverse()) unmount(target, { detach: true });
+    removeNamespace(this.netns);
+    mkdirSync(this.directory, { recursive: true });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The docker CLI, where the machine has one; tests that need it say so when they are skipped. */
+export const dockerCli = Bun.which("docker");
