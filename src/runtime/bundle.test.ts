@@ -70,12 +70,10 @@ test("namespaces of the host and of other containers", () => {
   expect(types(shared)).toEqual(["mount"]);
   expect(shared.hostname).toBeUndefined();
   expect(shared.linux.sysctl).toEqual({});
-  const joined = bundle({ Cmd: ["c"] }, {}, { joined: { pid: 5, ipc: 6 } });
+  const joined = bundle({ Cmd: ["c"] }, {}, { joined: { pid: 5, ipc: 6 }, sharedMemory: "/shm" });
   expect(joined.linux.namespaces).toContainEqual({ type: "pid", path: "/proc/5/ns/pid" });
   expect(joined.linux.namespaces).toContainEqual({ type: "ipc", path: "/proc/6/ns/ipc" });
-  expect(joined.mounts.find(({ destination }) => destination === "/dev/shm")?.source).toBe(
-    "/proc/6/root/dev/shm",
-  );
+  expect(joined.mounts.find(({ destination }) => destination === "/dev/shm")?.source).toBe("/shm");
 });
 
 test("mounts of the user's: parents first, in place of defaults, with their propagation", () => {

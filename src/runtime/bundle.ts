@@ -25,6 +25,8 @@ export interface BundleInput {
   /** Absent: the host's network. */
   readonly netnsPath?: string | undefined;
   readonly joined: { readonly pid?: number; readonly ipc?: number };
+  /** Host path of /dev/shm where it is shared with other containers. */
+  readonly sharedMemory?: string | undefined;
   readonly confinement: Confinement;
   readonly devices: DeviceAccess;
   readonly kernel: KernelLimits;
@@ -59,7 +61,7 @@ export function renderBundle(o: BundleInput): OciSpec {
     root: { path: o.rootfs, readonly: host.ReadonlyRootfs === true },
     ...(ownUts && { hostname: o.hostname }),
     ...(ownUts && config.Domainname && { domainname: config.Domainname }),
-    mounts: renderMounts({ ...o, privileged: confinement.privileged, joinedIpc: o.joined.ipc }),
+    mounts: renderMounts({ ...o, privileged: confinement.privileged }),
     ...(host.Annotations && { annotations: { ...host.Annotations } }),
     linux: {
       namespaces: namespaces(o),

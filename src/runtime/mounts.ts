@@ -7,12 +7,16 @@ export interface MountsInput {
   readonly privileged: boolean;
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
   readonly mounts: readonly MountPoint[];
-  /** Of the container whose IPC namespace is joined: the host pid. */
-  readonly joinedIpc?: number | undefined;
+  /** Host path of the memory shared with other containers; absent for some of its own. */
+  readonly sharedMemory?: string | undefined;
 }
 
 /** Docker's size of /dev/shm. */
 const shmSizeBytes = 64 << 20;
+
+export function sharedMemoryBytes(host: HostConfig): number {
+  return host.ShmSize || shmSizeBytes;
+}
 
 /** Parents before what is mounted beneath them. A user's mount takes the place of a default one. */
 export function renderMounts(o: MountsInput): OciMount[] {
@@ -47,7 +51,7 @@ function systemMounts(o: MountsInput): OciMount[] {
   return [...mounts, ...ipcMounts(o)];
 }
 
-function ipcMounts({ host, joinedIpc }: MountsInput): OciMount[] {
+function ipcMounts({ host, sharedMemory }: MountsInput): OciMount[] {
   const quiet = ["nosuid", "noexec", "nodev"];
   const [shm, queue] = ["/dev/shm", "/dev/mqueue"];
   const bound = (source: string, destination: string): OciMount => ({
@@ -59,9 +63,9 @@ function ipcMounts({ host, joinedIpc }: MountsInput): OciMount[] {
   // Shows the queues of the namespace it is mounted in, the host's included; not every host has it mounted itself.
   const messages: OciMount = { destination: queue, type: "mqueue", source: "mqueue", options: quiet };
   if (host.IpcMode === "host") return [messages, bound(shm, shm)];
-  if (joinedIpc !== undefined) return [messages, bound(`/proc/${joinedIpc}/root${shm}`, shm)];
+  if (sharedMemory !== undefined) return [messages, bound(sharedMemory, shm)];
   if (host.IpcMode === "none") return [messages];
-  const options = [...quiet, "mode=1777", `size=${host.ShmSize || shmSizeBytes}`];
+  const options = [...quiet, "mode=1777", `size=${sharedMemoryBytes(host)}`];
   return [messages, { destination: shm, type: "tmpfs", source: "shm", options }];
 }
 

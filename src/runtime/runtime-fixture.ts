@@ -110,6 +110,7 @@ function makeRoot(root: string): void {
     "id",
     "env",
     "pwd",
+    "readlink",
     "stty",
     "dd",
     "head",

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readlinkSync } from "node:fs";
 import { groupPaths } from "#kernel/cgroup.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
@@ -140,9 +140,53 @@ describe("a run", () => {
     );
     expect(output).toContain(`${64 << 20}\n`);
     expect(output).toContain("50\n");
+    const cpu =
+      "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2>/dev/null; ulimit -n; exit 0";
+    const ulimits = { Ulimits: [{ Name: "nofile", Soft: 77, Hard: 88 }] };
+    expect((await fixture.run(sh(cpu), { NanoCpus: 5e8, ...ulimits })).output).toMatch(
+      /^50000( 100000)?\n77\n$/,
+    );
     const killed = await fixture.run(sh("tail /dev/zero"), { Memory: 16 << 20 });
     expect(killed).toMatchObject({ exitCode: 137, oomKilled: true });
   });
+});
+
+test("namespaces can be the host's, and another container's", async () => {
+  const { output } = await fixture.run(sh("for n in pid ipc uts; do readlink /proc/self/ns/$n; done"), {
+    PidMode: "host",
+    IpcMode: "host",
+    UTSMode: "host",
+  });
+  const own = ["pid", "ipc", "uts"].map((name) => readlinkSync(`/proc/self/ns/${name}`));
+  expect(output.trim().split("\n")).toEqual(own);
+  const other = fixture.record(sh("echo shared > /dev/shm/x; sleep 60"), { IpcMode: "shareable" });
+  const { pid } = await fixture.runtime.create(fixture.request(other), { signal });
+  await fixture.runtime.start(other.id);
+  const record = fixture.record(
+    sh(
+      "for n in pid ipc; do readlink /proc/self/ns/$n; done; until cat /dev/shm/x; do sleep 0.01; done 2>/dev/null",
+    ),
+  );
+  const joined = { pid, ipc: pid };
+  const theirs = ["pid", "ipc"].map((name) => readlinkSync(`/proc/${pid}/ns/${name}`));
+  await fixture.runtime.create(fixture.request(record, { joined }), { signal });
+  await fixture.runtime.start(record.id);
+  expect(await ended(record)).toBe(0);
+  expect((await fixture.output(record)).trim().split("\n")).toEqual([...theirs, "shared"]);
+  await fixture.runtime.delete(other.id);
+  expect(traces(other.id)).toEqual([]);
+  expect(await Bun.file("/proc/self/mounts").text()).not.toContain(other.id);
+
+  const alone = await started(sh("sleep 60"));
+  const first = await fixture.runtime.reality(alone.id);
+  const stranger = fixture.request(fixture.record(sh("")), {
+    joined: { ipc: first.state === "running" ? first.pid : 0 },
+  });
+  expect((await faultOf(fixture.runtime.create(stranger, { signal }))).message).toContain(
+    "non-shareable IPC",
+  );
+  expect(traces(stranger.record.id)).toEqual([]);
+  await fixture.runtime.delete(alone.id);
 });
 
 describe("input", () => {

@@ -24,6 +24,7 @@ import { conmonVersion, findLowLevel, type LowLevel, run } from "./low-level.ts"
 import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
+import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
 import { nextUnless } from "./sync-pipe.ts";
 import { resolveUser } from "./user.ts";
 
@@ -132,7 +133,7 @@ export class Runtime implements Disposable {
     o.signal.throwIfAborted();
     const { id, config } = request.record;
     const directory = this.#directory(id);
-    await rm(directory, { recursive: true, force: true });
+    await removeRun(directory);
     await this.#exits.forget(id);
     await mkdir(directory, { recursive: true, mode: 0o711 });
     await using undo = new AsyncDisposableStack();
@@ -176,10 +177,20 @@ export class Runtime implements Disposable {
       user,
       confinement,
       devices,
+      sharedMemory: await this.#sharedMemory(request),
       cgroupsPath: `/${this.#group(record)}`,
       cgroupNamespace: mode === "private",
       kernel: this.#kernel,
     });
+  }
+
+  async #sharedMemory({ record, joined }: RunRequest): Promise<string | undefined> {
+    const { host, id } = record;
+    if (host.IpcMode === "shareable") return mountSharedMemory(this.#directory(id), host);
+    if (joined.ipc === undefined) return undefined;
+    const donor = (await this.list()).find((each) => this.#processes(each).first?.pid === joined.ipc);
+    if (donor === undefined) throw new Fault("conflict", "can't join IPC of a container that is not running");
+    return sharedMemoryOf({ id: donor, spec: this.#readSpec(donor) });
   }
 
   /** Without a leading slash. */
@@ -296,7 +307,7 @@ export class Runtime implements Disposable {
     await cgroup.removeGroup(this.cgroups, group);
     await rm(join(this.#lowLevel.root, id), { recursive: true, force: true });
     await this.#exits.forget(id);
-    await rm(directory, { recursive: true, force: true });
+    await removeRun(directory);
   }
 
   async #killAll(id: string, group: string): Promise<void> {
