@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeGroup } from "#kernel/cgroup.ts";
 import {
   type ContainerConfig,
   type ContainerRecord,
@@ -12,6 +13,7 @@ import {
 import type { Confinement } from "#spec/oci-runtime.ts";
 import { type RunRequest, Runtime } from "./runtime.ts";
 
+const groupName = `wherry-test-${process.pid}`;
 const capabilities = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "KILL", "NET_BIND_SERVICE"];
 
 export class RuntimeFixture implements AsyncDisposable {
@@ -81,6 +83,7 @@ export class RuntimeFixture implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const id of await readdir(join(this.directory, "exec", "runs"))) await this.runtime.delete(id);
+    await removeGroup(this.runtime.cgroups, groupName);
     this.runtime[Symbol.dispose]();
     await rm(this.directory, { recursive: true, force: true });
   }
@@ -94,8 +97,7 @@ async function openRuntime(directory: string): Promise<Runtime> {
     noNewPrivileges: false,
     privileged: host.Privileged === true,
   });
-  const name = `wherry-test-${process.pid}`;
-  return await Runtime.open({ execRoot: join(directory, "exec"), name, confine });
+  return await Runtime.open({ execRoot: join(directory, "exec"), name: groupName, confine });
 }
 
 function makeRoot(root: string): void {
