@@ -117,9 +117,10 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     expect(messages.at(-1)).toEqual({
       errorDetail: {
         code: 3,
-        message: "The command '/bin/sh -c echo bad >/b; exit 3' returned a non-zero code: 3",
+        message:
+          "The command '/bin/sh -c echo bad >/b; exit 3' returned a non-zero code: 3 (Dockerfile line 3)",
       },
-      error: "The command '/bin/sh -c echo bad >/b; exit 3' returned a non-zero code: 3",
+      error: "The command '/bin/sh -c echo bad >/b; exit 3' returned a non-zero code: 3 (Dockerfile line 3)",
     });
     expect(fixture.leftovers()).toEqual([]);
     expect((await fixture.build("FROM busybox\nRUN echo kept >/k\nRUN true\n")).text).toContain(

@@ -148,20 +148,15 @@ class Solver {
   }
 }
 
-/** Runs `work`; its Fault gets the instruction's line, unless it is about a command's own exit or a cancelled build. */
+/** Runs `work`; its Fault gets the instruction's line, unless the build was cancelled. */
 async function located<T>(instruction: Instruction, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const { start } = instruction.lines;
-    if (
-      !(error instanceof Fault) ||
-      start === 0 ||
-      error.kind === "cancelled" ||
-      error.detail["exitCode"] !== undefined
-    )
-      throw error;
-    throw new Fault(error.kind, `${error.message} (Dockerfile line ${start})`, { cause: error });
+    if (!(error instanceof Fault) || start === 0 || error.kind === "cancelled") throw error;
+    const { detail } = error;
+    throw new Fault(error.kind, `${error.message} (Dockerfile line ${start})`, { cause: error, detail });
   }
 }
 

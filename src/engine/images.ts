@@ -199,7 +199,7 @@ export class Images {
         "conflict",
         `conflict: unable to delete ${shortDigest(image.id)} (must be forced) - image is referenced in multiple repositories`,
       );
-    this.#checkUnused(image, o.force, name !== undefined);
+    this.#checkUnused(image, o.force, name === undefined ? undefined : reference);
     if (index.children(image.id).length > 0) {
       if (names.length === 0)
         throw new Fault(
@@ -218,22 +218,28 @@ export class Images {
     return { untagged: familiarReference(parseReference(name)) };
   }
 
-  #checkUnused(image: ImageRecord, force: boolean, byName: boolean): void {
+  /** `name` is the reference as given when it is a name: then only that would go, and the image with it. */
+  #checkUnused(image: ImageRecord, force: boolean, name: string | undefined): void {
     const users = this.#parts.containersOf(image.id);
+    const [user] = users;
     const running = users.find(
       ({ observed }) => observed.status === "running" || observed.status === "paused",
     );
-    const [stopped] = users;
     const short = shortDigest(image.id);
-    if (running !== undefined && !(force && byName))
+    if (user !== undefined && name !== undefined && !force)
       throw new Fault(
         "conflict",
-        `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${running.id.slice(0, 12)}`,
+        `conflict: unable to remove repository reference ${JSON.stringify(name)} (must force) - container ${shortDigest(user.id)} is using its referenced image ${short}`,
       );
-    if (stopped !== undefined && !force)
+    if (running !== undefined && name === undefined)
       throw new Fault(
         "conflict",
-        `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${stopped.id.slice(0, 12)}`,
+        `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${shortDigest(running.id)}`,
+      );
+    if (user !== undefined && !force)
+      throw new Fault(
+        "conflict",
+        `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${shortDigest(user.id)}`,
       );
   }
 
