@@ -2,11 +2,14 @@
  * How containers' processes ended, as conmon leaves it: one file per container, written once, also when no engine lives.
  * Owns: the watch on their directory. Never: a file's removal but through `forget`.
  */
-import { type FSWatcher, watch } from "node:fs";
+import { existsSync, type FSWatcher, watch } from "node:fs";
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#spec/fault.ts";
 import { formatRfc3339 } from "#spec/unix-time.ts";
+
+/** Bun's watcher swallows changes right behind the one it told of: a look around this much later finds those. */
+const settleMs = 4;
 
 export interface ExitRecord {
   readonly exitCode: number;
@@ -18,6 +21,8 @@ export class ExitFiles implements Disposable {
   readonly directory: string;
   readonly #watcher: FSWatcher;
   readonly #waiting = new Map<string, Set<() => void>>();
+
+  #settling: Timer | undefined;
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -69,6 +74,10 @@ export class ExitFiles implements Disposable {
     // Written under another name first, and renamed.
     if (name === null) this.#wake([...this.#waiting.keys()]);
     else if (/^[0-9a-f]{64}$/.test(name)) this.#wake([name]);
+    this.#settling ??= setTimeout(() => {
+      this.#settling = undefined;
+      this.#wake([...this.#waiting.keys()].filter((id) => existsSync(join(this.directory, id))));
+    }, settleMs);
   }
 
   #wake(ids: readonly string[]): void {
@@ -82,6 +91,7 @@ export class ExitFiles implements Disposable {
 
   [Symbol.dispose](): void {
     this.#watcher.close();
+    clearTimeout(this.#settling);
     this.#wake([...this.#waiting.keys()]);
   }
 }
