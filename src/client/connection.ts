@@ -3,11 +3,10 @@
  * Owns: nothing between requests. Promises: a refusal is a Fault with the engine's words; a body is read only as fast as
  * the caller takes it; leaving a body early closes its connection.
  */
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import { Readable } from "node:stream";
 import { Fault } from "#spec/fault.ts";
 import { type EngineAddress, formatAddress } from "./address.ts";
 import { refusal, unreachable } from "./failure.ts";
+import { type Answer, exchange } from "./transport.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
@@ -18,12 +17,6 @@ export interface RequestOptions {
   readonly stream?: AsyncIterable<Uint8Array>;
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface EngineResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: AsyncIterable<Uint8Array>;
 }
 
 /** Of an answer that is read as a whole. */
@@ -39,11 +32,10 @@ export class Connection {
   }
 
   /** Any status below 400. @throws Fault with the engine's words, or `unavailable` when there is none. */
-  async send(method: string, path: string, o: RequestOptions = {}): Promise<EngineResponse> {
-    const message = await this.#exchange(method, path, o);
-    const status = message.statusCode ?? 0;
-    if (status >= 400) throw refusal(status, await wholeText(message));
-    return { status, headers: message.headers, body: message };
+  async send(method: string, path: string, o: RequestOptions = {}): Promise<Answer> {
+    const answer = await this.#exchange(method, path, o);
+    if (answer.status >= 400) throw refusal(answer.status, await wholeText(answer.body));
+    return answer;
   }
 
   /** The answer as JSON. */
@@ -84,41 +76,28 @@ export class Connection {
     return `${this.prefix}${path}${text === "" ? "" : `?${text}`}`;
   }
 
-  #exchange(method: string, path: string, o: RequestOptions): Promise<IncomingMessage> {
-    const { address } = this;
-    const place =
-      address.kind === "unix"
-        ? { socketPath: address.path }
-        : { hostname: address.hostname, port: address.port };
-    const json = o.body === undefined ? undefined : JSON.stringify(o.body);
-    const contentType = o.contentType ?? (json === undefined ? undefined : "application/json");
-    return new Promise((resolve, reject) => {
-      const request = httpRequest({
-        ...place,
+  async #exchange(method: string, path: string, o: RequestOptions): Promise<Answer> {
+    const body = o.body === undefined ? undefined : JSON.stringify(o.body);
+    const contentType = o.contentType ?? (body === undefined ? undefined : "application/json");
+    const headers = {
+      Host: "api.moby.localhost",
+      "User-Agent": "wherry",
+      ...(contentType !== undefined && { "Content-Type": contentType }),
+    };
+    const target = this.target(path, o.query);
+    try {
+      return await exchange(this.address, {
         method,
-        path: this.target(path, o.query),
-        agent: false,
-        headers: {
-          Host: "api.moby.localhost",
-          "User-Agent": "wherry",
-          ...(contentType !== undefined && { "Content-Type": contentType }),
-          ...(json !== undefined && { "Content-Length": Buffer.byteLength(json) }),
-        },
-        ...(o.signal !== undefined && { signal: o.signal }),
+        target,
+        headers,
+        body,
+        stream: o.stream,
+        signal: o.signal,
       });
-      request.on("response", resolve);
-      request.on("error", (cause) => {
-        if (o.signal?.aborted === true)
-          reject(new Fault("cancelled", "the request was called off", { cause }));
-        else reject(unreachable(formatAddress(address), cause));
-      });
-      if (o.stream === undefined) request.end(json);
-      // An engine may answer before it has read everything.
-      else
-        Readable.from(o.stream, { objectMode: false })
-          .on("error", (error) => request.destroy(error))
-          .pipe(request);
-    });
+    } catch (cause) {
+      if (o.signal?.aborted === true) throw new Fault("cancelled", "the request was called off", { cause });
+      throw unreachable(formatAddress(this.address), cause);
+    }
   }
 }
 

@@ -9,8 +9,9 @@ import type {
   WaitAnswer,
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
-import type { Connection, EngineResponse } from "./connection.ts";
-import { type HijackedStream, hijack } from "./hijack.ts";
+import type { Connection } from "./connection.ts";
+import type { HijackedStream } from "./hijack.ts";
+import type { Answer } from "./transport.ts";
 
 export interface CreateOptions {
   readonly name?: string | undefined;
@@ -127,7 +128,7 @@ export class ContainersClient {
   }
 
   /** Multiplexed unless the container has a terminal. */
-  async logs(id: string, o: ClientLogOptions, signal?: AbortSignal): Promise<EngineResponse> {
+  async logs(id: string, o: ClientLogOptions, signal?: AbortSignal): Promise<Answer> {
     const query = { ...o, stdout: true, stderr: true };
     return await this.#connection.send("GET", `${at(id)}/logs`, { query, signal });
   }
@@ -144,6 +145,7 @@ export class ContainersClient {
       logs: o.logs,
       detachKeys: o.detachKeys,
     };
+    const { hijack } = await import("./hijack.ts");
     return await hijack(this.#connection, `${at(id)}/attach`, { query });
   }
 
@@ -161,6 +163,7 @@ export class ContainersClient {
     o: { readonly tty: boolean; readonly size?: readonly [number, number] | undefined },
   ): Promise<HijackedStream> {
     const body = { Detach: false, Tty: o.tty, ...(o.size !== undefined && { ConsoleSize: o.size }) };
+    const { hijack } = await import("./hijack.ts");
     return await hijack(this.#connection, `/exec/${encodeURIComponent(id)}/start`, { body });
   }
 

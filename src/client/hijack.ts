@@ -2,7 +2,7 @@
  * Connections that become streams: attach, and the start of an exec.
  * Promises: what comes right behind the answer's head is not lost; both directions end on their own (half-close).
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { Fault } from "#spec/fault.ts";
 import { formatAddress } from "./address.ts";
 import type { Connection, Query } from "./connection.ts";
@@ -29,6 +29,8 @@ export async function hijack(
   o: { readonly query?: Query; readonly body?: unknown } = {},
 ): Promise<HijackedStream> {
   const { address } = connection;
+  // Loaded here: most commands never need it.
+  const { connect } = await import("node:net");
   const socket =
     address.kind === "unix"
       ? connect({ path: address.path, allowHalfOpen: true })

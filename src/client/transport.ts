@@ -1,0 +1,82 @@
+/**
+ * One request and its answer, by the quickest way the platform has: Bun's own `fetch` knows unix sockets and is there
+ * without loading anything; Node's does not, and bodies that are streams go through node:http on both.
+ */
+import type { EngineAddress } from "./address.ts";
+
+export interface Exchange {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+  readonly stream?: AsyncIterable<Uint8Array> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** @throws What the platform throws when nobody answers. */
+export async function exchange(address: EngineAddress, o: Exchange): Promise<Answer> {
+  return "Bun" in globalThis && o.stream === undefined ? await byFetch(address, o) : await byHttp(address, o);
+}
+
+async function byFetch(address: EngineAddress, o: Exchange): Promise<Answer> {
+  const place =
+    address.kind === "unix" ? "http://engine" : `http://${urlHost(address.hostname)}:${address.port}`;
+  const init = {
+    method: o.method,
+    headers: o.headers,
+    redirect: "manual",
+    keepalive: false,
+    // Waiting for a container's end has no bound.
+    timeout: false,
+    ...(o.body !== undefined && { body: o.body }),
+    ...(o.signal !== undefined && { signal: o.signal }),
+    ...(address.kind === "unix" && { unix: address.path }),
+  };
+  const response = await fetch(place + o.target, init as RequestInit);
+  return {
+    status: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: response.body ?? nothing(),
+  };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+function urlHost(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+async function byHttp(address: EngineAddress, o: Exchange): Promise<Answer> {
+  const [{ request: open }, { Readable }] = await Promise.all([import("node:http"), import("node:stream")]);
+  const place =
+    address.kind === "unix"
+      ? { socketPath: address.path }
+      : { hostname: address.hostname, port: address.port };
+  return await new Promise((resolve, reject) => {
+    const request = open({
+      ...place,
+      method: o.method,
+      path: o.target,
+      agent: false,
+      headers: { ...o.headers, ...(o.body !== undefined && { "Content-Length": Buffer.byteLength(o.body) }) },
+      ...(o.signal !== undefined && { signal: o.signal }),
+    });
+    request.on("response", (message) =>
+      resolve({ status: message.statusCode ?? 0, headers: message.headers, body: message }),
+    );
+    request.on("error", reject);
+    if (o.stream === undefined) request.end(o.body);
+    // An engine may answer before it has read everything.
+    else
+      Readable.from(o.stream, { objectMode: false })
+        .on("error", (error) => request.destroy(error))
+        .pipe(request);
+  });
+}
