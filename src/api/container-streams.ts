@@ -68,6 +68,7 @@ async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const { id, config } = engine.containers.get(param(request, "name"));
   const tty = config.Tty === true;
   const tail = tailLines(text(request, "tail"));
+  const [timestamps, details] = [flag(request, "timestamps"), flag(request, "details")];
   const lines = engine.containers.logs(id, {
     stdout,
     stderr,
@@ -75,9 +76,10 @@ async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
     until,
     follow: flag(request, "follow"),
     tail,
+    joined: !timestamps && !details,
     signal: request.signal,
   });
-  const format = { timestamps: flag(request, "timestamps"), details: flag(request, "details"), tty };
+  const format = { timestamps, details, tty };
   return streamReply(streamType(tty, request.version), (sink) => writeLogs(lines, sink, format));
 }
 

@@ -173,6 +173,7 @@ export interface LogPart {
       readonly until?: bigint | undefined;
       readonly tail?: number | undefined;
       readonly from?: "start" | "end";
+      readonly joined?: boolean | undefined;
       readonly follow?: { readonly ended: Promise<unknown> } | undefined;
       readonly signal: AbortSignal;
     },

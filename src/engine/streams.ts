@@ -30,6 +30,8 @@ export interface LogOptions extends Waiting {
   readonly until?: bigint | undefined;
   readonly follow: boolean;
   readonly tail?: number | undefined;
+  /** Neighbouring lines of one stream may come as one, with no time of their own: much faster. */
+  readonly joined?: boolean | undefined;
 }
 
 export interface AttachOptions extends Waiting {
@@ -78,6 +80,7 @@ export class Streams {
       stdout: o.stdout,
       stderr: o.stderr,
       from: o.logs ? "start" : "end",
+      joined: true,
       ...(o.stream && { follow: { ended } }),
       signal: o.signal,
     });

@@ -1,0 +1,209 @@
+/**
+ * What using an engine costs, as medians; with `--peer unix://…` each figure in turn with another engine's, and the ratio
+ * of their times, pair by pair. A table to read, not a test: machines differ and so do moments.
+ *   npm run bench -- [--peer unix:///…] [--runs 15] [--only NAME]
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { pack } from "tar-stream";
+import { Client } from "#client/client.ts";
+import { EngineUnderTest } from "../live/engine-under-test.ts";
+
+const { values } = parseArgs({
+  options: { peer: { type: "string" }, runs: { type: "string", default: "15" }, only: { type: "string" } },
+});
+const runs = Number(values.runs);
+
+interface Side {
+  readonly name: string;
+  readonly host: string;
+  readonly client: Client;
+}
+
+interface Figure {
+  readonly name: string;
+  /** Once for each side; what it returns is handed to every run. */
+  readonly prepare?: (side: Side) => Promise<string>;
+  readonly run: (side: Side, prepared: string) => Promise<unknown>;
+  readonly finish?: (side: Side, prepared: string) => Promise<unknown>;
+  readonly runs?: number;
+}
+
+const image = "wherry-bench:latest";
+const logMebibytes = 64;
+
+async function cli(side: Side, ...args: string[]): Promise<void> {
+  const program = Bun.which("docker") === null ? [join(import.meta.dir, "../../bin/wherry")] : ["docker"];
+  const env = { ...process.env, DOCKER_HOST: side.host, WHERRY_HOST: side.host, DOCKER_BUILDKIT: "0" };
+  const child = spawn(program[0] ?? "", args, { env, stdio: "ignore" });
+  const [code] = (await once(child, "exit")) as [number];
+  if (code !== 0) throw new Error(`${args.join(" ")} on ${side.name}: exit ${code}`);
+}
+
+async function drain(body: AsyncIterable<Uint8Array>): Promise<number> {
+  let total = 0;
+  for await (const part of body) total += part.length;
+  return total;
+}
+
+async function create(side: Side, cmd: string[], host = {}): Promise<string> {
+  const { Id } = await side.client.containers.create({ Image: image, Cmd: cmd, HostConfig: host });
+  return Id;
+}
+
+async function started(side: Side, cmd = ["sleep", "600"]): Promise<string> {
+  const id = await create(side, cmd);
+  await side.client.containers.start(id);
+  return id;
+}
+
+const remove = async (side: Side, id: string) => await side.client.containers.remove(id, { force: true });
+
+async function exec(side: Side, id: string): Promise<void> {
+  const execId = await side.client.containers.createExec(id, { Cmd: ["true"], AttachStdout: true });
+  await using stream = await side.client.containers.startExec(execId, { tty: false });
+  for await (const _ of stream.output);
+}
+
+async function wroteLog(side: Side): Promise<string> {
+  const id = await create(side, ["sh", "-c", `yes ${"x".repeat(99)} | head -c ${logMebibytes << 20}`]);
+  const { exit } = await side.client.containers.wait(id, "next-exit");
+  await side.client.containers.start(id);
+  await exit;
+  return id;
+}
+
+async function build(side: Side, tag: string): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "wherry-bench-"));
+  try {
+    writeFileSync(
+      join(directory, "Dockerfile"),
+      `FROM ${image}\nENV N=${tag}\nCOPY file /\nRUN echo $N > /made\nCMD ["true"]\n`,
+    );
+    writeFileSync(join(directory, "file"), tag);
+    await cli(side, "build", "-q", "-t", "wherry-bench:built", directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const figures: readonly Figure[] = [
+  { name: "run --rm, bridge (CLI)", run: async (side) => await cli(side, "run", "--rm", image, "true") },
+  {
+    name: "run --rm, no network (CLI)",
+    run: async (side) => await cli(side, "run", "--rm", "--network", "none", image, "true"),
+  },
+  {
+    name: "exec (CLI)",
+    prepare: started,
+    run: async (side, id) => await cli(side, "exec", id, "true"),
+    finish: remove,
+  },
+  { name: "exec (API)", prepare: started, run: exec, finish: remove },
+  { name: "create and remove", run: async (side) => await remove(side, await create(side, ["true"])) },
+  {
+    name: "start, stop (SIGKILL), remove",
+    run: async (side) => await remove(side, await started(side)),
+  },
+  { name: "build, three steps (CLI)", run: async (side) => await build(side, crypto.randomUUID()) },
+  {
+    name: `write ${logMebibytes} MiB of log`,
+    runs: 3,
+    run: async (side) => await remove(side, await wroteLog(side)),
+  },
+  {
+    name: `read ${logMebibytes} MiB of log`,
+    runs: 5,
+    prepare: wroteLog,
+    run: async (side, id) => {
+      const { body } = await side.client.containers.logs(id, {});
+      if ((await drain(body)) < logMebibytes << 20) throw new Error(`${side.name} lost a part of the log`);
+    },
+    finish: remove,
+  },
+  {
+    name: "50 containers at once",
+    runs: 3,
+    run: async (side) => {
+      const ids = await Promise.all(Array.from({ length: 50 }, async () => await started(side)));
+      await Promise.all(ids.map(async (id) => await remove(side, id)));
+    },
+  },
+];
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+async function measure(figure: Figure, sides: readonly Side[]): Promise<void> {
+  const times = sides.map((): number[] => []);
+  const prepared = await Promise.all(sides.map(async (side) => (await figure.prepare?.(side)) ?? ""));
+  for (let round = 0; round <= (figure.runs ?? runs); round++)
+    for (const [index, side] of sides.entries()) {
+      const took = await timed(async () => await figure.run(side, prepared[index] ?? ""));
+      // The first round warms up.
+      if (round > 0) times[index]?.push(took);
+    }
+  for (const [index, side] of sides.entries()) await figure.finish?.(side, prepared[index] ?? "");
+  const [own = [], other] = times;
+  const cells = [figure.name.padEnd(32), median(own).toFixed(1).padStart(9)];
+  if (other !== undefined) {
+    const ratios = own.map((value, index) => (other[index] ?? 0) / value);
+    cells.push(median(other).toFixed(1).padStart(9), median(ratios).toFixed(1).padStart(7));
+  }
+  process.stdout.write(`${cells.join(" ")}\n`);
+}
+
+async function importImage(side: Side): Promise<void> {
+  const tar = pack();
+  tar.entry({ name: "bin/busybox", mode: 0o755 }, readFileSync("/bin/busybox"));
+  for (const name of ["sh", "true", "sleep", "yes", "head", "echo"])
+    tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox" });
+  tar.finalize();
+  const messages = side.client.images.import(tar as AsyncIterable<Uint8Array>, {
+    repo: "wherry-bench",
+    tag: "latest",
+    changes: [],
+  });
+  for await (const { error } of messages) if (error !== undefined) throw new Error(error);
+}
+
+/** Resident memory in MiB, of the engine alone. */
+function residentMebibytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
+}
+
+await using engine = await EngineUnderTest.start();
+const sides: Side[] = [{ name: "wherry", host: engine.host, client: await engine.client() }];
+if (values.peer !== undefined)
+  sides.push({
+    name: "peer",
+    host: values.peer,
+    client: await Client.connect({ host: values.peer, version: "1.43" }),
+  });
+for (const side of sides) await importImage(side);
+const idleBefore = residentMebibytes(engine.pid);
+process.stdout.write(
+  `${"milliseconds, medians".padEnd(32)} ${"wherry".padStart(9)}${sides.length > 1 ? ` ${"peer".padStart(9)} ${"ratio".padStart(7)}` : ""}\n`,
+);
+for (const figure of figures)
+  if (values.only === undefined || figure.name.includes(values.only)) await measure(figure, sides);
+process.stdout.write(
+  `\nengine's resident memory: ${idleBefore.toFixed(0)} MiB before, ${residentMebibytes(engine.pid).toFixed(0)} MiB after\n`,
+);
+for (const side of sides) await side.client.images.remove(image, { force: true }).catch(() => undefined);
