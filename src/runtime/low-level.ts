@@ -3,7 +3,8 @@
  * Owns: which program that is and how it is called. Never: a container's process; conmon is its parent.
  */
 import { execFile } from "node:child_process";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, mkdir, open, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CgroupLayout } from "#kernel/cgroup.ts";
 import { Fault } from "#spec/fault.ts";
@@ -53,8 +54,11 @@ async function programOf(name: "crun" | "runc", execRoot: string, cgroups: Cgrou
   const unified = cgroups.hierarchies.get("unified");
   if (name !== "crun" || cgroups.kind !== "hybrid" || unified === undefined) return Bun.which(name) ?? name;
   const path = join(execRoot, "crun-without-cgroup2");
-  const inner = `umount '${unified}'; exec ${Bun.which("crun") ?? "crun"} "$@"`;
-  const script = `#!/bin/sh\nexec unshare --mount --propagation private /bin/sh -c "${inner.replace(/["$]/g, "\\$&")}" sh "$@"\n`;
+  // Static and one program for all three steps where there is one: no library is looked for at every start.
+  const box = Bun.which("busybox");
+  const via = box === null ? "" : `${box} `;
+  const inner = `${via}umount ${unified}; exec ${Bun.which("crun") ?? "crun"} "$@"`.replace(/["$]/g, "\\$&");
+  const script = `#!${box === null ? "/bin/sh" : `${box} sh`}\nexec ${via}unshare --mount --propagation private ${via}sh -c "${inner}" sh "$@"\n`;
   await writeFile(path, script, { mode: 0o700 });
   await chmod(path, 0o700);
   return path;
@@ -68,6 +72,29 @@ async function versionOf(program: string): Promise<string> {
 /** Runs one command. @throws Fault `internal` with what the program said. */
 export async function run(runtime: LowLevel, args: readonly string[]): Promise<string> {
   return await output(runtime.program, ["--root", runtime.root, ...args]);
+}
+
+/**
+ * Lets a created container's process run. crun's waits for a byte in a pipe beside its state: writing that saves a child
+ * process on every start. Where the pipe is not as expected, crun itself does it.
+ */
+export async function startCreated(runtime: LowLevel, id: string): Promise<void> {
+  if (runtime.name === "crun" && (await wroteStartByte(join(runtime.root, id, "exec.fifo")))) return;
+  await run(runtime, ["start", id]);
+}
+
+/** False when nobody waits there. The pipe's absence is how crun tells a running container from a created one. */
+async function wroteStartByte(path: string): Promise<boolean> {
+  try {
+    await using pipe = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    await unlink(path);
+    await pipe.write("0");
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENXIO"))
+      return false;
+    throw error;
+  }
 }
 
 /** The first line conmon says about itself. @throws Fault `unavailable`. */

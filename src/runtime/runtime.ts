@@ -20,7 +20,7 @@ import { deviceAccess } from "./devices.ts";
 import { type Input, type RunningExec, runExec } from "./exec.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
-import { conmonVersion, findLowLevel, type LowLevel, run } from "./low-level.ts";
+import { conmonVersion, findLowLevel, type LowLevel, run, startCreated } from "./low-level.ts";
 import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
@@ -201,7 +201,7 @@ export class Runtime implements Disposable {
 
   async start(id: string): Promise<void> {
     try {
-      await run(this.#lowLevel, ["start", id]);
+      await startCreated(this.#lowLevel, id);
     } catch (thrown) {
       throw startFailure("container", Fault.from(thrown).message, this.#command(id));
     }
@@ -315,8 +315,8 @@ export class Runtime implements Disposable {
       const { first, conmon } = this.#processes(id);
       const pids = await cgroup.processesOf(this.cgroups, group);
       if (first === undefined && pids.length === 0) {
-        // It ends by itself once it has written how the container ended.
-        if (conmon === undefined) return;
+        // Having written how the container ended, it does nothing more but end.
+        if (conmon === undefined || (await this.#exits.read(id)) !== undefined) return;
         if (round > killRounds / 2) sendSignal(conmon, sigkill);
       }
       if (first !== undefined) sendSignal(first, sigkill);
