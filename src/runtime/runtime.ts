@@ -24,6 +24,7 @@ import { conmonVersion, findLowLevel, type LowLevel, run, startCreated } from ".
 import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
+import { SeccompCache } from "./seccomp-cache.ts";
 import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
 import { nextUnless } from "./sync-pipe.ts";
 import { resolveUser } from "./user.ts";
@@ -94,6 +95,7 @@ export class Runtime implements Disposable {
   readonly #options: RuntimeOptions;
   readonly #lowLevel: LowLevel;
   readonly #exits: ExitFiles;
+  readonly #seccomp: SeccompCache;
   readonly #root: string;
   readonly #kernel: { readonly swap: boolean; readonly oomScoreAdj: number };
 
@@ -105,6 +107,7 @@ export class Runtime implements Disposable {
     this.#options = o;
     this.#lowLevel = o.lowLevel;
     this.#exits = exits;
+    this.#seccomp = new SeccompCache(join(o.execRoot, "seccomp"), o.lowLevel);
     this.#root = join(o.execRoot, "runs");
     this.cgroups = cgroups;
     this.facts = {
@@ -139,6 +142,8 @@ export class Runtime implements Disposable {
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => await this.delete(id));
     const spec = await this.#spec(request);
+    const { seccomp } = spec.linux;
+    spec.annotations = { ...spec.annotations, ...this.#seccomp.annotations(seccomp) };
     await writeFile(join(directory, "config.json"), encodeSpec(spec), { mode: 0o600 });
     using conmon = await startConmon(this.#lowLevel, {
       containerId: id,
@@ -153,6 +158,7 @@ export class Runtime implements Disposable {
     const said = await nextUnless(o.signal, conmon.sync);
     if (said === undefined || said.data <= 0)
       throw startFailure("container", said?.message ?? "", spec.process.args[0] ?? "");
+    await this.#seccomp.learn(seccomp, id);
     undo.move();
     return { pid: said.data };
   }
