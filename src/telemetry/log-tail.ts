@@ -6,7 +6,7 @@ const blockBytes = 64 << 10;
 const newline = 0x0a;
 
 /** The end of the last whole record: one that is being written belongs to whoever begins at the end. */
-export function recordStart(fd: number, size: number): number {
+export function wholeEnd(fd: number, size: number): number {
   const block = Buffer.allocUnsafe(Math.min(blockBytes, size));
   const read = readSync(fd, block, 0, block.length, size - block.length);
   const last = block.subarray(0, read).lastIndexOf(newline);
@@ -19,7 +19,7 @@ export function recordStart(fd: number, size: number): number {
  * so it costs what is shown, not what is there.
  */
 export function tailOffset(fd: number, lines: number, size = fstatSync(fd).size): number {
-  if (lines <= 0) return recordStart(fd, size);
+  if (lines <= 0) return wholeEnd(fd, size);
   // The end of the record looked at, and the bytes from `start` on.
   let [start, bytes, found] = [size, Buffer.alloc(0), 0];
   let edge = size;

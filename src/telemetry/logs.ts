@@ -7,7 +7,7 @@
 import { closeSync, type FSWatcher, fstatSync, openSync, read as readCallback, watch } from "node:fs";
 import { promisify } from "node:util";
 import { type LogFrame, LogParser, type LogSelection } from "./log-parser.ts";
-import { recordStart, tailOffset } from "./log-tail.ts";
+import { tailOffset, wholeEnd } from "./log-tail.ts";
 
 const read = promisify(readCallback);
 const readBytes = 256 << 10;
@@ -132,7 +132,7 @@ class LogReader implements AsyncIterable<LogFrame> {
 }
 
 function startOffset(fd: number, size: number, o: LogRead): number {
-  if (o.from === "end") return recordStart(fd, size);
+  if (o.from === "end") return wholeEnd(fd, size);
   return o.tail === undefined ? 0 : tailOffset(fd, o.tail, size);
 }
 
