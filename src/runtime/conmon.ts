@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { Fault } from "#spec/fault.ts";
-import type { LowLevel } from "./low-level.ts";
+import type { LowLevel, LowLevelCall } from "./low-level.ts";
 import { SyncPipe } from "./sync-pipe.ts";
 
 export interface ConmonRequest {
@@ -45,10 +45,12 @@ export const conmonFiles = {
 } as const;
 
 /** Pure. */
-export function conmonArgs(runtime: LowLevel, o: ConmonRequest): string[] {
+function conmonArgs(root: string, { command }: LowLevelCall, o: ConmonRequest): string[] {
+  const [program, ...leading] = command;
   return [
     ...["--api-version", "1", "--cid", o.containerId, "--cuuid", o.uuid, "--name", o.containerId],
-    ...["--runtime", runtime.program, "--runtime-arg", `--root=${runtime.root}`],
+    ...["--runtime", program, ...leading.flatMap((word) => ["--runtime-arg", word])],
+    ...["--runtime-arg", `--root=${root}`],
     ...["--bundle", o.directory, "--full-attach", "--exit-dir", o.exitDirectory],
     ...["--container-pidfile", `${o.directory}/${conmonFiles.pid}`],
     ...["--conmon-pidfile", `${o.directory}/${conmonFiles.conmonPid}`],
@@ -65,7 +67,8 @@ export function conmonArgs(runtime: LowLevel, o: ConmonRequest): string[] {
 export async function startConmon(runtime: LowLevel, o: ConmonRequest): Promise<Conmon> {
   const isExec = o.execSpec !== undefined;
   const pipes = isExec ? (["pipe", "pipe", "pipe"] as const) : (["pipe"] as const);
-  const child = spawn("conmon", conmonArgs(runtime, o), {
+  const call = runtime.call();
+  const child = spawn("conmon", conmonArgs(runtime.root, call, o), {
     cwd: o.directory,
     detached: true,
     env: {
@@ -83,6 +86,8 @@ export async function startConmon(runtime: LowLevel, o: ConmonRequest): Promise<
     Readable,
     Writable,
   ];
+  // What conmon says first is how the call went; it says nothing only when it ends.
+  for (const event of ["data", "close"]) sync.once(event, () => call[Symbol.dispose]());
   const said: Buffer[] = [];
   child.stderr?.on("data", (part: Buffer) => said.push(part));
   child.stderr?.on("error", () => undefined);

@@ -4,19 +4,28 @@
  */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
-import { chmod, mkdir, open, unlink, writeFile } from "node:fs/promises";
+import { mkdir, open as openFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { CgroupLayout } from "#kernel/cgroup.ts";
+import { viewWithout } from "#kernel/mount-namespace.ts";
+import { sealProgram } from "#kernel/sealed-program.ts";
 import { Fault } from "#spec/fault.ts";
 
-export interface LowLevel {
+export interface LowLevel extends Disposable {
   readonly name: "crun" | "runc";
   readonly version: string;
-  /** The program, or the script around it. */
-  readonly program: string;
+  /** What to run it by, once; disposed when it runs. */
+  call(): LowLevelCall;
   /** Where it keeps what it knows of containers. */
   readonly root: string;
 }
+
+export interface LowLevelCall extends Disposable {
+  /** Its words; arguments follow. */
+  readonly command: Command;
+}
+
+type Command = readonly [program: string, ...leading: string[]];
 
 /** A call that takes longer hangs. */
 const callTimeoutMs = 60_000;
@@ -31,11 +40,7 @@ export async function findLowLevel(execRoot: string, cgroups: CgroupLayout): Pro
   const reasons: string[] = [];
   for (const name of ["crun", "runc"] as const) {
     try {
-      const program = await programOf(name, execRoot, cgroups);
-      const version = await versionOf(program);
-      const found: LowLevel = { name, version, program, root };
-      await run(found, ["list", "-q"]);
-      return found;
+      return await open(name, root, cgroups);
     } catch (thrown) {
       reasons.push(`${name}: ${Fault.from(thrown).message.trim()}`);
     }
@@ -46,32 +51,61 @@ export async function findLowLevel(execRoot: string, cgroups: CgroupLayout): Pro
   );
 }
 
-/**
- * On machines with both versions of cgroups mounted, crun takes the second for the one to use and refuses: it gets a
- * view without it.
- */
-async function programOf(name: "crun" | "runc", execRoot: string, cgroups: CgroupLayout): Promise<string> {
-  const unified = cgroups.hierarchies.get("unified");
-  if (name !== "crun" || cgroups.kind !== "hybrid" || unified === undefined) return Bun.which(name) ?? name;
-  const path = join(execRoot, "crun-without-cgroup2");
-  // Static and one program for all three steps where there is one: no library is looked for at every start.
-  const box = Bun.which("busybox");
-  const via = box === null ? "" : `${box} `;
-  const inner = `${via}umount ${unified}; exec ${Bun.which("crun") ?? "crun"} "$@"`.replace(/["$]/g, "\\$&");
-  const script = `#!${box === null ? "/bin/sh" : `${box} sh`}\nexec ${via}unshare --mount --propagation private ${via}sh -c "${inner}" sh "$@"\n`;
-  await writeFile(path, script, { mode: 0o700 });
-  await chmod(path, 0o700);
-  return path;
+async function open(name: "crun" | "runc", root: string, cgroups: CgroupLayout): Promise<LowLevel> {
+  const path = Bun.which(name);
+  if (path === null) throw new Fault("unavailable", `${name} is not there`);
+  using stack = new DisposableStack();
+  const program = sealed(path, stack);
+  const call = name === "crun" ? crunCall(program, cgroups) : () => plainCall([program]);
+  const version = await versionOf(call);
+  await run({ root, call }, ["list", "-q"]);
+  const kept = stack.move();
+  return { name, version, root, call, [Symbol.dispose]: () => kept.dispose() };
 }
 
-async function versionOf(program: string): Promise<string> {
-  const text = await output(program, ["--version"]);
+/**
+ * On machines with both versions of cgroups mounted, crun takes the second for the one to use and refuses: it gets a
+ * view without it, a new one each time, since what is mounted later may not reach an older one.
+ */
+function crunCall(program: string, { kind, hierarchies }: CgroupLayout): LowLevel["call"] {
+  const unified = hierarchies.get("unified");
+  if (kind !== "hybrid" || unified === undefined) return () => plainCall([program]);
+  // Static where there is one: no library is looked for at every start.
+  const box = Bun.which("busybox");
+  const [nsenter, ...leading] = box === null ? ["nsenter"] : [box, "nsenter"];
+  return () => {
+    const view = viewWithout(unified);
+    const command = [nsenter ?? "", ...leading, `-m${view.path}`, program] as const;
+    return { command, [Symbol.dispose]: () => view[Symbol.dispose]() };
+  };
+}
+
+function plainCall(command: Command): LowLevelCall {
+  return { command, [Symbol.dispose]: () => undefined };
+}
+
+/** The program as memory that needs no copy of itself made at every start; where that cannot be, as the file it is. */
+function sealed(path: string, stack: DisposableStack): string {
+  try {
+    return stack.use(sealProgram(path)).path;
+  } catch {
+    return path;
+  }
+}
+
+async function versionOf(call: LowLevel["call"]): Promise<string> {
+  using made = call();
+  const text = await output(made.command, ["--version"]);
   return /version[: ]+v?([\w.+~-]+)/.exec(text)?.[1] ?? text.split("\n", 1)[0] ?? "";
 }
 
 /** Runs one command. @throws Fault `internal` with what the program said. */
-export async function run(runtime: LowLevel, args: readonly string[]): Promise<string> {
-  return await output(runtime.program, ["--root", runtime.root, ...args]);
+export async function run(
+  runtime: Pick<LowLevel, "call" | "root">,
+  args: readonly string[],
+): Promise<string> {
+  using call = runtime.call();
+  return await output(call.command, ["--root", runtime.root, ...args]);
 }
 
 /**
@@ -86,7 +120,7 @@ export async function startCreated(runtime: LowLevel, id: string): Promise<void>
 /** False when nobody waits there. The pipe's absence is how crun tells a running container from a created one. */
 async function wroteStartByte(path: string): Promise<boolean> {
   try {
-    await using pipe = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    await using pipe = await openFile(path, constants.O_WRONLY | constants.O_NONBLOCK);
     await unlink(path);
     await pipe.write("0");
     return true;
@@ -100,16 +134,17 @@ async function wroteStartByte(path: string): Promise<boolean> {
 /** The first line conmon says about itself. @throws Fault `unavailable`. */
 export async function conmonVersion(): Promise<string> {
   try {
-    const text = await output("conmon", ["--version"]);
+    const text = await output(["conmon"], ["--version"]);
     return /version ([\w.+~-]+)/.exec(text)?.[1] ?? "";
   } catch (cause) {
     throw new Fault("unavailable", "conmon does not work here: install Debian's conmon", { cause });
   }
 }
 
-function output(program: string, args: readonly string[]): Promise<string> {
+function output(command: Command, args: readonly string[]): Promise<string> {
+  const [program, ...leading] = command;
   return new Promise((resolve, reject) => {
-    execFile(program, [...args], { timeout: callTimeoutMs }, (error, stdout, stderr) => {
+    execFile(program, [...leading, ...args], { timeout: callTimeoutMs }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(new Fault("internal", firstLine(stderr) || error.message, { cause: error }));
     });

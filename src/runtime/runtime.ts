@@ -388,6 +388,7 @@ export class Runtime implements Disposable {
 
   [Symbol.dispose](): void {
     this.#exits[Symbol.dispose]();
+    this.#lowLevel[Symbol.dispose]();
   }
 }
 
