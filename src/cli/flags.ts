@@ -9,6 +9,8 @@ export interface FlagSpec {
   /** What the value is called in the help: `string`, `list`, `bytes`. */
   readonly value?: string;
   readonly help: string;
+  /** Taken, but not shown in the help. */
+  readonly hidden?: boolean;
 }
 
 export class Flags {
@@ -141,7 +143,8 @@ function wrong(message: string): Fault {
 
 /** The list of flags in a command's help. */
 export function describeFlags(specs: readonly FlagSpec[]): string {
-  const lines = [...specs]
+  const lines = specs
+    .filter(({ hidden }) => hidden !== true)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, short, kind, value, help }) => {
       const type = kind === "switch" ? "" : ` ${value ?? (kind === "list" ? "list" : "string")}`;

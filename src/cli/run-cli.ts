@@ -74,11 +74,7 @@ async function runCommand(
       },
     );
   } catch (thrown) {
-    await write(
-      io.stderr,
-      `${Fault.from(thrown).message}\n\nUsage:  ${program} ${name} ${command.usage}\n\nRun '${program} ${name} --help' for more information\n`,
-    );
-    return 125;
+    return await refuseFlags(io, name, command, Fault.from(thrown).message);
   }
   if (parsed.flags.on("help")) {
     const summary = commandTable[name]?.summary ?? "";
@@ -112,14 +108,25 @@ async function runCommand(
     return await command.run(invocation);
   } catch (thrown) {
     const text = errorText(thrown);
+    const { detail } = Fault.from(thrown);
+    if (detail["usage"] === true) return await refuseFlags(io, name, command, text);
+    const failureCode = detail["options"] === true ? 125 : code;
     await write(
       io.stderr,
-      code === 125
+      failureCode === 125
         ? `${program}: ${text}\n\nRun '${program} ${name} --help' for more information\n`
         : `${text}\n`,
     );
-    return exitCodeOf(thrown, code);
+    return exitCodeOf(thrown, failureCode);
   }
+}
+
+async function refuseFlags(io: CliIo, name: string, command: Command, reason: string): Promise<number> {
+  await write(
+    io.stderr,
+    `${reason}\n\nUsage:  ${program} ${name} ${command.usage}\n\nRun '${program} ${name} --help' for more information\n`,
+  );
+  return 125;
 }
 
 /** A start that failed for want of the command ends as a shell would. */

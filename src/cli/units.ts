@@ -48,11 +48,15 @@ export function parseSize(text: string): number {
   return Math.floor(Number(match[1]) * 1024 ** (match[2] === undefined ? 0 : power));
 }
 
-/** CPUs as nano-CPUs. @throws Fault `invalid`. */
+/** CPUs as nano-CPUs: a decimal number, or a fraction as `1/2`. @throws Fault `invalid`. */
 export function parseCpus(text: string): number {
-  if (!/^\d+(\.\d{1,9})?$/.test(text))
+  const [, whole = "", decimals = "", below = "1"] = /^\+?(\d*)(?:\.(\d*))?(?:\/(\d+))?$/.exec(text) ?? [];
+  const divisor = BigInt(below) * 10n ** BigInt(decimals.length);
+  if (whole + decimals === "" || divisor === 0n)
     throw new Fault("invalid", `failed to parse ${text} as a rational number`);
-  return Math.round(Number(text) * 1e9);
+  const nano = BigInt(whole + decimals) * 1_000_000_000n;
+  if (nano % divisor !== 0n) throw new Fault("invalid", "value is too precise");
+  return Number(nano / divisor);
 }
 
 const secondsOf: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 };

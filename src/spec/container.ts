@@ -85,6 +85,17 @@ export interface ThrottleDevice {
   Rate?: number;
 }
 
+/** Devices asked for by what they are; `Driver` `cdi` names them in `DeviceIDs`. */
+export interface DeviceRequest {
+  Driver?: string;
+  /** -1 for all. */
+  Count?: number;
+  DeviceIDs?: string[] | null;
+  /** Sets of which one must fit whole. */
+  Capabilities?: string[][] | null;
+  Options?: Record<string, string> | null;
+}
+
 /** Docker's `HostConfig` (Engine API 1.50). Sizes in bytes, `NanoCpus` in 1e-9 CPUs, periods and quotas in microseconds. */
 export interface HostConfig {
   Binds?: string[] | null;
@@ -146,7 +157,7 @@ export interface HostConfig {
   CpusetMems?: string;
   Devices?: DeviceMapping[] | null;
   DeviceCgroupRules?: string[] | null;
-  DeviceRequests?: Record<string, unknown>[] | null;
+  DeviceRequests?: DeviceRequest[] | null;
   MemoryReservation?: number;
   /** Memory plus swap; -1 for no limit. */
   MemorySwap?: number;
@@ -156,6 +167,28 @@ export interface HostConfig {
   Ulimits?: Ulimit[] | null;
   KernelMemoryTCP?: number;
 }
+
+/** Fields of `HostConfig` that can change while a container lives (Engine API, `ContainerUpdate`). */
+export type UpdatableField =
+  | "BlkioWeight"
+  | "BlkioWeightDevice"
+  | "BlkioDeviceReadBps"
+  | "BlkioDeviceWriteBps"
+  | "BlkioDeviceReadIOps"
+  | "BlkioDeviceWriteIOps"
+  | "CpuShares"
+  | "CpuPeriod"
+  | "CpuQuota"
+  | "CpuRealtimePeriod"
+  | "CpuRealtimeRuntime"
+  | "CpusetCpus"
+  | "CpusetMems"
+  | "Memory"
+  | "MemoryReservation"
+  | "MemorySwap"
+  | "NanoCpus"
+  | "PidsLimit"
+  | "RestartPolicy";
 
 /** One requested or actual attachment to a network (Engine API `EndpointSettings`). */
 export interface EndpointSettings {

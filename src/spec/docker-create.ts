@@ -87,6 +87,14 @@ const mount = fields({
   ),
 });
 
+const deviceRequest = fields({
+  Driver: text,
+  Count: integer,
+  DeviceIDs: texts,
+  Capabilities: maybe(v.array(v.array(v.string()))),
+  Options: textMap,
+});
+
 const resources = {
   CpuShares: integer,
   Memory: integer,
@@ -106,7 +114,7 @@ const resources = {
   CpusetMems: text,
   Devices: maybe(v.array(fields({ PathOnHost: text, PathInContainer: text, CgroupPermissions: text }))),
   DeviceCgroupRules: texts,
-  DeviceRequests: maybe(v.array(v.record(v.string(), v.unknown()))),
+  DeviceRequests: maybe(v.array(deviceRequest)),
   MemoryReservation: integer,
   MemorySwap: integer,
   MemorySwappiness: integer,

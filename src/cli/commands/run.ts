@@ -1,11 +1,15 @@
 /** `run` and `create`. */
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { type Command, errorText, type Invocation, write } from "#cli/command.ts";
-import { createFlags, createRequest } from "#cli/create-request.ts";
+import { createFlags } from "#cli/create-flags.ts";
+import { createRequest } from "#cli/create-request.ts";
+import { FlagValues } from "#cli/flag-values.ts";
 import type { FlagSpec } from "#cli/flags.ts";
+import { parseKeyValueFile } from "#cli/key-value-file.ts";
+import { securityOptions } from "#cli/security-flags.ts";
 import { runSession } from "#cli/session.ts";
 import type { Client } from "#client/client.ts";
+import type { CreateBody } from "#client/containers.ts";
 import { Fault } from "#spec/fault.ts";
 
 type StreamName = "stdin" | "stdout" | "stderr";
@@ -18,48 +22,47 @@ const runFlags: readonly FlagSpec[] = [
 ];
 const usage = "[OPTIONS] IMAGE [COMMAND] [ARG...]";
 
+/** The streams that are asked for by name, or else those a session has. */
+function wantedStreams({ flags }: Invocation): readonly StreamName[] {
+  const asked = new FlagValues(flags, createFlags).each("attach", (name) => {
+    const stream = name.toLowerCase();
+    if (!["stdin", "stdout", "stderr"].includes(stream))
+      throw new Fault("invalid", "valid streams are STDIN, STDOUT and STDERR");
+    return stream as StreamName;
+  });
+  const outputs: readonly StreamName[] = asked.length > 0 ? asked : ["stdout", "stderr"];
+  return flags.on("interactive") ? ["stdin", ...outputs.filter((each) => each !== "stdin")] : outputs;
+}
+
 function attachedStreams(o: Invocation): readonly StreamName[] {
-  const asked = o.flags.list("attach").map((name) => name.toLowerCase());
-  const wrong = asked.find((name) => !["stdin", "stdout", "stderr"].includes(name));
-  if (wrong !== undefined)
-    throw new Fault(
-      "invalid",
-      `invalid argument ${JSON.stringify(wrong)} for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`,
-    );
-  if (o.flags.on("detach")) {
-    if (asked.length > 0)
-      throw new Fault("invalid", "conflicting options: cannot specify both --attach and --detach");
-    return [];
-  }
-  if (asked.length > 0) return asked as StreamName[];
-  return o.flags.on("interactive") ? ["stdin", "stdout", "stderr"] : ["stdout", "stderr"];
+  const wanted = wantedStreams(o);
+  if (!o.flags.on("detach")) return wanted;
+  if (o.flags.has("attach"))
+    throw new Fault("invalid", "conflicting options: cannot specify both --attach and --detach");
+  return [];
 }
 
 /** @returns The new container's id. */
 async function create(o: Invocation, client: Client, attach: readonly StreamName[]): Promise<string> {
   const { flags, args, io } = o;
   const [image = "", ...command] = args;
-  const cidFile = flags.text("cidfile");
-  if (cidFile !== undefined && existsSync(cidFile))
-    throw new Fault(
-      "invalid",
-      `container ID file found, make sure the other container isn't running or delete ${cidFile}`,
+  const body = await requestBody(o, image, command, attach);
+  if (flags.has("kernel-memory"))
+    await write(
+      io.stderr,
+      "Flag --kernel-memory has been deprecated, and no longer supported by the kernel\n",
     );
-  const envFiles = await Promise.all(
-    flags.list("env-file").map(async (path) => await readFile(path, "utf8")),
-  );
-  const size =
-    flags.on("tty") && io.stdout.isTTY ? ([io.stdout.rows, io.stdout.columns] as const) : undefined;
-  const body = createRequest(flags, { image, command, env: io.env, envFiles, attach, consoleSize: size });
+  const idFile = await openIdFile(flags.text("cidfile"));
   try {
     const { Id, Warnings } = await client.containers.create(body, {
       name: flags.text("name"),
-      platform: flags.text("platform"),
+      platform: flags.text("platform") ?? io.env["DOCKER_DEFAULT_PLATFORM"],
     });
     for (const warning of Warnings ?? []) await write(io.stderr, `WARNING: ${warning}\n`);
-    if (cidFile !== undefined) await writeFile(cidFile, Id);
+    await idFile?.keep(Id);
     return Id;
   } catch (thrown) {
+    await idFile?.drop();
     const fault = Fault.from(thrown);
     if (fault.kind === "not-found" && fault.message.startsWith("No such image"))
       await write(
@@ -70,13 +73,81 @@ async function create(o: Invocation, client: Client, attach: readonly StreamName
   }
 }
 
+/** @throws Fault with `detail.options`: what is wrong is how the command was called. */
+async function requestBody(
+  { flags, io }: Invocation,
+  image: string,
+  command: readonly string[],
+  attach: readonly StreamName[],
+): Promise<CreateBody> {
+  const size =
+    flags.on("tty") && io.stdout.isTTY ? ([io.stdout.rows, io.stdout.columns] as const) : undefined;
+  const readText = async (path: string) => await readFile(path, "utf8");
+  try {
+    return createRequest(flags, {
+      ...{ image, command, attach, env: io.env, cwd: io.cwd, consoleSize: size },
+      fileEnv: await fileLines(flags.list("env-file"), (key) => io.env[key]),
+      fileLabels: await fileLines(flags.list("label-file"), () => undefined),
+      security: await securityOptions(flags.list("security-opt"), readText),
+    });
+  } catch (thrown) {
+    const { kind, message, detail } = Fault.from(thrown);
+    throw new Fault(kind, message, { cause: thrown, detail: { ...detail, options: true } });
+  }
+}
+
+async function fileLines(
+  paths: readonly string[],
+  lookUp: (key: string) => string | undefined,
+): Promise<string[]> {
+  const lines: string[] = [];
+  for (const path of paths) lines.push(...parseKeyValueFile(await bytesOf(path), path, lookUp));
+  return lines;
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    throw new Fault(
+      "invalid",
+      `open ${path}: ${missing ? "no such file or directory" : Fault.from(cause).message}`,
+      { cause },
+    );
+  }
+}
+
+/** Taken before the container is made, so that two runs never share one. @throws Fault `invalid` when it is there. */
+async function openIdFile(
+  path: string | undefined,
+): Promise<{ keep(id: string): Promise<void>; drop(): Promise<void> } | undefined> {
+  if (path === undefined || path === "") return undefined;
+  try {
+    await writeFile(path, "", { flag: "wx" });
+  } catch (cause) {
+    const taken = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+    throw new Fault(
+      "invalid",
+      taken
+        ? `container ID file found, make sure the other container isn't running or delete ${path}`
+        : `failed to create the container ID file: ${Fault.from(cause).message}`,
+      { cause },
+    );
+  }
+  return {
+    keep: async (id) => await writeFile(path, id),
+    drop: async () => await rm(path, { force: true }),
+  };
+}
+
 const createCommand: Command = {
   usage,
   flags: createFlags,
   least: 1,
   interspersed: false,
   run: async (o) => {
-    const id = await create(o, await o.client(), []);
+    const id = await create(o, await o.client(), wantedStreams(o));
     await write(o.io.stdout, `${id}\n`);
     return 0;
   },
