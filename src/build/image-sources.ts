@@ -5,9 +5,9 @@
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault, isFault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
+import { formatPlatform, parsePlatform } from "#spec/platform.ts";
 import type { BuildImage, BuildImages } from "./build-engine.ts";
 import { findStage, type StagePlan } from "./plan.ts";
-import { formatPlatform, parsePlatform } from "./platform.ts";
 import { SourceTree } from "./source-tree.ts";
 import type { Workspaces } from "./workspace.ts";
 

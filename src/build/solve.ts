@@ -7,6 +7,7 @@
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
+import { formatPlatform } from "#spec/platform.ts";
 import { ArgumentScope, type GivenArguments, unusedArguments } from "./build-args.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import { parseTrigger } from "./dockerfile.ts";
@@ -15,7 +16,6 @@ import { ImageSources, type StageImage } from "./image-sources.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Reporter, shortId } from "./messages.ts";
 import { type BuildPlan, type StagePlan, tidyConfig } from "./plan.ts";
-import { formatPlatform } from "./platform.ts";
 import { SourceTree } from "./source-tree.ts";
 import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
 import type { StepCache } from "./step-cache.ts";

@@ -34,3 +34,22 @@ export function formatPlatform(platform: Platform): string {
   const { os, architecture, variant } = platform;
   return `${os}/${architecture}${variant === undefined ? "" : `/${variant}`}`;
 }
+
+/** What a platform can run of others: itself, then older variants of itself. Highest first. */
+function variantsOf({ architecture, variant }: Platform): readonly string[] {
+  if (architecture === "arm64")
+    return variant === undefined || variant === "v8" ? ["v8", ""] : [variant, "v8", ""];
+  if (architecture === "arm") {
+    const newest = Number(/^v(\d)$/.exec(variant ?? "v7")?.[1] ?? 7);
+    return [...Array.from({ length: Math.max(1, newest - 4) }, (_, index) => `v${newest - index}`), ""];
+  }
+  return variant === undefined ? [""] : [variant, ""];
+}
+
+/** How well `offered` runs where `wanted` is asked for: 0 is best, undefined not at all. */
+export function platformRank(offered: Platform, wanted: Platform): number | undefined {
+  if (offered.os !== wanted.os || imageArchitecture(offered.architecture) !== wanted.architecture)
+    return undefined;
+  const at = variantsOf(wanted).indexOf(offered.variant ?? "");
+  return at < 0 ? undefined : at;
+}
