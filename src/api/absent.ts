@@ -8,13 +8,8 @@ import { type Route, route } from "./router.ts";
 
 const absent: readonly (readonly [Route["method"], string, string])[] = [
   ["GET", "/containers/{name}/top", "listing a container's processes"],
-  ["GET", "/containers/{name}/changes", "listing a container's changed files"],
-  ["GET", "/containers/{name}/export", "exporting a container's files"],
   ["GET", "/containers/{name}/stats", "container statistics"],
   ["GET", "/containers/{name}/attach/ws", "attaching over a WebSocket"],
-  ["GET", "/containers/{name}/archive", "copying files from a container"],
-  ["HEAD", "/containers/{name}/archive", "copying files from a container"],
-  ["PUT", "/containers/{name}/archive", "copying files to a container"],
   ["POST", "/containers/{name}/update", "changing a container's limits"],
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],

@@ -256,6 +256,31 @@ export class EngineDouble implements EngineFace {
     },
   };
 
+  readonly archives: EngineFace["archives"] = {
+    stat: (ref, path) => {
+      this.find(ref);
+      if (path.startsWith("/absent"))
+        throw new Fault("not-found", `Could not find the file ${path} in container ${ref}`);
+      return { name: "f", sizeBytes: 3, goMode: 2 ** 31 + 0o755, mtime: zeroTime, linkTarget: "" };
+    },
+    read: (ref, path) => ({ stat: this.archives.stat(ref, path), tar: inTwo("tar") }),
+    export: (ref) => {
+      this.find(ref);
+      return inTwo("all");
+    },
+    write: async (ref, tar, o) => {
+      this.find(ref);
+      let bytes = 0;
+      for await (const chunk of tar) bytes += chunk.length;
+      const { path, keepKinds, asUser } = o;
+      this.asked.push(["write", ref, bytes, { path, keepKinds, asUser }]);
+    },
+    changes: (ref) => {
+      this.find(ref);
+      return changesOf(this.records.length);
+    },
+  };
+
   readonly images: EngineFace["images"] = {
     import: async (tar, { reference, changes, message }) => {
       let bytes = 0;
@@ -372,4 +397,17 @@ function hasSignal(value: unknown): boolean {
 
 async function* stream<Item>(items: readonly Item[]): AsyncGenerator<Item> {
   yield* items;
+}
+
+async function* inTwo(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text.slice(0, 1));
+  yield Buffer.from(text.slice(1));
+}
+
+/** None for the only container. */
+async function* changesOf(containers: number) {
+  if (containers === 1) return;
+  yield { kind: "added", path: "/a" } as const;
+  yield { kind: "modified", path: "/" } as const;
+  yield { kind: "deleted", path: "/d" } as const;
 }

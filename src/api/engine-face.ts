@@ -134,6 +134,38 @@ export interface EngineContainers {
   resizeExec(execId: string, size: ConsoleSize): Promise<void>;
 }
 
+export interface PathDescription {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** In the bits of Go's `fs.FileMode`. */
+  readonly goMode: number;
+  /** RFC 3339. */
+  readonly mtime: string;
+  /** Absolute; empty unless the path is a link. */
+  readonly linkTarget: string;
+}
+
+/** Files in and out of containers. Streams hold nothing before they are read. */
+export interface EngineArchives {
+  /** @throws Fault `not-found`, as the others. */
+  stat(ref: string, path: string): PathDescription;
+  read(
+    ref: string,
+    path: string,
+    o: Waiting,
+  ): { readonly stat: PathDescription; readonly tar: AsyncIterable<Uint8Array> };
+  export(ref: string, o: Waiting): AsyncIterable<Uint8Array>;
+  write(
+    ref: string,
+    tar: AsyncIterable<Uint8Array>,
+    o: Waiting & { path: string; keepKinds: boolean; asUser: boolean },
+  ): Promise<void>;
+  changes(
+    ref: string,
+    o: Waiting,
+  ): AsyncIterable<{ readonly kind: "added" | "modified" | "deleted"; readonly path: string }>;
+}
+
 export interface ImageDetail {
   readonly record: {
     readonly id: Digest;
@@ -233,6 +265,7 @@ export interface SystemFacts {
 
 export interface EngineFace {
   readonly containers: EngineContainers;
+  readonly archives: EngineArchives;
   readonly images: EngineImages;
   readonly networks: EngineNetworks;
   readonly volumes: EngineVolumes;

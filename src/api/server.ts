@@ -8,6 +8,7 @@ import { Fault } from "#spec/fault.ts";
 import { absentRoutes } from "./absent.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { formatVersion, newestVersion } from "./api-version.ts";
+import { archiveRoutes } from "./archive.ts";
 import { buildRoutes } from "./build.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
 import { containerRoutes } from "./containers.ts";
@@ -77,6 +78,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...systemRoutes(parts),
     ...containerRoutes(parts),
     ...containerStreamRoutes(parts),
+    ...archiveRoutes(parts),
     ...execRoutes(parts),
     ...imageRoutes(parts),
     ...buildRoutes(parts),

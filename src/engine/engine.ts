@@ -13,6 +13,7 @@ import { formatRfc3339 } from "#spec/unix-time.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
+import { Archives } from "./archives.ts";
 import { comeBack } from "./boot.ts";
 import { ContainerIndex } from "./container-index.ts";
 import { Containers } from "./containers.ts";
@@ -56,6 +57,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   implements Disposable
 {
   readonly containers: ContainersFace;
+  readonly archives: Archives;
   readonly images: Images;
   readonly networks: Pick<NetworkPart, "list" | "get">;
   readonly volumes: Volumes;
@@ -65,6 +67,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
 
   private constructor(o: {
     readonly containers: ContainersFace;
+    readonly archives: Archives;
     readonly images: Images;
     readonly networks: NetworkPart;
     readonly volumes: Volumes;
@@ -73,6 +76,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly supervisor: Supervisor;
   }) {
     this.containers = o.containers;
+    this.archives = o.archives;
     this.images = o.images;
     this.networks = o.networks;
     this.volumes = o.volumes;
@@ -124,11 +128,21 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       execs: new Execs({ index, runtime, emit, randomHex }),
       randomHex,
     });
+    const archives = new Archives({ index, layers, volumes, runtime, launch, emit });
     await comeBack({ index, supervisor, runtime, network, layers, report });
     await images.collectAllLayers();
     const newId = () => randomHex(16);
     const system = new System({ ...parts, newId });
-    return new Engine({ containers, images, networks: network, volumes, events, system, supervisor });
+    return new Engine({
+      containers,
+      archives,
+      images,
+      networks: network,
+      volumes,
+      events,
+      system,
+      supervisor,
+    });
   }
 
   /** Stops watching; containers run on. Idempotent. */

@@ -3,6 +3,7 @@ import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { ContainerTree, ContainerTreeRequest } from "#volume/container-tree.ts";
 import type { Reality } from "./lifecycle.ts";
 
 export interface Waiting {
@@ -92,6 +93,10 @@ export interface RuntimePart {
   delete(id: string): Promise<void>;
   input(id: string): Promise<Input>;
   resize(id: string, size: ConsoleSize): Promise<void>;
+  /** A descriptor of the root as its process sees it, the caller's to close; undefined when none runs. */
+  openRoot(id: string): number | undefined;
+  /** By the passwd and group files in `root`. @throws Fault `invalid` for a name that is not there. */
+  userOf(root: ContainerTree, user: string): { readonly uid: number; readonly gid: number };
   exec(record: ContainerRecord, execId: string, spec: ExecSpec, o: Waiting): Promise<ExecSession>;
 }
 
@@ -138,12 +143,16 @@ export interface VolumePart {
     o: { readonly rootfs: string; readonly first: boolean },
   ): Promise<void>;
   removeAnonymous(mounts: readonly MountPoint[]): Promise<void>;
+  /** A container's files with its mounts in their places, without mounting anything. */
+  tree(o: ContainerTreeRequest): ContainerTree;
 }
 
 export interface LayerPart {
   /** `skeleton`: with the mount points every container needs, below its changes. */
   createWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton: boolean }): Promise<void>;
   mount(id: string): string;
+  /** The same file system for those who look in, mounted or not. Disposing closes nothing but the hold. */
+  hold(id: string): Disposable & { readonly descriptor: number };
   unmount(id: string): void;
   removeWritable(id: string): Promise<void>;
   /** Moves the changes into a layer; the writable layer is gone afterwards. */
@@ -151,7 +160,10 @@ export interface LayerPart {
     id: string,
     o: { readonly consume: boolean; readonly signal: AbortSignal },
   ): Promise<{ readonly chainId: ChainId; readonly diffId: Digest; readonly sizeBytes: number }>;
-  changes(id: string, o: Waiting): AsyncIterable<{ readonly path: string }>;
+  changes(
+    id: string,
+    o: Waiting,
+  ): AsyncIterable<{ readonly kind: "added" | "modified" | "deleted"; readonly path: string }>;
   usage(id: string): Promise<number>;
   /** Where the parts of a writable layer are, the lower ones top first. */
   paths(id: string): {

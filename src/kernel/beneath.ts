@@ -7,9 +7,9 @@
 import { FFIType, ptr } from "bun:ffi";
 import { type BytePath, cleanBytePath, joinPath, pathBytesMax, pathText } from "./byte-path.ts";
 import * as at from "./files-at.ts";
-import { type FileStat, openFlag } from "./files-at.ts";
+import { openFlag } from "./files-at.ts";
 import { Errno, errno, libc, pinnedBuffer } from "./libc.ts";
-import * as xattr from "./xattr.ts";
+import { Tree } from "./tree.ts";
 
 const c = libc({
   syscall: {
@@ -38,7 +38,7 @@ export interface BeneathOptions {
   readonly openat2?: boolean;
 }
 
-export class Beneath implements Disposable {
+export class Beneath extends Tree {
   readonly #root: number;
   readonly #openat2: boolean;
   #parentPath: BytePath | undefined;
@@ -46,6 +46,7 @@ export class Beneath implements Disposable {
 
   /** Takes over `root`, a descriptor of a directory. */
   constructor(root: number, o: BeneathOptions = {}) {
+    super();
     this.#root = root;
     openat2Works ??= probe(root);
     this.#openat2 = openat2Works && o.openat2 !== false;
@@ -94,60 +95,6 @@ export class Beneath implements Disposable {
     this.#parentPath = undefined;
   }
 
-  /** Undefined when there is nothing, also when a part before the last is missing or no directory. */
-  stat(path: BytePath): FileStat | undefined {
-    try {
-      const [directory, name] = this.parent(path);
-      return at.statAt(directory, name);
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  }
-
-  /** Names in a directory, sorted by their bytes. A link that is the last part is followed. */
-  list(path: BytePath): BytePath[] {
-    const fd = this.open(path === "" ? ("." as BytePath) : path, openFlag.read | openFlag.directory);
-    try {
-      return at.listDescriptor(fd).sort();
-    } finally {
-      at.closeDescriptor(fd);
-    }
-  }
-
-  /** @throws Errno `EEXIST` when something has the name. The mode is exact. */
-  makeDirectory(path: BytePath, mode: number): void {
-    const [directory, name] = this.parent(path);
-    at.makeDirectoryAt(directory, name, mode & 0o777);
-    at.chmodAt(directory, name, mode);
-  }
-
-  /** Makes every missing directory of `path`. Idempotent. @throws Errno `ENOTDIR` when a file is in the way. */
-  makeDirectories(path: BytePath, mode: number): void {
-    let made = "" as BytePath;
-    for (const part of (cleanBytePath(path) ?? "").split("/")) {
-      made = joinPath(made, part as BytePath);
-      if (part === "") continue;
-      try {
-        this.makeDirectory(made, mode);
-      } catch (error) {
-        if (!(error instanceof Errno) || error.code !== "EEXIST") throw error;
-        at.closeDescriptor(this.open(made, openFlag.path | openFlag.directory));
-      }
-    }
-  }
-
-  /** Removes a file or an empty directory. False when there is nothing. */
-  remove(path: BytePath): boolean {
-    const stat = this.stat(path);
-    if (stat === undefined) return false;
-    const isDirectory = (stat.mode & at.fileKind.mask) === at.fileKind.directory;
-    const [directory, name] = this.parent(path);
-    at.removeAt(directory, name, isDirectory);
-    if (isDirectory) this.forget();
-    return true;
-  }
-
   /** Both paths are beneath this root. */
   rename(from: BytePath, to: BytePath): void {
     const [fromDirectory, fromName] = this.parent(from);
@@ -157,64 +104,6 @@ export class Beneath implements Disposable {
     const [toDirectory, toName] = second.parent(to);
     at.renameAt(fromDirectory, fromName, toDirectory, toName);
     this.forget();
-  }
-
-  symlink(target: BytePath, path: BytePath): void {
-    const [directory, name] = this.parent(path);
-    at.symlinkAt(target, directory, name);
-  }
-
-  readLink(path: BytePath): BytePath {
-    const [directory, name] = this.parent(path);
-    return at.readLinkAt(directory, name);
-  }
-
-  /** Another name for `existing`, which is beneath the root too; a link is itself linked. */
-  link(existing: BytePath, path: BytePath): void {
-    using source = new Beneath(at.openAt(this.#root, "." as BytePath, openFlag.path | openFlag.directory), {
-      openat2: this.#openat2,
-    });
-    const [fromDirectory, from] = source.parent(existing);
-    const [directory, name] = this.parent(path);
-    at.linkAt(fromDirectory, from, directory, name);
-  }
-
-  /** A device, pipe or empty file, as the kind bits of `mode` say. The mode is exact. */
-  makeNode(path: BytePath, mode: number, major = 0, minor = 0): void {
-    const [directory, name] = this.parent(path);
-    at.makeNodeAt(directory, name, mode, major, minor);
-    at.chmodAt(directory, name, mode & 0o7777);
-  }
-
-  chown(path: BytePath, uid: number, gid: number): void {
-    const [directory, name] = this.parent(path);
-    at.chownAt(directory, name, uid, gid);
-  }
-
-  /** Clears nothing: call it after `chown`, which drops set-user-id bits. @throws Errno for a link. */
-  chmod(path: BytePath, mode: number): void {
-    const [directory, name] = this.parent(path);
-    at.chmodAt(directory, name, mode);
-  }
-
-  setTimes(path: BytePath, mtimeNano: bigint): void {
-    const [directory, name] = this.parent(path);
-    at.setTimesAt(directory, name, mtimeNano);
-  }
-
-  getXattr(path: BytePath, attribute: string): Buffer | undefined {
-    const [directory, name] = this.parent(path);
-    return xattr.getXattr(directory, name, attribute);
-  }
-
-  listXattrs(path: BytePath): string[] {
-    const [directory, name] = this.parent(path);
-    return xattr.listXattrs(directory, name);
-  }
-
-  setXattr(path: BytePath, attribute: string, value: Uint8Array): void {
-    const [directory, name] = this.parent(path);
-    xattr.setXattr(directory, name, attribute, value);
   }
 
   /** Where the directory holding `path` really is: relative to the root, links resolved, and the last part of `path`. */
@@ -267,11 +156,6 @@ const currentDirectory = -100;
 
 function hostPath(text: string): BytePath {
   return Buffer.from(text).toString("latin1") as BytePath;
-}
-
-/** True for the errors of a path whose end is not there. */
-function isMissing(error: unknown): boolean {
-  return error instanceof Errno && (error.code === "ENOENT" || error.code === "ENOTDIR");
 }
 
 function linkTarget(directory: number, name: BytePath): BytePath | undefined {

@@ -111,6 +111,11 @@ export function openAt(directory: number, path: BytePath, flags: number, mode = 
   return check(c.openat(directory, fill(0, path), flags | closeOnExec, mode), () => `open ${pathText(path)}`);
 }
 
+/** Opens for reading what a handle (`openFlag.path`) is on. Never waits for the other end of a pipe. */
+export function reopen(handle: number, flags: number = openFlag.read): number {
+  return openAt(handle, descriptorPath(handle) as BytePath, flags | openFlag.nonBlocking);
+}
+
 /** Ignores a failure: there is nothing to do about it. */
 export function closeDescriptor(fd: number): void {
   c.close(fd);

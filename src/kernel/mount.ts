@@ -34,11 +34,19 @@ const flag = {
 } as const;
 
 /** Numbers of the mount API of Linux 5.2, the same on every architecture. */
-const call = { moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432 } as const;
+const call = {
+  openTree: 428,
+  moveMount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+} as const;
 const fsconfigFlag = 0;
 const fsconfigString = 1;
 const fsconfigCreate = 6;
 const moveEmptyFromPath = 4;
+const openTreeClone = 1;
+const openTreeCloseOnExec = 0o2000000;
 const cloExec = 1;
 
 const unmountDetach = 2;
@@ -116,6 +124,18 @@ function escapeLower(path: string): string {
  * 5.2 it lacks the calls, before 6.8 the option.
  */
 function overlayByFsconfig(o: OverlayRequest, rest: readonly Setting[]): boolean {
+  const mounted = detachedOverlay(o, rest);
+  if (mounted === undefined) return false;
+  try {
+    attachMount(mounted, o.target);
+  } finally {
+    closeDescriptor(mounted);
+  }
+  return true;
+}
+
+/** A descriptor of an overlay that is mounted nowhere; undefined where the kernel is too old. */
+function detachedOverlay(o: OverlayRequest, rest: readonly Setting[]): number | undefined {
   const held: number[] = [];
   const handle = (path: string) => {
     // Whether a backslash escapes here depends on the kernel and the option.
@@ -138,20 +158,45 @@ function overlayByFsconfig(o: OverlayRequest, rest: readonly Setting[]): boolean
       else check(sys(call.fsconfig, context, fsconfigFlag, place(0, option), 0, 0), () => `set ${option}`);
     }
     check(sys(call.fsconfig, context, fsconfigCreate, 0, 0, 0), () => "create the overlay");
-    const mounted = check(sys(call.fsmount, context, cloExec, 0), () => "mount the overlay");
-    held.push(mounted);
-    check(
-      sys(call.moveMount, mounted, place(0, ""), currentDirectory, place(1, o.target), moveEmptyFromPath),
-      () => `mount overlay on ${o.target}`,
-    );
-    return true;
+    return check(sys(call.fsmount, context, cloExec, 0), () => "mount the overlay");
   } catch (error) {
     const tooOld = error instanceof Errno && ["ENOSYS", "EINVAL", "EPERM"].includes(error.code);
-    if (tooOld && o.through !== "fsconfig") return false;
+    if (tooOld && o.through !== "fsconfig") return undefined;
     throw error;
   } finally {
     for (const fd of held) closeDescriptor(fd);
   }
+}
+
+/**
+ * An overlay that is mounted nowhere: only the descriptor leads to it, and with the last one it is gone, however the
+ * process ends. Before Linux 6.8 it is on `target` for a moment. The caller closes it.
+ */
+export function openOverlay(o: OverlayRequest): number {
+  const upper = o.upper === undefined ? [] : [["upperdir", o.upper] as const];
+  const work = o.work === undefined ? [] : [["workdir", o.work] as const];
+  const direct = o.through === "options" ? undefined : detachedOverlay(o, [...upper, ...work]);
+  if (direct !== undefined) return direct;
+  mountOverlay(o);
+  try {
+    return cloneMount(o.target);
+  } finally {
+    unmount(o.target, { detach: true });
+  }
+}
+
+/** A copy of the mount at `path` that is itself mounted nowhere (open_tree(2), Linux 5.2). The caller closes it. */
+export function cloneMount(path: string): number {
+  const flags = openTreeClone | openTreeCloseOnExec;
+  return check(sys(call.openTree, currentDirectory, place(0, path), flags), () => `open the mount ${path}`);
+}
+
+/** Puts a mount that is mounted nowhere on `target`. Its descriptor stays the caller's. */
+export function attachMount(mount: number, target: string): void {
+  check(
+    sys(call.moveMount, mount, place(0, ""), currentDirectory, place(1, target), moveEmptyFromPath),
+    () => `mount on ${target}`,
+  );
 }
 
 /** Each layer as /proc/self/fd/N, short enough for some two hundred in one page. */

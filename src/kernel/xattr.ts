@@ -16,6 +16,8 @@ const c = libc({
   lgetxattr: { args: [pointer, pointer, pointer, u64], returns: i64 },
   llistxattr: { args: [pointer, pointer, u64], returns: i64 },
   lremovexattr: { args: [pointer, pointer], returns: i32 },
+  flistxattr: { args: [i32, pointer, u64], returns: i64 },
+  fgetxattr: { args: [i32, pointer, pointer, u64], returns: i64 },
   fsetxattr: { args: [i32, pointer, pointer, u64, i32], returns: i32 },
 });
 
@@ -45,17 +47,38 @@ function fillName(attribute: string): Pointer {
 /** The value, or undefined when the file has none or its file system keeps none. */
 export function getXattr(directory: number, file: BytePath, attribute: string): Buffer | undefined {
   const length = c.lgetxattr(fillPath(directory, file), fillName(attribute), value, valueBuffer.length);
+  return readValue(length, attribute, () => pathText(file));
+}
+
+/** The same of an open file. */
+export function getXattrDescriptor(fd: number, attribute: string): Buffer | undefined {
+  return readValue(
+    c.fgetxattr(fd, fillName(attribute), value, valueBuffer.length),
+    attribute,
+    () => "a file",
+  );
+}
+
+function readValue(length: number | bigint, attribute: string, file: () => string): Buffer | undefined {
   if (Number(length) >= 0) return Buffer.from(valueBuffer.subarray(0, Number(length)));
-  const failure = new Errno(errno(), `read attribute ${attribute} of ${pathText(file)}`);
+  const failure = new Errno(errno(), `read attribute ${attribute} of ${file()}`);
   if (failure.code === "ENODATA" || failure.code === "EOPNOTSUPP") return undefined;
   throw failure;
 }
 
 /** Names, one character a byte; empty where the file system keeps none. */
 export function listXattrs(directory: number, file: BytePath): string[] {
-  const length = c.llistxattr(fillPath(directory, file), value, valueBuffer.length);
+  return namesOf(c.llistxattr(fillPath(directory, file), value, valueBuffer.length), () => pathText(file));
+}
+
+/** The same of an open file. */
+export function listXattrsDescriptor(fd: number): string[] {
+  return namesOf(c.flistxattr(fd, value, valueBuffer.length), () => "a file");
+}
+
+function namesOf(length: number | bigint, file: () => string): string[] {
   if (Number(length) < 0) {
-    const failure = new Errno(errno(), `list attributes of ${pathText(file)}`);
+    const failure = new Errno(errno(), `list attributes of ${file()}`);
     if (failure.code === "EOPNOTSUPP") return [];
     throw failure;
   }

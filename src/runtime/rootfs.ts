@@ -1,23 +1,24 @@
 /** What the runtime reads and makes in a container's root file system, never leaving it. */
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath, cleanBytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, openFlag, readInto } from "#kernel/files-at.ts";
+import { closeDescriptor, fileKind, openFlag, readInto, reopen, statDescriptor } from "#kernel/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
+import type { Tree } from "#kernel/tree.ts";
 import { Fault } from "#spec/fault.ts";
 import type { UserFiles } from "./user.ts";
 
 /** Of passwd and group; more is not read. */
 const fileBytesMax = 4 << 20;
 
-export function readUserFiles(root: Beneath): UserFiles {
+export function readUserFiles(root: Tree): UserFiles {
   return { passwd: readText(root, "etc/passwd"), group: readText(root, "etc/group") };
 }
 
 /** Empty when there is no such regular file. */
-function readText(root: Beneath, path: string): string {
+function readText(root: Tree, path: string): string {
   let fd: number;
   try {
-    fd = root.open(bytePath(path), openFlag.read | openFlag.nonBlocking);
+    fd = openRegular(root, path);
   } catch (error) {
     if (error instanceof Errno) return "";
     throw error;
@@ -39,6 +40,18 @@ function readText(root: Beneath, path: string): string {
     closeDescriptor(fd);
   }
 }
+
+/** An image may have a device or a pipe in a file's place: what it is, is looked at before it is opened. */
+function openRegular(root: Tree, path: string): number {
+  const handle = root.open(bytePath(path), openFlag.path);
+  try {
+    if ((statDescriptor(handle).mode & fileKind.mask) !== fileKind.file) throw new Errno(invalid, path);
+    return reopen(handle);
+  } finally {
+    closeDescriptor(handle);
+  }
+}
+const invalid = 22;
 
 /** The directory a process starts in, made when the image lacks it, as dockerd does. @throws Fault `invalid`. */
 export function ensureWorkingDirectory(root: Beneath, path: string): void {

@@ -9,6 +9,7 @@ import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as cgroup from "#kernel/cgroup.ts";
 import { sendSignal } from "#kernel/process.ts";
+import type { Tree } from "#kernel/tree.ts";
 import type { ContainerRecord, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Confinement, OciSpec } from "#spec/oci-runtime.ts";
@@ -21,13 +22,14 @@ import { type Input, type RunningExec, runExec } from "./exec.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
 import { conmonVersion, findLowLevel, type LowLevel, run, startCreated } from "./low-level.ts";
+import { openProcessRoot } from "./process-root.ts";
 import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
 import { SeccompCache } from "./seccomp-cache.ts";
 import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
 import { nextUnless } from "./sync-pipe.ts";
-import { resolveUser } from "./user.ts";
+import { type ResolvedUser, resolveUser } from "./user.ts";
 
 export interface RuntimeOptions {
   /** For sockets, pid files and state that a reboot ends. */
@@ -234,6 +236,16 @@ export class Runtime implements Disposable {
 
   #processes(id: string): RunProcesses {
     return runProcesses(this.#directory(id), id);
+  }
+
+  /** A descriptor of the root as its process sees it, the caller's to close; undefined when none runs. */
+  openRoot(id: string): number | undefined {
+    const { first } = this.#processes(id);
+    return first === undefined ? undefined : openProcessRoot(first);
+  }
+
+  userOf(root: Tree, user: string): ResolvedUser {
+    return resolveUser(user, readUserFiles(root));
   }
 
   async pause(id: string): Promise<void> {

@@ -9,6 +9,7 @@ import { parseDigest } from "#spec/digest.ts";
 import { Breath } from "./breath.ts";
 import { packTree, readFile } from "./layer-pack.ts";
 import { layerNames, type UnpackedLayer } from "./layer-unpack.ts";
+import { HeldFile } from "./mutable-file.ts";
 import { RecipeWriter } from "./tar-recipe.ts";
 
 /** The tree is `directory/files`; the recipe is written beside it. Nobody writes to the tree meanwhile. */
@@ -54,7 +55,18 @@ export async function* treeTar(
   const breath = new Breath(o.signal);
   for (const part of packTree(tree, lowerRoot)) {
     if ("structure" in part) yield part.structure;
-    else for (const bytes of readFile(tree, part.path, 0, part.sizeBytes)) yield bytes;
+    else {
+      using file = HeldFile.at(tree, part.path);
+      // Gone by now: the header is out, its bytes must follow.
+      if (file === undefined) for (const bytes of zeros(part.sizeBytes)) yield bytes;
+      else for (const bytes of file.content(part.sizeBytes)) yield bytes;
+    }
     if (breath.due) await breath.take();
   }
+}
+
+function* zeros(sizeBytes: number): Generator<Buffer> {
+  const part = Buffer.alloc(Math.min(sizeBytes, 256 << 10));
+  for (let left = sizeBytes; left > 0; left -= part.length)
+    yield part.subarray(0, Math.min(left, part.length));
 }

@@ -4,12 +4,10 @@ import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import type { BytePath } from "#kernel/byte-path.ts";
 import { Breath } from "./breath.ts";
+import { Gather } from "./gather.ts";
 import { readFile } from "./layer-pack.ts";
 import { layerNames, type Move, readMoves } from "./layer-unpack.ts";
 import { readRecipe } from "./tar-recipe.ts";
-
-/** Bytes handed on at a time; small pieces are gathered. */
-const chunkBytes = 256 << 10;
 
 /** @throws Fault `internal` when the layer is damaged. Closes what it opened however reading ends. */
 export async function* layerTar(directory: string, o: { readonly signal?: AbortSignal | undefined } = {}) {
@@ -60,31 +58,5 @@ class LayerSource implements Disposable {
   [Symbol.dispose](): void {
     this.#files[Symbol.dispose]();
     this.#displaced?.[Symbol.dispose]();
-  }
-}
-
-class Gather {
-  #buffer = Buffer.allocUnsafeSlow(chunkBytes);
-  #used = 0;
-
-  get full(): boolean {
-    return this.#used === this.#buffer.length;
-  }
-
-  get empty(): boolean {
-    return this.#used === 0;
-  }
-
-  take(bytes: Buffer, from: number): number {
-    const taken = bytes.copy(this.#buffer, this.#used, from);
-    this.#used += taken;
-    return taken;
-  }
-
-  emit(): Buffer {
-    const bytes = this.#buffer.subarray(0, this.#used);
-    this.#buffer = Buffer.allocUnsafeSlow(chunkBytes);
-    this.#used = 0;
-    return bytes;
   }
 }

@@ -12,7 +12,6 @@ import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import type { FileStat } from "#kernel/files-at.ts";
-import { mountOverlay, mountsBeneath, unmount } from "#kernel/mount.ts";
 import { removingTree } from "#kernel/remove-tree.ts";
 import { type ChainId, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
@@ -28,13 +27,12 @@ import { layerNames, type UnpackedLayer, unpackLayer } from "./layer-unpack.ts";
 import { LowerTree } from "./lower-tree.ts";
 import type { Records } from "./records.ts";
 import { type Change, upperChanges } from "./upper-changes.ts";
+import { type HeldRoot, type OverlayPaths, WritableMounts } from "./writable-mounts.ts";
 
 const kept = { upper: "upper", work: "work", merged: "merged" } as const;
 /** An overlay needs at least one layer below; scratch has none of its own. */
 const scratch = "scratch";
 const writableId = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
-/** What the kernel might default to would put marks into layers that other hosts cannot read. */
-const overlayOptions = ["redirect_dir=off", "metacopy=off", "index=off"] as const;
 
 interface Cancellable {
   readonly signal?: AbortSignal | undefined;
@@ -43,12 +41,12 @@ interface Cancellable {
 export class Layers {
   readonly #root: string;
   readonly #index: LayerIndex;
-  readonly #mounted: Set<string>;
+  readonly #mounts: WritableMounts;
 
   private constructor(root: string, records: Records) {
     this.#root = root;
     this.#index = new LayerIndex(records);
-    this.#mounted = new Set(mountsBeneath(root).map((mount) => mount.target));
+    this.#mounts = new WritableMounts(root);
   }
 
   /** Makes what is missing and removes what no record speaks of. */
@@ -157,16 +155,21 @@ export class Layers {
 
   /** Mounts a writable layer and what is below it. Idempotent. @returns The root of the file system. */
   mount(id: string): string {
-    const target = join(this.#writableDirectory(id), kept.merged);
-    if (this.#mounted.has(target)) return target;
-    const { lower, upper, work } = this.paths(id);
-    mountOverlay({ lower, upper, work, target, options: overlayOptions });
-    this.#mounted.add(target);
-    return target;
+    const paths = this.paths(id);
+    this.#mounts.mount(paths);
+    return paths.merged;
+  }
+
+  /**
+   * The same file system to look into and to write to, without mounting it where it is not mounted. Unmounting, removing
+   * and mounting again are not in the way. @throws Fault `not-found`.
+   */
+  hold(id: string): HeldRoot {
+    return this.#mounts.hold(this.paths(id));
   }
 
   /** Where the parts of a writable layer are, the lower ones top first. @throws Fault `not-found`. */
-  paths(id: string): { lower: readonly string[]; upper: string; work: string; merged: string } {
+  paths(id: string): OverlayPaths {
     const { parent, skeleton } = this.#index.writable(id);
     const layers = this.#lowerPaths(parent);
     const lower = skeleton ? [this.#skeletonPath(parent), ...layers] : layers;
@@ -181,10 +184,7 @@ export class Layers {
 
   /** Idempotent. */
   unmount(id: string): void {
-    const target = join(this.#writableDirectory(id), kept.merged);
-    if (!this.#mounted.has(target)) return;
-    unmount(target, { detach: true });
-    this.#mounted.delete(target);
+    this.#mounts.unmount(join(this.#writableDirectory(id), kept.merged));
   }
 
   /** The directory with the changes alone, in overlayfs's form. */

@@ -10,6 +10,7 @@ import { type BytePath, cleanBytePath, parentPath, pathText } from "#kernel/byte
 import * as at from "#kernel/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import { removeTreeAt } from "#kernel/remove-tree.ts";
+import type { Tree } from "#kernel/tree.ts";
 import { setXattrDescriptor } from "#kernel/xattr.ts";
 import { Fault } from "#spec/fault.ts";
 import { abortable } from "./abortable.ts";
@@ -96,7 +97,7 @@ const attributeNamespaces = /^(?:user|trusted|security|system\.posix_acl_(?:acce
 
 /** Puts the entries of an archive beneath a root it takes over. Call `end()` after the last. */
 export class TreeWriter implements TarSink, Disposable {
-  readonly #root: Beneath;
+  readonly #root: Tree;
   readonly #policy: UnpackPolicy;
   readonly #directoryTimes = new Map<BytePath, bigint>();
   #file = -1;
@@ -105,7 +106,7 @@ export class TreeWriter implements TarSink, Disposable {
   #entries = 0;
   #sizeBytes = 0;
 
-  constructor(root: Beneath, policy: UnpackPolicy) {
+  constructor(root: Tree, policy: UnpackPolicy) {
     this.#root = root;
     this.#policy = policy;
   }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { ContainerConfig, HostConfig, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Records, Table } from "#store/records.ts";
+import { type ContainerTree, type ContainerTreeRequest, openContainerTree } from "./container-tree.ts";
 import { copyUp } from "./copy-up.ts";
 import { invalidName, isVolumeName, type PlannedMount, planMounts } from "./plan-mounts.ts";
 
@@ -151,6 +152,10 @@ export class Volumes {
       else if (mount.type === "volume" && mount.copyUp && o.first)
         await copyUp(o.rootfs, mount.destination, mount.source);
     }
+  }
+
+  tree(o: ContainerTreeRequest): ContainerTree {
+    return openContainerTree(o);
   }
 
   /** Those among the mounts that nobody named, unless another container has them. Idempotent. */

@@ -1,0 +1,83 @@
+/**
+ * Which writable layers are mounted, and which are looked into without being mounted.
+ * Promises: one file system has one overlay at a time, whoever asks for it in whatever order: two would not see each
+ * other's changes. What is only held is mounted nowhere, and gone with the process.
+ */
+import type { BytePath } from "#kernel/byte-path.ts";
+import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
+import { attachMount, cloneMount, mountOverlay, mountsBeneath, openOverlay, unmount } from "#kernel/mount.ts";
+
+export interface OverlayPaths {
+  /** The topmost first. */
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+  readonly merged: string;
+}
+
+/** What the kernel might default to would put marks into layers that other hosts cannot read. */
+const overlayOptions = ["redirect_dir=off", "metacopy=off", "index=off"] as const;
+
+interface Held {
+  /** A mount of the overlay that is mounted nowhere. */
+  mount: number;
+  holders: number;
+}
+
+/** The root of a file system, for as long as it is not disposed. The descriptor is the holder's to close. */
+export interface HeldRoot extends Disposable {
+  readonly descriptor: number;
+}
+
+export class WritableMounts {
+  readonly #mounted: Set<string>;
+  readonly #held = new Map<string, Held>();
+
+  /** Knows of what is mounted beneath `root` already. */
+  constructor(root: string) {
+    this.#mounted = new Set(mountsBeneath(root).map((mount) => mount.target));
+  }
+
+  /** Idempotent. */
+  mount({ lower, upper, work, merged }: OverlayPaths): void {
+    if (this.#mounted.has(merged)) return;
+    const held = this.#held.get(merged);
+    if (held === undefined) mountOverlay({ lower, upper, work, target: merged, options: overlayOptions });
+    else {
+      attachMount(held.mount, merged);
+      // What is attached cannot be attached again after an unmount.
+      const spare = cloneMount(merged);
+      closeDescriptor(held.mount);
+      held.mount = spare;
+    }
+    this.#mounted.add(merged);
+  }
+
+  /** Idempotent. Those who hold it go on seeing it. */
+  unmount(merged: string): void {
+    if (!this.#mounted.has(merged)) return;
+    unmount(merged, { detach: true });
+    this.#mounted.delete(merged);
+  }
+
+  hold({ lower, upper, work, merged }: OverlayPaths): HeldRoot {
+    const held: Held = this.#held.get(merged) ?? {
+      mount: this.#mounted.has(merged)
+        ? cloneMount(merged)
+        : openOverlay({ lower, upper, work, target: merged, options: overlayOptions }),
+      holders: 0,
+    };
+    this.#held.set(merged, held);
+    held.holders++;
+    const stack = new DisposableStack();
+    stack.defer(() => this.#release(merged, held));
+    const descriptor = openAt(held.mount, "." as BytePath, openFlag.path | openFlag.directory);
+    return { descriptor, [Symbol.dispose]: () => stack.dispose() };
+  }
+
+  #release(merged: string, held: Held): void {
+    if (--held.holders > 0) return;
+    this.#held.delete(merged);
+    closeDescriptor(held.mount);
+  }
+}
