@@ -15,8 +15,6 @@ import type { Attachment } from "./streams.ts";
 const rememberedMax = 1024;
 
 export interface ExecRequest extends ExecSpec {
-  readonly stdout: boolean;
-  readonly stderr: boolean;
   readonly detachKeys: string;
 }
 

@@ -57,6 +57,8 @@ export interface ExecSpec {
   readonly cwd: string;
   readonly tty: boolean;
   readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
   readonly privileged: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
 }
@@ -68,7 +70,8 @@ export interface ExecSession extends AsyncDisposable {
   readonly input?: Input | undefined;
   readonly exit: Promise<number>;
   resize(size: ConsoleSize): Promise<void>;
-  kill(): Promise<void>;
+  /** Signals its process and what that started. */
+  kill(signal: number): Promise<void>;
 }
 
 export interface RuntimePart {

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { Fault } from "#spec/fault.ts";
-import type { LowLevel, LowLevelCall } from "./low-level.ts";
+import { type LowLevel, type LowLevelCall, logArg, plainCall } from "./low-level.ts";
 import { SyncPipe } from "./sync-pipe.ts";
 
 export interface ConmonRequest {
@@ -50,7 +50,7 @@ function conmonArgs(root: string, { command }: LowLevelCall, o: ConmonRequest): 
   return [
     ...["--api-version", "1", "--cid", o.containerId, "--cuuid", o.uuid, "--name", o.containerId],
     ...["--runtime", program, ...leading.flatMap((word) => ["--runtime-arg", word])],
-    ...["--runtime-arg", `--root=${root}`],
+    ...["--runtime-arg", `--root=${root}`, "--runtime-arg", logArg(o.directory)],
     ...["--bundle", o.directory, "--full-attach", "--exit-dir", o.exitDirectory],
     ...["--container-pidfile", `${o.directory}/${conmonFiles.pid}`],
     ...["--conmon-pidfile", `${o.directory}/${conmonFiles.conmonPid}`],
@@ -67,7 +67,7 @@ function conmonArgs(root: string, { command }: LowLevelCall, o: ConmonRequest): 
 export async function startConmon(runtime: LowLevel, o: ConmonRequest): Promise<Conmon> {
   const isExec = o.execSpec !== undefined;
   const pipes = isExec ? (["pipe", "pipe", "pipe"] as const) : (["pipe"] as const);
-  const call = runtime.call();
+  const call = isExec ? plainCall(runtime.entering) : runtime.call();
   const child = spawn("conmon", conmonArgs(runtime.root, call, o), {
     cwd: o.directory,
     detached: true,

@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
-import { mkdir, open as openFile, unlink } from "node:fs/promises";
+import { mkdir, open as openFile, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { CgroupLayout } from "#kernel/cgroup.ts";
 import { viewWithout } from "#kernel/mount-namespace.ts";
@@ -16,6 +16,8 @@ export interface LowLevel extends Disposable {
   readonly version: string;
   /** What to run it by, once; disposed when it runs. */
   call(): LowLevelCall;
+  /** What to run it by to enter a container that is there: that needs no view of its own. */
+  readonly entering: Command;
   /** Where it keeps what it knows of containers. */
   readonly root: string;
 }
@@ -25,7 +27,7 @@ export interface LowLevelCall extends Disposable {
   readonly command: Command;
 }
 
-type Command = readonly [program: string, ...leading: string[]];
+export type Command = readonly [program: string, ...leading: string[]];
 
 /** A call that takes longer hangs. */
 const callTimeoutMs = 60_000;
@@ -60,7 +62,7 @@ async function open(name: "crun" | "runc", root: string, cgroups: CgroupLayout):
   const version = await versionOf(call);
   await run({ root, call }, ["list", "-q"]);
   const kept = stack.move();
-  return { name, version, root, call, [Symbol.dispose]: () => kept.dispose() };
+  return { name, version, root, call, entering: [program], [Symbol.dispose]: () => kept.dispose() };
 }
 
 /**
@@ -80,7 +82,8 @@ function crunCall(program: string, { kind, hierarchies }: CgroupLayout): LowLeve
   };
 }
 
-function plainCall(command: Command): LowLevelCall {
+/** Without a view of its own. */
+export function plainCall(command: Command): LowLevelCall {
   return { command, [Symbol.dispose]: () => undefined };
 }
 
@@ -97,6 +100,18 @@ async function versionOf(call: LowLevel["call"]): Promise<string> {
   using made = call();
   const text = await output(made.command, ["--version"]);
   return /version[: ]+v?([\w.+~-]+)/.exec(text)?.[1] ?? text.split("\n", 1)[0] ?? "";
+}
+
+const logName = "log";
+
+/** Has the runtime say in a file why it fails: what it writes to stderr may be the process's own, or a terminal's. */
+export function logArg(directory: string): string {
+  return `--log=${join(directory, logName)}`;
+}
+
+/** What it said there. */
+export async function runtimeSaid(directory: string): Promise<string> {
+  return await readFile(join(directory, logName), "utf8").catch(() => "");
 }
 
 /** Runs one command. @throws Fault `internal` with what the program said. */

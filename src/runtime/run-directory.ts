@@ -1,7 +1,8 @@
 /** What one run of a container leaves in its directory, and who of it still lives. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { identify, type ProcessIdentity, parentOf } from "#kernel/process.ts";
+import { commandLine, identify, type ProcessIdentity, parentOf } from "#kernel/process.ts";
 import { conmonFiles } from "./conmon.ts";
 
 export interface RunProcesses {
@@ -45,10 +46,20 @@ function readPid(path: string): number | undefined {
   }
 }
 
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
-  } catch {
-    return "";
+/** conmon may still be making its own files in a directory when that is no longer needed. */
+const removeAttemptsMax = 20;
+const removePauseMs = 10;
+
+/** Removes a directory that a conmon which is about to end was called with. Idempotent. */
+export async function removeStubborn(directory: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await rm(directory, { recursive: true, force: true });
+      if (!existsSync(directory)) return;
+    } catch (error) {
+      if (attempt >= removeAttemptsMax) throw error;
+    }
+    if (attempt >= removeAttemptsMax) return;
+    await new Promise((resolve) => setTimeout(resolve, removePauseMs));
   }
 }

@@ -3,7 +3,6 @@ import { existsSync, readlinkSync } from "node:fs";
 import { groupPaths } from "#kernel/cgroup.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import type { ExecRequest } from "./runtime.ts";
 import { RuntimeFixture } from "./runtime-fixture.ts";
 
 let fixture: RuntimeFixture;
@@ -207,103 +206,4 @@ describe("input", () => {
     expect(await ended(record)).toBe(0);
     expect(await fixture.output(record)).toBe("11 22\r\n33 44\r\n");
   });
-});
-
-describe("an exec", () => {
-  let record: ContainerRecord;
-  beforeAll(async () => {
-    record = await started({ ...sh("sleep 600"), Env: ["A=1"] });
-  });
-  afterAll(async () => await fixture.runtime.delete(record.id));
-
-  const request = (script: string, more: Partial<ExecRequest> = {}): ExecRequest => ({
-    args: ["/bin/sh", "-c", script],
-    env: [],
-    user: "",
-    cwd: "",
-    tty: false,
-    stdin: false,
-    privileged: false,
-    ...more,
-  });
-
-  async function exec(o: ExecRequest, input?: string) {
-    const execId = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
-    const session = await fixture.runtime.exec(record, execId, o, { signal });
-    const fed = async () => {
-      await session.input?.write(Buffer.from(input ?? ""));
-      await session.input?.end();
-    };
-    const feeding = fed();
-    const text = { stdout: "", stderr: "" };
-    for await (const { stream, bytes } of session.output) text[stream] += Buffer.from(bytes).toString();
-    await feeding;
-    return { ...text, exitCode: await session.exit, execId };
-  }
-
-  test("has streams, an exit code and a place of its own, and leaves nothing", async () => {
-    const { execId, ...seen } = await exec(
-      request("echo $A $B; echo e >&2; pwd; id -u; exit 3", { env: ["B=2"], cwd: "/tmp", user: "web" }),
-    );
-    expect(seen).toEqual({ stdout: "1 2\n/tmp\n33\n", stderr: "e\n", exitCode: 3 });
-    await Bun.sleep(20);
-    expect(existsSync(`${fixture.directory}/exec/runs/${record.id}/execs/${execId}`)).toBe(false);
-  });
-
-  test("gets its input, half-closed, and much of it comes back", async () => {
-    const { stdout, exitCode } = await exec(request("cat", { stdin: true }), "y".repeat(3_000_000));
-    expect(stdout.length).toBe(3_000_000);
-    expect(exitCode).toBe(0);
-  });
-
-  test("can have a terminal", async () => {
-    const { stdout } = await exec(
-      request("sleep 0.1; stty size", { tty: true, consoleSize: { height: 5, width: 6 } }),
-    );
-    expect(stdout).toBe("5 6\r\n");
-  });
-
-  test("of a command that is not there is refused with 127", async () => {
-    const fault = await faultOf(exec(request("", { args: ["nosuch"] })));
-    expect(fault.message).toContain(
-      'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch"',
-    );
-    expect(fault.detail["exitCode"]).toBe(127);
-  });
-
-  test("whose output nobody reads any more goes on", async () => {
-    const session = await fixture.runtime.exec(
-      record,
-      "e".repeat(64),
-      request("head -c 3000000 /dev/zero; exit 4"),
-      { signal },
-    );
-    await Bun.sleep(100);
-    await session[Symbol.asyncDispose]();
-    expect(await session.exit).toBe(4);
-  });
-
-  test("can be killed", async () => {
-    const session = await fixture.runtime.exec(record, "d".repeat(64), request("sleep 60"), { signal });
-    await session.kill();
-    expect(await session.exit).toBe(137);
-  });
-});
-
-test("an exec that is stuck with output nobody reads does not keep its container from going", async () => {
-  const record = await started(sh("sleep 60"));
-  const spec = {
-    args: ["/bin/cat", "/dev/zero"],
-    env: [],
-    user: "",
-    cwd: "",
-    tty: false,
-    stdin: false,
-    privileged: false,
-  };
-  const session = await fixture.runtime.exec(record, "c".repeat(64), spec, { signal });
-  await Bun.sleep(100);
-  await fixture.runtime.delete(record.id);
-  expect(await session.exit).toBe(137);
-  expect(traces(record.id)).toEqual([]);
 });

@@ -18,14 +18,15 @@ import { conmonFiles, startConmon } from "./conmon.ts";
 import { ConsoleSocket } from "./console-socket.ts";
 import { type ConsoleSize, resizeConsole } from "./control.ts";
 import { deviceAccess } from "./devices.ts";
-import { type Input, type RunningExec, runExec } from "./exec.ts";
+import { runExec } from "./exec.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
-import { conmonVersion, findLowLevel, type LowLevel, run, startCreated } from "./low-level.ts";
+import { conmonVersion, findLowLevel, type LowLevel, run, runtimeSaid, startCreated } from "./low-level.ts";
 import { openProcessRoot } from "./process-root.ts";
 import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
+import type { Input, RunningExec } from "./running-exec.ts";
 import { SeccompCache } from "./seccomp-cache.ts";
 import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
 import { nextUnless } from "./sync-pipe.ts";
@@ -62,6 +63,8 @@ export interface ExecRequest {
   readonly cwd: string;
   readonly tty: boolean;
   readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
   readonly privileged: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
 }
@@ -86,6 +89,8 @@ const sigkill = 9;
 /** How long processes of a deleted container may take to die, and between looks. */
 const killRounds = 200;
 const killPauseMs = 10;
+/** In which the conmon of a dead exec tells of it, if it can. */
+const execGraceRounds = 3;
 
 export class Runtime implements Disposable {
   readonly facts: {
@@ -159,7 +164,11 @@ export class Runtime implements Disposable {
     });
     const said = await nextUnless(o.signal, conmon.sync);
     if (said === undefined || said.data <= 0)
-      throw startFailure("container", said?.message ?? "", spec.process.args[0] ?? "");
+      throw startFailure(
+        "container",
+        (await runtimeSaid(directory)) || (said?.message ?? ""),
+        spec.process.args[0] ?? "",
+      );
     await this.#seccomp.learn(seccomp, id);
     undo.move();
     return { pid: said.data };
@@ -332,7 +341,8 @@ export class Runtime implements Disposable {
     for (let round = 0; round < killRounds; round++) {
       const { first, conmon } = this.#processes(id);
       const pids = await cgroup.processesOf(this.cgroups, group);
-      if (first === undefined && pids.length === 0) {
+      const ofExecs = execConmons(this.#directory(id), id);
+      if (first === undefined && pids.length === 0 && ofExecs.length === 0) {
         // Having written how the container ended, it does nothing more but end.
         if (conmon === undefined || (await this.#exits.read(id)) !== undefined) return;
         if (round > killRounds / 2) sendSignal(conmon, sigkill);
@@ -340,7 +350,7 @@ export class Runtime implements Disposable {
       if (first !== undefined) sendSignal(first, sigkill);
       for (const pid of pids) killPid(pid);
       // Blocked by a client that reads nothing, one would never take leave of its dead child.
-      if (round > 0) for (const each of execConmons(this.#directory(id), id)) sendSignal(each, sigkill);
+      if (round >= execGraceRounds) for (const each of ofExecs) sendSignal(each, sigkill);
       await new Promise((resolve) => setTimeout(resolve, killPauseMs));
     }
     throw new Fault(
@@ -366,6 +376,8 @@ export class Runtime implements Disposable {
   ): Promise<RunningExec> {
     o.signal.throwIfAborted();
     const { id, config, host } = record;
+    const cwd = request.cwd || config.WorkingDir || "/";
+    if (!cwd.startsWith("/")) throw relativeDirectory();
     const { first } = this.#processes(id);
     if (first === undefined) throw new Fault("conflict", `container ${id} is not running`);
     using root = openRoot(`/proc/${first.pid}/root`);
@@ -377,20 +389,21 @@ export class Runtime implements Disposable {
     const process = renderProcess({
       args: request.args,
       env: environment({ Env: lastOfEach(env), Tty: request.tty }, hostname, user.home),
-      cwd: request.cwd || config.WorkingDir || "/",
+      cwd,
       tty: request.tty,
       user,
       confinement,
     });
     const rlimits = renderRlimits(host.Ulimits ?? []);
     const limits = rlimits.length > 0 ? { rlimits } : {};
+    const size = request.tty && request.consoleSize !== undefined ? { consoleSize: request.consoleSize } : {};
     return await runExec(this.#lowLevel, {
       containerId: id,
       execId,
       directory: join(this.#directory(id), "execs", checkedId(execId)),
-      process: { ...process, ...limits, oomScoreAdj: host.OomScoreAdj || this.#kernel.oomScoreAdj },
-      stdin: request.stdin,
-      size: request.consoleSize,
+      process: { ...process, ...limits, ...size, oomScoreAdj: host.OomScoreAdj || this.#kernel.oomScoreAdj },
+      streams: request,
+      orphansLeave: (host.PidMode || "private") === "private",
     });
   }
 
@@ -412,6 +425,11 @@ function checkedId(id: string): string {
 
 function lastOfEach(env: readonly string[]): string[] {
   return [...new Map(env.map((each) => [each.split("=", 1)[0], each])).values()];
+}
+
+function relativeDirectory(): Fault {
+  const message = "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown";
+  return new Fault("invalid", message, { detail: { exitCode: 126 } });
 }
 
 function killPid(pid: number): void {
