@@ -7,8 +7,6 @@ import type { ApiRequest } from "./api-request.ts";
 import { type Route, route } from "./router.ts";
 
 const absent: readonly (readonly [Route["method"], string, string])[] = [
-  ["GET", "/containers/{name}/top", "listing a container's processes"],
-  ["GET", "/containers/{name}/stats", "container statistics"],
   ["GET", "/containers/{name}/attach/ws", "attaching over a WebSocket"],
   ["POST", "/containers/{name}/update", "changing a container's limits"],
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],

@@ -11,6 +11,7 @@ import { parseDigest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Sandbox } from "#spec/network.ts";
+import type { UsageSample } from "#spec/usage.ts";
 import type {
   Attachment,
   EngineContainers,
@@ -143,6 +144,7 @@ export class EngineDouble implements EngineFace {
   images_: ImageDetail[] = [imageDetail];
   volumes_: VolumeRecord[] = [];
   past: EngineEvent[] = [];
+  samples: (UsageSample | undefined)[] = [];
   #live: ((event: EngineEvent) => void)[] = [];
 
   /** As new; routes keep the object they were made with. */
@@ -159,6 +161,7 @@ export class EngineDouble implements EngineFace {
     this.images_ = [imageDetail];
     this.volumes_ = [];
     this.past = [];
+    this.samples = [];
   }
 
   find(ref: string): ContainerRecord {
@@ -278,6 +281,20 @@ export class EngineDouble implements EngineFace {
     changes: (ref) => {
       this.find(ref);
       return changesOf(this.records.length);
+    },
+  };
+
+  readonly looking: EngineFace["looking"] = {
+    usage: async (ref) => ({ container: this.find(ref), sample: this.samples.at(-1) }),
+    watchUsage: (ref) => {
+      const container = this.find(ref);
+      const { samples } = this;
+      return stream(samples.map((sample, at) => ({ container, sample, previous: samples[at - 1] })));
+    },
+    processes: async (ref, args) => {
+      this.find(ref);
+      this.asked.push(["processes", args]);
+      return { titles: ["PID", "CMD"], processes: [["1", "sleep 1"]] };
     },
   };
 

@@ -5,6 +5,7 @@ import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
 import type { ImageConfig } from "#spec/image.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { EngineLooking } from "./looking-face.ts";
 
 export interface Waiting {
   readonly signal: AbortSignal;
@@ -266,6 +267,7 @@ export interface SystemFacts {
 export interface EngineFace {
   readonly containers: EngineContainers;
   readonly archives: EngineArchives;
+  readonly looking: EngineLooking;
   readonly images: EngineImages;
   readonly networks: EngineNetworks;
   readonly volumes: EngineVolumes;

@@ -70,7 +70,6 @@ describe("every answer", () => {
   });
 
   test.each([
-    ["GET", "/containers/c1/stats", 501, "container statistics is not supported"],
     ["POST", "/networks/create", 501, "networks of your own"],
     ["POST", "/swarm/init", 501, "swarm init"],
     ["GET", "/services", 503, "This node is not a swarm manager."],

@@ -16,6 +16,7 @@ import { eventRoutes } from "./events.ts";
 import { execRoutes } from "./exec.ts";
 import { closeGraceMs, HttpServer } from "./http-server.ts";
 import { imageRoutes } from "./images.ts";
+import { lookingRoutes } from "./looking.ts";
 import { networkRoutes } from "./networks.ts";
 import { errorReply, statusOf } from "./reply.ts";
 import { describe, routes } from "./router.ts";
@@ -79,6 +80,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...containerRoutes(parts),
     ...containerStreamRoutes(parts),
     ...archiveRoutes(parts),
+    ...lookingRoutes(parts),
     ...execRoutes(parts),
     ...imageRoutes(parts),
     ...buildRoutes(parts),

@@ -24,6 +24,7 @@ const streams: Loader = async () => await import("./commands/streams.ts").then((
 const running: Loader = async () => await import("./commands/run.ts").then((each) => each.commands);
 const looking: Loader = async () => await import("./commands/inspect.ts").then((each) => each.commands);
 const listing: Loader = async () => await import("./commands/ps.ts").then((each) => each.commands);
+const usage: Loader = async () => await import("./commands/stats.ts").then((each) => each.commands);
 const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
@@ -57,8 +58,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   rm: from(lifecycle, "rm", "Remove one or more containers"),
   rmi: from(images, "rmi", "Remove one or more images"),
   start: from(streams, "start", "Start one or more stopped containers"),
+  stats: from(usage, "stats", "Display a live stream of container(s) resource usage statistics"),
   stop: from(lifecycle, "stop", "Stop one or more running containers"),
   tag: from(images, "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+  top: from(usage, "top", "Display the running processes of a container"),
   unpause: from(lifecycle, "unpause", "Unpause all processes within one or more containers"),
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
   "volume create": from(volumes, "create", "Create a volume"),
@@ -90,7 +93,9 @@ const aliases: Readonly<Record<string, string>> = {
   "builder build": "build",
 };
 const containerVerbs =
-  "run exec attach create inspect kill logs pause port rename restart rm start stop unpause wait".split(" ");
+  "run exec attach create inspect kill logs pause port rename restart rm start stats stop top unpause wait".split(
+    " ",
+  );
 
 export const commandGroups: Readonly<Record<string, string>> = {
   container: "Manage containers",

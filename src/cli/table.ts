@@ -5,17 +5,25 @@ const narrowest = 10;
 
 /** Every column as wide as its widest cell and three blanks, but the last; at least ten wide. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
+  return formatColumns(rows, narrowest);
+}
+
+function formatColumns(rows: readonly (readonly string[])[], least: number): string {
   const widths: number[] = [];
   for (const row of rows)
     for (const [column, cell] of row.entries())
-      if (column < row.length - 1)
-        widths[column] = Math.max(widths[column] ?? narrowest, [...cell].length + gap);
+      if (column < row.length - 1) widths[column] = Math.max(widths[column] ?? least, [...cell].length + gap);
   return rows
     .map(
       (row) =>
         `${row.map((cell, column) => (column < row.length - 1 ? pad(cell, widths[column] ?? 0) : cell)).join("")}\n`,
     )
     .join("");
+}
+
+/** Columns of at least twenty, as `docker top` prints what `ps` said. */
+export function formatWideTable(rows: readonly (readonly string[])[]): string {
+  return formatColumns(rows, 20);
 }
 
 function pad(cell: string, width: number): string {

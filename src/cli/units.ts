@@ -75,3 +75,20 @@ export function apiTime(text: string, nowMs: number): string {
   const seconds = parseDuration(text);
   return seconds === undefined ? text : (nowMs / 1000 - seconds).toFixed(9);
 }
+
+const binary = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** `1.5MiB`: four significant digits, steps of 1024. */
+export function binarySize(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < binary.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toPrecision(4))}${binary[unit]}`;
+}
+
+/** `1.11kB`: three significant digits, steps of 1000. */
+export function decimalSize(bytes: number): string {
+  return humanSize(bytes, 3);
+}

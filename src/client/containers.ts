@@ -1,11 +1,13 @@
 /** Requests about containers and execs (Engine API, "Container" and "Exec"). */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import type { StatsAnswer } from "#spec/docker-stats.ts";
 import type {
   ContainerCreated,
   ContainerInspect,
   ContainerSummary,
   ExecInspect,
   IdAnswer,
+  TopAnswer,
   WaitAnswer,
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
@@ -125,6 +127,23 @@ export class ContainersClient {
 
   async inspect(id: string, o: { readonly size?: boolean } = {}): Promise<ContainerInspect> {
     return await this.#connection.json("GET", `${at(id)}/json`, { query: { size: o.size } });
+  }
+
+  /** Two readings a second apart; those of a container that does not run are empty. */
+  async statsOnce(id: string, o: { readonly oneShot?: boolean } = {}): Promise<StatsAnswer> {
+    const query = { stream: false, "one-shot": o.oneShot };
+    return await this.#connection.json("GET", `${at(id)}/stats`, { query });
+  }
+
+  /** One answer a second until the container is removed. */
+  stats(id: string, signal?: AbortSignal): AsyncIterable<StatsAnswer> {
+    return this.#connection.lines("GET", `${at(id)}/stats`, { query: { stream: true }, signal });
+  }
+
+  /** `args` for `ps`; `-ef` when empty. */
+  async top(id: string, args = ""): Promise<TopAnswer> {
+    const query = args === "" ? {} : { ps_args: args };
+    return await this.#connection.json("GET", `${at(id)}/top`, { query });
   }
 
   /** Multiplexed unless the container has a terminal. */

@@ -23,6 +23,7 @@ import { Execs } from "./execs.ts";
 import { ImageIndex } from "./image-index.ts";
 import { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
+import { Looking, type LookingRuntime } from "./looking.ts";
 import type { EventPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 import { Streams } from "./streams.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -36,7 +37,7 @@ export interface EngineParts<Volumes extends VolumePart, Events extends EventPar
   readonly records: Records;
   readonly blobs: Blobs;
   readonly layers: Layers;
-  readonly runtime: RuntimePart;
+  readonly runtime: RuntimePart & LookingRuntime;
   readonly network: NetworkPart;
   readonly volumes: (usersOf: (volume: string) => string[]) => Volumes | Promise<Volumes>;
   readonly logs: LogPart;
@@ -58,6 +59,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
 {
   readonly containers: ContainersFace;
   readonly archives: Archives;
+  readonly looking: Looking;
   readonly images: Images;
   readonly networks: Pick<NetworkPart, "list" | "get">;
   readonly volumes: Volumes;
@@ -68,6 +70,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   private constructor(o: {
     readonly containers: ContainersFace;
     readonly archives: Archives;
+    readonly looking: Looking;
     readonly images: Images;
     readonly networks: NetworkPart;
     readonly volumes: Volumes;
@@ -77,6 +80,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   }) {
     this.containers = o.containers;
     this.archives = o.archives;
+    this.looking = o.looking;
     this.images = o.images;
     this.networks = o.networks;
     this.volumes = o.volumes;
@@ -133,9 +137,11 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     await images.collectAllLayers();
     const newId = () => randomHex(16);
     const system = new System({ ...parts, newId });
+    const looking = new Looking({ index, runtime, now });
     return new Engine({
       containers,
       archives,
+      looking,
       images,
       networks: network,
       volumes,

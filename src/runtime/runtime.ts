@@ -23,6 +23,7 @@ import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
 import { conmonVersion, findLowLevel, type LowLevel, run, runtimeSaid, startCreated } from "./low-level.ts";
 import { openProcessRoot } from "./process-root.ts";
+import { listProcesses, type ProcessTable } from "./process-table.ts";
 import { renderRlimits } from "./resources.ts";
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
@@ -30,6 +31,7 @@ import type { Input, RunningExec } from "./running-exec.ts";
 import { SeccompCache } from "./seccomp-cache.ts";
 import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
 import { nextUnless } from "./sync-pipe.ts";
+import { type RunUsage, usageOf } from "./usage.ts";
 import { type ResolvedUser, resolveUser } from "./user.ts";
 
 export interface RuntimeOptions {
@@ -357,6 +359,21 @@ export class Runtime implements Disposable {
       "timeout",
       `processes of container ${id} do not end: they may wait for a device or a dead file server`,
     );
+  }
+
+  /** @throws Fault `conflict` when nothing of it runs. */
+  async usage(record: ContainerRecord): Promise<RunUsage> {
+    return await usageOf(this.cgroups, this.#group(record), record);
+  }
+
+  /** Host pids of everything that runs in the container. */
+  async pids(record: ContainerRecord): Promise<number[]> {
+    return await cgroup.processesOf(this.cgroups, this.#group(record));
+  }
+
+  /** What `ps` with these arguments shows of the container's processes. @throws Fault `conflict`, `invalid`. */
+  async processes(record: ContainerRecord, args: string): Promise<ProcessTable> {
+    return await listProcesses(args, await this.pids(record));
   }
 
   /** @throws Errno when the process is gone. */

@@ -1,0 +1,24 @@
+/** What the api needs of the engine to look at running containers. */
+import type { UsageSample } from "#spec/usage.ts";
+
+/** Two readings, the older one first; without any where the container does not run. */
+export interface UsageView {
+  readonly container: { readonly id: string; readonly name: string };
+  readonly previous?: UsageSample | undefined;
+  readonly sample?: UsageSample | undefined;
+}
+
+export interface EngineLooking {
+  /** One reading now. @throws Fault `not-found`. */
+  usage(reference: string): Promise<UsageView>;
+  /** A view each second until the container is removed, the first one at once. @throws Fault `not-found` at once. */
+  watchUsage(reference: string, o: { readonly signal: AbortSignal }): AsyncIterable<UsageView>;
+  /** A table of the container's processes, by `ps` with `args`. @throws Fault `not-found`, `conflict`, `internal`. */
+  processes(
+    reference: string,
+    args: string,
+  ): Promise<{
+    readonly titles: readonly string[];
+    readonly processes: readonly (readonly string[])[];
+  }>;
+}

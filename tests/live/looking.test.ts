@@ -1,0 +1,147 @@
+/** What running containers do, seen through the API and both command lines. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import type { Client } from "#client/client.ts";
+import type { StatsAnswer } from "#spec/docker-stats.ts";
+import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+
+let engine: EngineUnderTest;
+let client: Client;
+beforeAll(async () => {
+  engine = await EngineUnderTest.start();
+  await engine.importBusybox();
+  client = await engine.client();
+});
+afterAll(async () => await engine[Symbol.asyncDispose]());
+afterEach(async () => {
+  for (const { Id } of await client.containers.list({ all: true }))
+    await client.containers.remove(Id, { force: true, volumes: true });
+});
+
+async function run(name: string, cmd: string[], HostConfig = {}): Promise<string> {
+  const { Id } = await client.containers.create({ Image: "busybox", Cmd: cmd, HostConfig }, { name });
+  await client.containers.start(Id);
+  return Id;
+}
+
+describe("stats", () => {
+  test("count what a container really uses", async () => {
+    const id = await run(
+      "busy",
+      ["sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=20; while :; do :; done"],
+      {
+        Memory: 64 << 20,
+        NanoCpus: 5e8,
+        PidsLimit: 50,
+      },
+    );
+    const answers: StatsAnswer[] = [];
+    for await (const answer of client.containers.stats(id)) {
+      answers.push(answer);
+      const { usage = 0 } = answer.memory_stats;
+      if (usage > 20 << 20 && answer.cpu_stats.throttling_data.throttled_periods > 0 && answers.length > 1)
+        break;
+    }
+    const [before, after] = answers.slice(-2) as [StatsAnswer, StatsAnswer];
+    expect(after).toMatchObject({ id, name: "/busy", pids_stats: { current: 1, limit: 50 } });
+    expect(after.precpu_stats).toEqual(before.cpu_stats);
+    expect(after.preread).toBe(before.read);
+    expect(after.memory_stats.limit).toBe(64 << 20);
+    const spent = after.cpu_stats.cpu_usage.total_usage - before.cpu_stats.cpu_usage.total_usage;
+    const seconds = (Date.parse(after.read) - Date.parse(before.read)) / 1000;
+    // Half a CPU and not more, however loaded the machine is.
+    expect(spent / 1e9).toBeGreaterThan(0);
+    expect(spent / 1e9).toBeLessThan(seconds * 0.75);
+    expect(after.networks?.["eth0"]?.rx_packets).toBeGreaterThanOrEqual(0);
+    expect(Object.keys(after.networks ?? {})).toEqual(["eth0"]);
+  });
+
+  test("the network's figures are the container's own", async () => {
+    const id = await run("talker", [
+      "sh",
+      "-c",
+      "ping -c 2 -w 5 172.17.0.1 || wget -q -T 1 -O- http://172.17.0.1/; sleep 60",
+    ]);
+    for await (const { networks } of client.containers.stats(id))
+      if ((networks?.["eth0"]?.tx_bytes ?? 0) > 0) break;
+    const host = await run("sharing", ["sleep", "60"], { NetworkMode: "host" });
+    expect(await client.containers.statsOnce(host, { oneShot: true })).not.toHaveProperty("networks");
+    const none = await run("alone", ["sleep", "60"], { NetworkMode: "none" });
+    expect(await client.containers.statsOnce(none, { oneShot: true })).not.toHaveProperty("networks");
+  });
+
+  test("go on over an end, and end with the container", async () => {
+    const id = await run("short", ["sleep", "60"]);
+    const states: boolean[] = [];
+    for await (const { pids_stats } of client.containers.stats(id)) {
+      states.push(pids_stats.current !== undefined);
+      if (states.length === 1) await client.containers.kill(id, "KILL");
+      else await client.containers.remove(id, { force: true });
+    }
+    expect([states[0], states.at(-1)]).toEqual([true, false]);
+  });
+});
+
+test("top shows host pids, by any columns that have them", async () => {
+  const id = await run("two", ["sh", "-c", "sleep 61 & sleep 60"]);
+  const { State } = await client.containers.inspect(id);
+  let all = await client.containers.top(id);
+  while ((all.Processes?.length ?? 0) < 2) all = await client.containers.top(id);
+  expect(all.Titles).toEqual(["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
+  expect(all.Processes?.map((cells) => cells.at(-1)).sort()).toContain("sleep 61");
+  expect(all.Processes?.map(([, pid]) => Number(pid))).toContain(State.Pid);
+  expect(await client.containers.top(id, "-o pid,comm")).toMatchObject({ Titles: ["PID", "COMMAND"] });
+  expect(client.containers.top(id, "-eo comm")).rejects.toThrow("Couldn't find PID field in ps output");
+  await client.containers.kill(id, "KILL");
+  const { exit } = await client.containers.wait(id);
+  await exit;
+  expect(client.containers.top(id)).rejects.toThrow(`container ${id} is not running`);
+});
+
+for (const [program, absent] of [
+  ["wherry", false],
+  // Debian has no docker CLI of this age; where none is installed, wherry's own goes the same way.
+  ["docker", dockerCli === null],
+] as const)
+  describe.skipIf(absent)(program, () => {
+    test("stats and top print tables", async () => {
+      await run("c1", ["sleep", "60"], { Memory: 32 << 20 });
+      await client.containers.create({ Image: "busybox", Cmd: ["true"], HostConfig: {} }, { name: "c2" });
+      const once = await engine.cli(program, [
+        "stats",
+        "--no-stream",
+        "-a",
+        "--format",
+        "{{.Name}} {{.PIDs}} {{.MemUsage}}",
+      ]);
+      expect(once.stdout).toMatch(/^c2 0 0B \/ 0B\nc1 1 .*iB \/ 32MiB\n$/);
+      const table = await engine.cli(program, ["stats", "--no-stream", "c1"]);
+      expect(table.stdout.split("\n")[0]?.split(/ {2,}/)).toEqual([
+        ...["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"],
+      ]);
+      const top = await engine.cli(program, ["top", "c1", "-o", "pid,comm"]);
+      expect(top.stdout).toMatch(/^PID {17}COMMAND\n\d+ +sleep\n$/);
+      expect(await engine.cli(program, ["stats", "--no-stream", "none"])).toMatchObject({
+        code: 1,
+        stderr: "Error response from daemon: No such container: none\n",
+      });
+    });
+  });
+
+test("the live table follows what starts and ends", async () => {
+  const shown = engine.spawn("wherry", ["stats"]);
+  let screen = "";
+  shown.stdout?.on("data", (part: Buffer) => {
+    screen = part.toString();
+  });
+  const until = async (test: () => boolean): Promise<void> => {
+    while (!test()) await Bun.sleep(20);
+  };
+  await until(() => screen.includes("CONTAINER ID"));
+  const id = await run("later", ["sleep", "60"]);
+  await until(() => screen.includes("later"));
+  await client.containers.kill(id, "KILL");
+  await until(() => screen.includes("CONTAINER ID") && !screen.includes("later"));
+  shown.kill("SIGINT");
+  await new Promise((resolve) => shown.once("close", resolve));
+  expect(shown.exitCode ?? 0).toBe(0);
+}, 30_000);
