@@ -8,7 +8,6 @@ import { type Route, route } from "./router.ts";
 
 const absent: readonly (readonly [Route["method"], string, string])[] = [
   ["GET", "/containers/{name}/attach/ws", "attaching over a WebSocket"],
-  ["POST", "/containers/{name}/update", "changing a container's limits"],
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/commit", "making an image of a container"],

@@ -43,6 +43,7 @@ describe("create", () => {
         IpcMode: "private",
         ShmSize: 67108864,
         PortBindings: {},
+        Runtime: "crun",
       },
     });
   });
@@ -186,7 +187,6 @@ describe("create", () => {
       400,
       "Source must not be empty",
     ],
-    ["--init", { Image: "x", HostConfig: { Init: true } }, 501, "HostConfig.Init cannot be honoured"],
     ["links", { Image: "x", HostConfig: { Links: ["a:b"] } }, 501, "HostConfig.Links cannot be honoured"],
     [
       "another log driver",

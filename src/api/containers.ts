@@ -1,5 +1,6 @@
 /** Containers: create, list, inspect, and everything that changes one. */
 import * as v from "valibot";
+import type { HostConfig } from "#spec/container.ts";
 import { createBody } from "#spec/docker-create.ts";
 import type { ContainerCreated } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
@@ -8,12 +9,14 @@ import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, check, flag, integer, json, param, text } from "./api-request.ts";
 import { containerInspect } from "./container-inspect.ts";
 import { containerSummary } from "./container-summary.ts";
+import { updateContainer } from "./container-update.ts";
 import { checkCreate } from "./create-checks.ts";
 import { refuseUnhonoured } from "./honoured.ts";
 import { withDefaults } from "./host-defaults.ts";
 import { inspectDefaults } from "./inspect-defaults.ts";
 import { pruneTest } from "./prune-filters.ts";
 import { emptyReply, jsonReply, type Reply } from "./reply.ts";
+import { checkResources } from "./resource-checks.ts";
 import { type Route, route } from "./router.ts";
 
 const listFilters = [
@@ -67,6 +70,7 @@ export function containerRoutes(parts: ApiParts): Route[] {
       await containers.rename(param(request, "name"), text(request, "name") ?? "");
       return emptyReply();
     }),
+    route("POST", "/containers/{name}/update", (request) => updateContainer(parts, request)),
     route("DELETE", "/containers/{name}", (request) => remove(parts, request)),
   ];
 }
@@ -105,13 +109,17 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
     throw new Fault("invalid", "config cannot be empty in order to create a container");
   refuseUnhonoured(sent);
   const facts = engine.system.facts();
-  const { config, host, endpoints, warnings } = withDefaults(body, request.version, facts);
-  checkCreate({ config, host }, request.version, facts);
-  const name = text(request, "name");
+  const name = text(request, "name") ?? "";
+  const { HostConfig: given = {}, ...rest } = body;
+  const limited = checkResources(given, facts, { update: false });
+  const filled = withDefaults({ ...rest, HostConfig: limited.host }, request.version, facts);
+  const { config, host, endpoints } = filled;
+  checkCreate({ name, config, host }, request.version, facts);
+  const warnings = [...limited.warnings, ...createWarnings(host), ...filled.warnings];
   const platform = request.version >= 41 ? text(request, "platform") : undefined;
   const created = await engine.containers.create(
     {
-      ...(name !== undefined && { name }),
+      ...(name !== "" && { name }),
       config,
       host,
       endpoints,
@@ -121,6 +129,12 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   );
   const answer: ContainerCreated = { Id: created.id, Warnings: [...created.warnings, ...warnings] };
   return jsonReply(answer, 201);
+}
+
+function createWarnings(host: HostConfig): string[] {
+  return host.NetworkMode === "host" && Object.keys(host.PortBindings ?? {}).length > 0
+    ? ["Published ports are discarded when using host network mode"]
+    : [];
 }
 
 async function inspect({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {

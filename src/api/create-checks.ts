@@ -4,19 +4,18 @@
  */
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { checkBounds } from "./create-bounds.ts";
 import type { HostFacts } from "./host-defaults.ts";
-
-const memoryBytesMin = 6 * 1024 * 1024;
 
 /** @throws Fault `invalid` with the first thing that cannot be. */
 export function checkCreate(
-  request: Pick<CreateRequest, "config" | "host">,
+  request: Pick<CreateRequest, "config" | "host" | "name">,
   version: number,
   facts: HostFacts,
 ): void {
+  checkBounds(request.name, request.config, request.host);
   checkConfig(request.config);
-  checkMemory(request.host);
-  checkCpu(request.host, facts);
+  checkModes(request.host, facts);
   checkCombinations(request.config, request.host);
   for (const mount of request.host.Mounts ?? []) checkMount(mount, version);
 }
@@ -44,50 +43,55 @@ function isPort(text: string): boolean {
   return Number(low) <= Number(high ?? low) && Number(high ?? low) <= 65535;
 }
 
-function checkMemory(host: HostConfig): void {
-  const memory = host.Memory ?? 0;
-  const swap = host.MemorySwap ?? 0;
-  const reservation = host.MemoryReservation ?? 0;
-  if (memory !== 0 && memory < memoryBytesMin) refuse("Minimum memory limit allowed is 6MB");
-  if (memory > 0 && swap > 0 && swap < memory)
-    refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
-  if (memory === 0 && swap > 0)
-    refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
-  const swappiness = host.MemorySwappiness;
-  if (typeof swappiness === "number" && (swappiness < 0 || swappiness > 100))
-    refuse(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
-  if (reservation !== 0 && reservation < memoryBytesMin) refuse("Minimum memory reservation allowed is 6MB");
-  if (memory > 0 && reservation > 0 && memory < reservation)
-    refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
+function checkModes(host: HostConfig, facts: HostFacts): void {
+  const modes = [
+    ["IPC", host.IpcMode, /^(?:none|private|shareable|host|container:.+)?$/],
+    ["PID", host.PidMode, /^(?:host|container:.+)?$/],
+    ["UTS", host.UTSMode, /^(?:host)?$/],
+  ] as const;
+  for (const [kind, mode = "", valid] of modes)
+    if (!valid.test(mode)) refuse(`invalid ${kind} mode: ${mode}`);
   if ((host.ShmSize ?? 0) < 0) refuse("SHM size can not be less than 0");
   const adjustment = host.OomScoreAdj ?? 0;
   if (adjustment < -1000 || adjustment > 1000)
     refuse(`Invalid value ${adjustment}, range for oom score adj is [-1000, 1000]`);
+  if (!/^(?:default)?$/i.test(host.Isolation ?? ""))
+    refuse(`Invalid isolation: ${JSON.stringify(host.Isolation)} - linux only supports 'default'`);
+  const runtime = host.Runtime ?? "";
+  if (![...facts.runtimes, "", "io.containerd.runc.v2"].includes(runtime))
+    refuse(`unknown or invalid runtime name: ${runtime}`);
+  for (const key of Object.keys(host.Annotations ?? {})) checkAnnotation(key);
+  for (const [path, options] of Object.entries(host.Tmpfs ?? {})) checkTmpfs(path, options);
 }
 
-function checkCpu(host: HostConfig, facts: HostFacts): void {
-  const nano = host.NanoCpus ?? 0;
-  const period = host.CpuPeriod ?? 0;
-  const quota = host.CpuQuota ?? 0;
-  if (nano > 0 && period > 0) refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
-  if (nano > 0 && quota > 0) refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
-  if (nano < 0 || nano > facts.cpus * 1e9)
-    refuse(
-      `range of CPUs is from 0.01 to ${facts.cpus.toFixed(2)}, as there are only ${facts.cpus} CPUs available`,
+/** Compiled filters of system calls are remembered for other containers: one from a request must not be among them. */
+const filterAnnotation = "run.oci.seccomp_bpf_data";
+
+function checkAnnotation(key: string): void {
+  if (key === "") refuse("invalid Annotations: the empty string is not permitted as an annotation key");
+  if (key === filterAnnotation)
+    throw new Fault(
+      "unsupported",
+      `the annotation ${filterAnnotation} is the engine's own: set a filter with --security-opt seccomp=FILE`,
     );
-  if (period !== 0 && (period < 1000 || period > 1_000_000))
-    refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-  if (quota > 0 && quota < 1000) refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
-  if ((host.CpuShares ?? 0) < 0)
-    refuse(`invalid CPU shares (${host.CpuShares}): value must be a positive integer`);
-  const weight = host.BlkioWeight ?? 0;
-  if (weight !== 0 && (weight < 10 || weight > 1000)) refuse("Range of blkio weight is from 10 to 1000");
-  for (const [name, set] of [
-    ["cpus", host.CpusetCpus],
-    ["memory nodes", host.CpusetMems],
-  ] as const)
-    if (set && !/^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$/.test(set))
-      refuse(`Invalid value ${set} for cpuset ${name}`);
+}
+
+const tmpfsWords = new Set(
+  (
+    "async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noatime nodev nodiratime noexec " +
+    "noiversion nolazytime nomand norelatime nostrictatime nosuid private rbind relatime remount ro rprivate rshared " +
+    "rslave runbindable rw shared silent slave strictatime suid sync unbindable"
+  ).split(" "),
+);
+const tmpfsKeys = new Set(["gid", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid"]);
+
+function checkTmpfs(path: string, options: string): void {
+  if (!path.startsWith("/")) refuse(`invalid mount path: '${path}' mount path must be absolute`);
+  for (const option of options.split(",")) {
+    const at = option.indexOf("=");
+    const known = at < 0 ? option === "" || tmpfsWords.has(option) : tmpfsKeys.has(option.slice(0, at));
+    if (!known) refuse(`invalid tmpfs option ${JSON.stringify(option)}`);
+  }
 }
 
 function checkCombinations(config: ContainerConfig, host: HostConfig): void {

@@ -10,6 +10,7 @@ import {
 import { parseDigest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import { Fault } from "#spec/fault.ts";
+import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Sandbox } from "#spec/network.ts";
 import type { UsageSample } from "#spec/usage.ts";
 import type {
@@ -143,6 +144,8 @@ export class EngineDouble implements EngineFace {
   logLines: LogLine[] = [];
   images_: ImageDetail[] = [imageDetail];
   volumes_: VolumeRecord[] = [];
+  /** What differs from a machine that can limit everything. */
+  limits: Partial<MachineLimits> = {};
   past: EngineEvent[] = [];
   samples: (UsageSample | undefined)[] = [];
   #live: ((event: EngineEvent) => void)[] = [];
@@ -151,6 +154,7 @@ export class EngineDouble implements EngineFace {
   reset(): void {
     this.asked = [];
     this.records = [];
+    this.limits = {};
     this.sandboxes = {};
     this.changes = true;
     this.attachment = new FakeAttachment(false);
@@ -202,6 +206,7 @@ export class EngineDouble implements EngineFace {
     pause: this.#note("pause"),
     unpause: this.#note("unpause"),
     rename: this.#note("rename"),
+    update: this.#note("update"),
     remove: async (ref, { force, volumes }) => {
       this.find(ref);
       this.asked.push(["remove", ref, force, volumes]);
@@ -392,6 +397,26 @@ export class EngineDouble implements EngineFace {
       runtimeVersion: "1.8.1",
       conmonVersion: "2.1.6",
       labels: [],
+      runtimes: ["crun", "runc"],
+      limits: {
+        ...{
+          memory: true,
+          memoryReservation: true,
+          memorySwappiness: false,
+          swap: true,
+          oomKillDisable: false,
+        },
+        ...{
+          cpuShares: true,
+          cpuQuota: true,
+          cpuRealtime: false,
+          cpuset: true,
+          cpus: "0-1",
+          memoryNodes: "0",
+        },
+        ...{ pids: true, blkioWeight: true, blkioThrottle: true, cgroupNamespaces: true },
+        ...this.limits,
+      },
     }),
   };
 }

@@ -1,9 +1,10 @@
 /** What the api needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
-import type { ContainerRecord, CreateRequest } from "#spec/container.ts";
+import type { ContainerRecord, CreateRequest, HostConfig } from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
 import type { ImageConfig } from "#spec/image.ts";
+import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { EngineLooking } from "./looking-face.ts";
 
@@ -97,6 +98,8 @@ export interface EngineContainers {
   pause(ref: string): Promise<void>;
   unpause(ref: string): Promise<void>;
   rename(ref: string, name: string): Promise<void>;
+  /** Fields that are absent or zero stay. */
+  update(ref: string, changes: HostConfig, o: Waiting): Promise<void>;
   remove(ref: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void>;
   /** @throws Fault `not-found` at once. */
   wait(
@@ -262,6 +265,9 @@ export interface SystemFacts {
   readonly runtimeVersion: string;
   readonly conmonVersion: string;
   readonly labels: readonly string[];
+  readonly limits: MachineLimits;
+  /** Low-level runtimes containers can ask for. */
+  readonly runtimes: readonly string[];
 }
 
 export interface EngineFace {

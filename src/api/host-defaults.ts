@@ -5,19 +5,23 @@
 import type { ContainerConfig, CreateRequest, EndpointSettings, HostConfig } from "#spec/container.ts";
 import type { CreateBody } from "#spec/docker-create.ts";
 import { Fault } from "#spec/fault.ts";
+import type { MachineLimits } from "#spec/machine-limits.ts";
 
 /** What defaults depend on besides the request. */
 export interface HostFacts {
   /** `2` where the machine has cgroup v2 alone. */
   readonly cgroupVersion: "1" | "2";
   readonly cpus: number;
+  readonly limits: MachineLimits;
+  readonly runtimeName: string;
+  readonly runtimes: readonly string[];
 }
 
 const shmBytes = 64 * 1024 * 1024;
 
 /** Parts of a create request with defaults filled in, as `inspect` gives them back. */
 export function withDefaults(
-  body: CreateBody,
+  body: Omit<CreateBody, "HostConfig"> & { readonly HostConfig?: HostConfig },
   version: number,
   facts: HostFacts,
 ): Pick<CreateRequest, "config" | "host" | "endpoints"> & { warnings: string[] } {
@@ -65,6 +69,8 @@ function hostDefaults(host: HostConfig, networkMode: string, facts: HostFacts): 
     ShmSize: host.ShmSize || shmBytes,
     MemorySwap: memory > 0 && swap === 0 ? memory * 2 : swap,
     PortBindings: filledBindings(host.PortBindings ?? {}),
+    Runtime: host.Runtime || facts.runtimeName,
+    ...(facts.limits.oomKillDisable && { OomKillDisable: host.OomKillDisable ?? false }),
   };
   if (swappiness === -1) delete filled.MemorySwappiness;
   if ((host.PidsLimit ?? 0) <= 0) delete filled.PidsLimit;

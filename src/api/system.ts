@@ -120,7 +120,7 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
       Authorization: null,
       Log: ["json-file"],
     },
-    ...limitSupport(),
+    ...limitSupport(facts),
     IPv4Forwarding: true,
     ...(version < 50 && { BridgeNfIptables: false, BridgeNfIp6tables: false }),
     Debug: false,
@@ -149,7 +149,7 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
     Labels: [...facts.labels],
     ExperimentalBuild: false,
     ServerVersion: parts.version,
-    Runtimes: { [facts.runtimeName]: { path: facts.runtimeName } },
+    Runtimes: Object.fromEntries(facts.runtimes.map((name) => [name, { path: name }])),
     DefaultRuntime: facts.runtimeName,
     Swarm: {
       NodeID: "",
@@ -175,8 +175,9 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
   };
 }
 
-/** The kernels this engine runs on have all of them. */
-function limitSupport(): Pick<
+function limitSupport({
+  limits,
+}: SystemFacts): Pick<
   SystemInfo,
   | "MemoryLimit"
   | "SwapLimit"
@@ -188,13 +189,13 @@ function limitSupport(): Pick<
   | "OomKillDisable"
 > {
   return {
-    MemoryLimit: true,
-    SwapLimit: true,
-    CpuCfsPeriod: true,
-    CpuCfsQuota: true,
-    CPUShares: true,
-    CPUSet: true,
-    PidsLimit: true,
-    OomKillDisable: false,
+    MemoryLimit: limits.memory,
+    SwapLimit: limits.swap,
+    CpuCfsPeriod: limits.cpuQuota,
+    CpuCfsQuota: limits.cpuQuota,
+    CPUShares: limits.cpuShares,
+    CPUSet: limits.cpuset,
+    PidsLimit: limits.pids,
+    OomKillDisable: limits.oomKillDisable,
   };
 }

@@ -102,7 +102,11 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
           emit: (action, id, attributes) =>
             events.append({ type: "volume", action, actor: { id, attributes }, timeNano: nowNano() }),
         }),
-      machine: () => ({ ...hostFacts(), cgroupVersion: runtime.cgroups.kind === "v2" ? "2" : "1" }),
+      machine: () => ({
+        ...hostFacts(),
+        cgroupVersion: runtime.cgroups.kind === "v2" ? "2" : "1",
+        limits: runtime.limits,
+      }),
       dataRoot: o.dataRoot,
       containersRoot: join(o.dataRoot, "containers"),
       labels: o.labels,

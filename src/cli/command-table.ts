@@ -22,6 +22,7 @@ function from(loader: Loader, name: string, summary: string): CommandEntry {
 const lifecycle: Loader = async () => await import("./commands/lifecycle.ts").then((each) => each.commands);
 const streams: Loader = async () => await import("./commands/streams.ts").then((each) => each.commands);
 const running: Loader = async () => await import("./commands/run.ts").then((each) => each.commands);
+const updating: Loader = async () => await import("./commands/update.ts").then((each) => each.commands);
 const looking: Loader = async () => await import("./commands/inspect.ts").then((each) => each.commands);
 const listing: Loader = async () => await import("./commands/ps.ts").then((each) => each.commands);
 const usage: Loader = async () => await import("./commands/stats.ts").then((each) => each.commands);
@@ -63,6 +64,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   tag: from(images, "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
   top: from(usage, "top", "Display the running processes of a container"),
   unpause: from(lifecycle, "unpause", "Unpause all processes within one or more containers"),
+  update: from(updating, "update", "Update configuration of one or more containers"),
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
   "volume create": from(volumes, "create", "Create a volume"),
   "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
@@ -93,7 +95,7 @@ const aliases: Readonly<Record<string, string>> = {
   "builder build": "build",
 };
 const containerVerbs =
-  "run exec attach create inspect kill logs pause port rename restart rm start stats stop top unpause wait".split(
+  "run exec attach create inspect kill logs pause port rename restart rm start stats stop top unpause update wait".split(
     " ",
   );
 

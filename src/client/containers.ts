@@ -1,5 +1,5 @@
 /** Requests about containers and execs (Engine API, "Container" and "Exec"). */
-import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import type { ContainerConfig, HostConfig, UpdatableField } from "#spec/container.ts";
 import type { StatsAnswer } from "#spec/docker-stats.ts";
 import type {
   ContainerCreated,
@@ -8,6 +8,7 @@ import type {
   ExecInspect,
   IdAnswer,
   TopAnswer,
+  UpdateAnswer,
   WaitAnswer,
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
@@ -24,6 +25,8 @@ export type CreateBody = ContainerConfig & {
   readonly HostConfig: HostConfig;
   readonly NetworkingConfig?: unknown;
 };
+
+export type UpdateBody = Pick<HostConfig, UpdatableField>;
 
 export interface ExecBody {
   readonly Cmd: readonly string[];
@@ -100,6 +103,11 @@ export class ContainersClient {
 
   async remove(id: string, o: { readonly force?: boolean; readonly volumes?: boolean } = {}): Promise<void> {
     await this.#connection.done("DELETE", at(id), { query: { force: o.force, v: o.volumes } });
+  }
+
+  /** Changes limits and restart policy; what is not named stays. */
+  async update(id: string, body: UpdateBody): Promise<UpdateAnswer> {
+    return await this.#connection.json("POST", `${at(id)}/update`, { body });
   }
 
   /** Resolves with the answer's head, when the engine has begun to wait; `exit` with the end. */

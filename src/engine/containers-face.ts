@@ -2,7 +2,7 @@
  * Everything that can be asked of containers, in one place for those who ask: requests, streams, execs, looking inside.
  * Owns: nothing. Never: an idea of its own; each method belongs to the part it is handed to.
  */
-import type { ContainerRecord, CreateRequest } from "#spec/container.ts";
+import type { ContainerRecord, CreateRequest, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Sandbox } from "#spec/network.ts";
 import type { ContainerIndex } from "./container-index.ts";
@@ -79,6 +79,10 @@ export class ContainersFace {
 
   async rename(reference: string, name: string): Promise<void> {
     await this.#parts.containers.rename(reference, name);
+  }
+
+  async update(reference: string, changes: HostConfig, o: Waiting): Promise<void> {
+    await this.#parts.containers.update(reference, changes, o);
   }
 
   async remove(reference: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {

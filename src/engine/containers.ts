@@ -3,11 +3,18 @@
  * Owns: what a request means. Promises: a fault leaves things as they were; whoever waits can be aborted.
  * Never: decides a state (lifecycle), acquires anything (launch), or keeps state of its own.
  */
-import { type ContainerRecord, type CreateRequest, parseContainerId, zeroTime } from "#spec/container.ts";
+import {
+  type ContainerRecord,
+  type CreateRequest,
+  type HostConfig,
+  parseContainerId,
+  zeroTime,
+} from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { parseContainerName, randomName } from "./container-name.ts";
+import { updateContainer } from "./container-update.ts";
 import type { Emit } from "./emit.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import type { Images } from "./images.ts";
@@ -29,7 +36,7 @@ export interface ContainersParts {
   readonly images: Pick<Images, "get">;
   readonly launch: Launch;
   readonly supervisor: Supervisor;
-  readonly runtime: Pick<RuntimePart, "signal" | "pause" | "resume">;
+  readonly runtime: Pick<RuntimePart, "signal" | "pause" | "resume" | "update">;
   readonly volumes: Pick<VolumePart, "plan">;
   readonly waiters: Waiters;
   readonly emit: Emit;
@@ -52,6 +59,7 @@ export class Containers {
   /** @throws Fault `not-found` without the image, `conflict` when the name is taken, `invalid` otherwise. */
   async create(request: CreateRequest, o: Waiting): Promise<{ id: string; warnings: string[] }> {
     const { images, index } = this.#parts;
+    if (request.config.StopSignal) signalNumber(request.config.StopSignal);
     const image = images.get(request.config.Image ?? "");
     const config = mergeConfig(request.config, image.config.config);
     const name =
@@ -206,6 +214,11 @@ export class Containers {
       this.#parts.index.rename(record.id, target);
     });
     this.#emit("rename", this.get(record.id), { oldName: `/${record.name}` });
+  }
+
+  /** See `updateContainer`. */
+  async update(reference: string, changes: HostConfig, o: Waiting): Promise<void> {
+    await updateContainer(this.#parts, reference, changes, o);
   }
 
   /** @throws Fault `conflict` when it runs and `force` is not set. */

@@ -67,7 +67,7 @@ export class Launch {
       name: record.name,
       hostname,
       config: record.config,
-      host: record.host,
+      host: record.config.NetworkDisabled === true ? { ...record.host, NetworkMode: "none" } : record.host,
       endpoints: record.endpoints,
       joins: this.#joinedNetwork(record)?.id,
       signal,

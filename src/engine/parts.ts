@@ -78,6 +78,8 @@ export interface RuntimePart {
   readonly facts: {
     readonly name: "crun" | "runc";
     readonly version: string;
+    /** All that containers can ask for by name. */
+    readonly installed: readonly string[];
     readonly conmonVersion: string;
   };
   /** Makes the process, stopped before its first instruction. On a Fault (`detail.exitCode` 126, 127 or 125) nothing is left. */
@@ -86,6 +88,8 @@ export interface RuntimePart {
   signal(id: string, signal: number): Promise<void>;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
+  /** Changes the limits of what runs. @throws Fault `invalid` for what the kernel refuses. */
+  update(id: string, before: HostConfig, after: HostConfig): Promise<void>;
   /** What is there, for an engine that comes back. */
   reality(id: string): Promise<Reality>;
   /** Ids of everything the runtime holds. */

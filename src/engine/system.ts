@@ -1,4 +1,5 @@
 /** What `info` and `version` tell of this engine; what the machine is comes from outside. */
+import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Records } from "#store/records.ts";
 import type { RuntimePart } from "./parts.ts";
 
@@ -14,6 +15,7 @@ export interface MachineFacts {
   readonly operatingSystem: string;
   readonly operatingSystemVersion: string;
   readonly cgroupVersion: "1" | "2";
+  readonly limits: MachineLimits;
 }
 
 export interface SystemFacts {
@@ -32,6 +34,9 @@ export interface SystemFacts {
   readonly runtimeVersion: string;
   readonly conmonVersion: string;
   readonly labels: readonly string[];
+  readonly limits: MachineLimits;
+  /** Low-level runtimes containers can ask for. */
+  readonly runtimes: readonly string[];
 }
 
 export interface SystemParts {
@@ -73,6 +78,8 @@ export class System {
       runtimeVersion: runtime.facts.version,
       conmonVersion: runtime.facts.conmonVersion,
       labels,
+      limits: seen.limits,
+      runtimes: runtime.facts.installed,
     };
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ContainerConfig, HostConfig, MountPoint } from "#spec/container.ts";
 import { type BundleInput, encodeSpec, renderBundle } from "./bundle.ts";
+import { renderResources } from "./resources.ts";
 
 function bundle(config: ContainerConfig, host: HostConfig = {}, more: Partial<BundleInput> = {}) {
   return renderBundle({
@@ -22,8 +23,9 @@ function bundle(config: ContainerConfig, host: HostConfig = {}, more: Partial<Bu
       noNewPrivileges: false,
       privileged: false,
     },
-    devices: { nodes: [], rules: [] },
-    kernel: { swap: true, oomScoreAdj: 0 },
+    deviceNodes: [],
+    resources: renderResources(host, { devices: [], blockIo: {}, kernel: { swap: true } }),
+    oomScoreAdj: 0,
     ...more,
   });
 }

@@ -4,10 +4,19 @@
  */
 import type { ContainerConfig, HostConfig, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Confinement, OciCapabilities, OciNamespace, OciProcess, OciSpec } from "#spec/oci-runtime.ts";
-import type { DeviceAccess } from "./devices.ts";
+import type {
+  Confinement,
+  OciCapabilities,
+  OciDevice,
+  OciNamespace,
+  OciProcess,
+  OciResources,
+  OciSpec,
+} from "#spec/oci-runtime.ts";
+import { initPathInside } from "./init.ts";
 import { renderMounts } from "./mounts.ts";
-import { type KernelLimits, renderResources, renderRlimits } from "./resources.ts";
+import { renderRlimits } from "./resources.ts";
+import { checkSysctls } from "./sysctls.ts";
 import type { ResolvedUser } from "./user.ts";
 
 export interface BundleInput {
@@ -28,8 +37,12 @@ export interface BundleInput {
   /** Host path of /dev/shm where it is shared with other containers. */
   readonly sharedMemory?: string | undefined;
   readonly confinement: Confinement;
-  readonly devices: DeviceAccess;
-  readonly kernel: KernelLimits;
+  readonly deviceNodes: readonly OciDevice[];
+  readonly resources: OciResources;
+  /** What processes get that ask for nothing: conmon protects itself, and they would inherit that. */
+  readonly oomScoreAdj: number;
+  /** Path on the machine of a program that is the first process, and starts the command. */
+  readonly init?: string;
 }
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -37,8 +50,9 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 /** @throws Fault `invalid` when there is no command, or a limit cannot be. */
 export function renderBundle(o: BundleInput): OciSpec {
   const { config, host, confinement } = o;
-  const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  if (args.length === 0) throw new Fault("invalid", "no command specified");
+  const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  if (command.length === 0) throw new Fault("invalid", "no command specified");
+  const args = o.init === undefined ? command : [initPathInside, "--", ...command];
   const shared = sharedPropagation(o.mounts);
   const ownUts = host.UTSMode !== "host";
   const rlimits = renderRlimits(host.Ulimits ?? []);
@@ -56,18 +70,23 @@ export function renderBundle(o: BundleInput): OciSpec {
       }),
       ...(config.Tty === true && height > 0 && width > 0 && { consoleSize: { height, width } }),
       ...(rlimits.length > 0 && { rlimits }),
-      oomScoreAdj: host.OomScoreAdj || o.kernel.oomScoreAdj,
+      oomScoreAdj: host.OomScoreAdj || o.oomScoreAdj,
     },
     root: { path: o.rootfs, readonly: host.ReadonlyRootfs === true },
     ...(ownUts && { hostname: o.hostname }),
     ...(ownUts && config.Domainname && { domainname: config.Domainname }),
-    mounts: renderMounts({ ...o, privileged: confinement.privileged }),
+    mounts: [
+      ...renderMounts({ ...o, privileged: confinement.privileged }),
+      ...(o.init === undefined
+        ? []
+        : [{ destination: initPathInside, type: "bind", source: o.init, options: ["bind", "ro"] }]),
+    ],
     ...(host.Annotations && { annotations: { ...host.Annotations } }),
     linux: {
       namespaces: namespaces(o),
       cgroupsPath: o.cgroupsPath,
-      resources: renderResources(host, o.devices.rules, o.kernel),
-      devices: o.devices.nodes,
+      resources: o.resources,
+      devices: [...o.deviceNodes],
       sysctl: sysctls(o),
       ...(confinement.seccomp !== undefined && { seccomp: confinement.seccomp }),
       maskedPaths: [...confinement.maskedPaths],
@@ -138,6 +157,11 @@ function sysctls(o: BundleInput): Record<string, string> {
     o.netnsPath === undefined || o.confinement.privileged
       ? {}
       : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
+  checkSysctls(o.host.Sysctls ?? {}, {
+    network: o.netnsPath !== undefined,
+    ipc: o.host.IpcMode !== "host",
+    uts: o.host.UTSMode !== "host",
+  });
   return { ...own, ...o.host.Sysctls };
 }
 

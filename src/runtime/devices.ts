@@ -44,8 +44,16 @@ export async function deviceAccess(o: {
 }): Promise<DeviceAccess> {
   if (o.privileged) {
     const nodes = await nodesBeneath("/dev", "/dev");
+    // All are there already; what can be asked for is another name.
+    const named = o.devices.filter(
+      (each) => each.PathInContainer && each.PathInContainer !== each.PathOnHost,
+    );
+    const given = await Promise.all(named.map(mapped));
     return {
-      nodes: nodes.filter(({ path }) => !madeAnyway.has(path.slice("/dev/".length))),
+      nodes: [
+        ...nodes.filter(({ path }) => !madeAnyway.has(path.slice("/dev/".length))),
+        ...given.flatMap((each) => each.nodes),
+      ],
       rules: [{ allow: true, access: "rwm" }],
     };
   }
@@ -96,14 +104,21 @@ async function nodesBeneath(host: string, inside: string): Promise<OciDevice[]> 
   return nodes;
 }
 
-function nodeOf(found: Stats, path: string): OciDevice | undefined {
+/** Undefined for what is no device, or not there. */
+export function nodeOf(found: Stats | undefined, path: string): OciDevice | undefined {
+  if (found === undefined) return undefined;
   if (!found.isCharacterDevice() && !found.isBlockDevice()) return undefined;
   const type = found.isBlockDevice() ? "b" : "c";
-  // As glibc's gnu_dev_major and gnu_dev_minor take a device number apart (makedev(3)).
-  const device = BigInt(found.rdev);
+  const { mode, uid, gid } = found;
+  return { type, path, ...deviceNumbers(found.rdev), fileMode: mode & 0o777, uid, gid };
+}
+
+/** Takes a device number apart as glibc's gnu_dev_major and gnu_dev_minor do (makedev(3)). */
+export function deviceNumbers(rdev: number): { major: number; minor: number } {
+  const device = BigInt(rdev);
   const major = Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn));
   const minor = Number((device & 0xffn) | ((device >> 12n) & ~0xffn));
-  return { type, path, major, minor, fileMode: found.mode & 0o777, uid: found.uid, gid: found.gid };
+  return { major, minor };
 }
 
 /** `c 1:3 rwm`, with `*` for any number. */

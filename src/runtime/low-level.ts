@@ -11,8 +11,10 @@ import { viewWithout } from "#kernel/mount-namespace.ts";
 import { sealProgram } from "#kernel/sealed-program.ts";
 import { Fault } from "#spec/fault.ts";
 
+export type LowLevelName = "crun" | "runc";
+
 export interface LowLevel extends Disposable {
-  readonly name: "crun" | "runc";
+  readonly name: LowLevelName;
   readonly version: string;
   /** What to run it by, once; disposed when it runs. */
   call(): LowLevelCall;
@@ -37,12 +39,10 @@ const callTimeoutMs = 60_000;
  * @throws Fault `unavailable` that names the Debian package when none does.
  */
 export async function findLowLevel(execRoot: string, cgroups: CgroupLayout): Promise<LowLevel> {
-  const root = join(execRoot, "runtime");
-  await mkdir(root, { recursive: true, mode: 0o700 });
   const reasons: string[] = [];
   for (const name of ["crun", "runc"] as const) {
     try {
-      return await open(name, root, cgroups);
+      return await openLowLevel(name, execRoot, cgroups);
     } catch (thrown) {
       reasons.push(`${name}: ${Fault.from(thrown).message.trim()}`);
     }
@@ -53,9 +53,16 @@ export async function findLowLevel(execRoot: string, cgroups: CgroupLayout): Pro
   );
 }
 
-async function open(name: "crun" | "runc", root: string, cgroups: CgroupLayout): Promise<LowLevel> {
+/** @throws Fault `unavailable` when it is not installed, `internal` with its words when it does not work. */
+export async function openLowLevel(
+  name: LowLevelName,
+  execRoot: string,
+  cgroups: CgroupLayout,
+): Promise<LowLevel> {
   const path = Bun.which(name);
-  if (path === null) throw new Fault("unavailable", `${name} is not there`);
+  if (path === null) throw new Fault("unavailable", `${name} is not there: install Debian's ${name}`);
+  const root = stateRoot(execRoot, name);
+  await mkdir(root, { recursive: true, mode: 0o700 });
   using stack = new DisposableStack();
   const program = sealed(path, stack);
   const call = name === "crun" ? crunCall(program, cgroups) : () => plainCall([program]);
@@ -63,6 +70,11 @@ async function open(name: "crun" | "runc", root: string, cgroups: CgroupLayout):
   await run({ root, call }, ["list", "-q"]);
   const kept = stack.move();
   return { name, version, root, call, entering: [program], [Symbol.dispose]: () => kept.dispose() };
+}
+
+/** Each has its own: neither reads the other's files. */
+export function stateRoot(execRoot: string, name: LowLevelName): string {
+  return join(execRoot, name === "crun" ? "runtime" : `runtime-${name}`);
 }
 
 /**
@@ -125,10 +137,15 @@ export async function run(
 
 /**
  * Lets a created container's process run. crun's waits for a byte in a pipe beside its state: writing that saves a child
- * process on every start. Where the pipe is not as expected, crun itself does it.
+ * process on every start. Where the pipe is not as expected, or `hooks` are to be run behind it, crun itself does it.
  */
-export async function startCreated(runtime: LowLevel, id: string): Promise<void> {
-  if (runtime.name === "crun" && (await wroteStartByte(join(runtime.root, id, "exec.fifo")))) return;
+export async function startCreated(
+  runtime: LowLevel,
+  id: string,
+  o: { readonly hooks: boolean },
+): Promise<void> {
+  if (runtime.name === "crun" && !o.hooks && (await wroteStartByte(join(runtime.root, id, "exec.fifo"))))
+    return;
   await run(runtime, ["start", id]);
 }
 

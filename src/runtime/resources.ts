@@ -1,7 +1,7 @@
 /** Pure. Limits of a container, from Docker's words into the runtime specification's. */
 import type { HostConfig, Ulimit } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import type { OciDeviceRule, OciResources, OciRlimit } from "#spec/oci-runtime.ts";
+import type { OciBlockIo, OciDeviceRule, OciResources, OciRlimit } from "#spec/oci-runtime.ts";
 
 /** Docker's period when `NanoCpus` says how much of it, in microseconds. */
 const cpuPeriod = 100_000;
@@ -9,25 +9,54 @@ const cpuPeriod = 100_000;
 export interface KernelLimits {
   /** Whether swap can be limited at all; version 1 of cgroups has it only with a boot option. */
   readonly swap: boolean;
-  /** What processes get that ask for nothing: conmon protects itself, and they would inherit that. */
-  readonly oomScoreAdj: number;
 }
 
 export function renderResources(
   host: HostConfig,
-  devices: readonly OciDeviceRule[],
-  kernel: KernelLimits,
+  o: {
+    readonly devices: readonly OciDeviceRule[];
+    readonly blockIo: OciBlockIo;
+    readonly kernel: KernelLimits;
+  },
 ): OciResources {
-  const memory = memoryOf(host, kernel);
+  const memory = memoryOf(host, o.kernel);
   const cpu = cpuOf(host);
   const pids = host.PidsLimit ?? 0;
   return {
-    devices: [...devices],
+    devices: [...o.devices],
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(pids !== 0 && { pids: { limit: pids } }),
-    ...(isSet(host.BlkioWeight) && { blockIO: { weight: host.BlkioWeight } }),
+    ...(Object.keys(o.blockIo).length > 0 && { blockIO: o.blockIo }),
   };
+}
+
+/** What low-level runtimes do not manage: weights that the BFQ scheduler has under its own name, real-time time. */
+export interface OwnLimits {
+  readonly blockIO?: OciBlockIo;
+  readonly realtime?: { readonly runtime: number; readonly period: number };
+}
+
+/** The kernel's period of real-time limits, in microseconds. */
+const realtimePeriod = 1_000_000;
+
+/** Takes out of a container's resources what the engine sees to itself, on machines with version 1 of cgroups. */
+export function divideResources(host: HostConfig, resources: OciResources): [OciResources, OwnLimits] {
+  const { blockIO: { weight, weightDevice, ...throttles } = {}, ...rest } = resources;
+  const runtime = host.CpuRealtimeRuntime ?? 0;
+  const period = host.CpuRealtimePeriod || realtimePeriod;
+  return [
+    { ...rest, ...(Object.keys(throttles).length > 0 && { blockIO: throttles }) },
+    {
+      ...((weight !== undefined || weightDevice !== undefined) && {
+        blockIO: {
+          ...(weight !== undefined && { weight }),
+          ...(weightDevice !== undefined && { weightDevice }),
+        },
+      }),
+      ...((runtime > 0 || isSet(host.CpuRealtimePeriod)) && { realtime: { runtime, period } }),
+    },
+  ];
 }
 
 function isSet(value: number | null | undefined): value is number {

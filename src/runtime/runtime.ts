@@ -8,28 +8,34 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as cgroup from "#kernel/cgroup.ts";
+import { machineLimits } from "#kernel/cgroup-controls.ts";
 import { sendSignal } from "#kernel/process.ts";
 import type { Tree } from "#kernel/tree.ts";
-import type { ContainerRecord, MountPoint } from "#spec/container.ts";
+import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Confinement, OciSpec } from "#spec/oci-runtime.ts";
-import { encodeSpec, environment, renderBundle, renderProcess } from "./bundle.ts";
+import { encodeSpec, environment, renderProcess } from "./bundle.ts";
+import { defaultCdiDirectories } from "./cdi-files.ts";
 import { conmonFiles, startConmon } from "./conmon.ts";
 import { ConsoleSocket } from "./console-socket.ts";
 import { type ConsoleSize, resizeConsole } from "./control.ts";
-import { deviceAccess } from "./devices.ts";
 import { runExec } from "./exec.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
-import { conmonVersion, findLowLevel, type LowLevel, run, runtimeSaid, startCreated } from "./low-level.ts";
+import { applyOwnLimits, changeLimits } from "./live-limits.ts";
+import { conmonVersion, run, runtimeSaid, startCreated } from "./low-level.ts";
+import { installedLowLevels, LowLevels } from "./low-levels.ts";
 import { openProcessRoot } from "./process-root.ts";
 import { listProcesses, type ProcessTable } from "./process-table.ts";
 import { renderRlimits } from "./resources.ts";
-import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
+import { openRoot, readUserFiles } from "./rootfs.ts";
 import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
+import type { RunRequest } from "./run-request.ts";
 import type { Input, RunningExec } from "./running-exec.ts";
 import { SeccompCache } from "./seccomp-cache.ts";
 import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
+import { groupOf, type SpecificationParts, specify } from "./specification.ts";
 import { nextUnless } from "./sync-pipe.ts";
 import { type RunUsage, usageOf } from "./usage.ts";
 import { type ResolvedUser, resolveUser } from "./user.ts";
@@ -40,23 +46,12 @@ export interface RuntimeOptions {
   /** Of the cgroup above all containers: no other engine's. */
   readonly name: string;
   readonly confine: (record: ContainerRecord) => Confinement;
+  /** Where specifications of CDI devices are. @default /etc/cdi and /var/run/cdi */
+  readonly cdiDirectories?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface RunRequest {
-  readonly record: ContainerRecord;
-  readonly rootfs: string;
-  readonly netnsPath?: string | undefined;
-  readonly hostname: string;
-  readonly files: {
-    readonly log: string;
-    readonly hosts: string;
-    readonly hostname: string;
-    readonly resolvConf: string;
-  };
-  readonly mounts: readonly MountPoint[];
-  readonly joined: { readonly pid?: number; readonly ipc?: number };
-}
+export type { RunRequest } from "./run-request.ts";
 
 export interface ExecRequest {
   readonly args: readonly string[];
@@ -98,33 +93,45 @@ export class Runtime implements Disposable {
   readonly facts: {
     readonly name: "crun" | "runc";
     readonly version: string;
+    /** All that containers can ask for by name. */
+    readonly installed: readonly string[];
     readonly conmonVersion: string;
   };
   readonly cgroups: cgroup.CgroupLayout;
+  readonly limits: MachineLimits;
   readonly #options: RuntimeOptions;
-  readonly #lowLevel: LowLevel;
+  readonly #lowLevels: LowLevels;
   readonly #exits: ExitFiles;
   readonly #seccomp: SeccompCache;
   readonly #root: string;
-  readonly #kernel: { readonly swap: boolean; readonly oomScoreAdj: number };
+  /** Created containers whose low-level runtime has something to do once they run. */
+  readonly #startHooks = new Set<string>();
+  readonly #specification: SpecificationParts;
 
   private constructor(
-    o: RuntimeOptions & { readonly lowLevel: LowLevel; readonly conmonVersion: string },
+    o: RuntimeOptions & { readonly lowLevels: LowLevels; readonly conmonVersion: string },
     exits: ExitFiles,
     cgroups: cgroup.CgroupLayout,
   ) {
     this.#options = o;
-    this.#lowLevel = o.lowLevel;
+    this.#lowLevels = o.lowLevels;
+    const { preferred } = o.lowLevels;
     this.#exits = exits;
-    this.#seccomp = new SeccompCache(join(o.execRoot, "seccomp"), o.lowLevel);
+    this.#seccomp = new SeccompCache(join(o.execRoot, "seccomp"), preferred);
     this.#root = join(o.execRoot, "runs");
     this.cgroups = cgroups;
+    this.limits = machineLimits(cgroups);
     this.facts = {
-      name: o.lowLevel.name,
-      version: o.lowLevel.version,
+      name: preferred.name,
+      version: preferred.version,
+      installed: installedLowLevels(),
       conmonVersion: o.conmonVersion,
     };
-    this.#kernel = { swap: canLimitSwap(cgroups), oomScoreAdj: ownOomScoreAdj() };
+    this.#specification = {
+      ...{ cgroups, confine: o.confine, groupName: o.name, oomScoreAdj: ownOomScoreAdj() },
+      swap: this.limits.swap,
+      cdiDirectories: o.cdiDirectories ?? defaultCdiDirectories,
+    };
   }
 
   /** @throws Fault `unavailable` that names what to install. */
@@ -132,12 +139,12 @@ export class Runtime implements Disposable {
     o.signal?.throwIfAborted();
     const cgroups = cgroup.detectCgroups();
     await mkdir(join(o.execRoot, "runs"), { recursive: true, mode: 0o711 });
-    const [lowLevel, conmon, exits] = await Promise.all([
-      findLowLevel(o.execRoot, cgroups),
+    const [lowLevels, conmon, exits] = await Promise.all([
+      LowLevels.open(o.execRoot, cgroups),
       conmonVersion(),
       ExitFiles.open(join(o.execRoot, "exits")),
     ]);
-    return new Runtime({ ...o, lowLevel, conmonVersion: conmon }, exits, cgroups);
+    return new Runtime({ ...o, lowLevels, conmonVersion: conmon }, exits, cgroups);
   }
 
   /** Makes the process, stopped before its first instruction. */
@@ -150,11 +157,14 @@ export class Runtime implements Disposable {
     await mkdir(directory, { recursive: true, mode: 0o711 });
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => await this.delete(id));
-    const spec = await this.#spec(request);
+    const sharedMemory = await this.#sharedMemory(request);
+    const { spec, limits } = await specify({ ...request, sharedMemory }, this.#specification);
     const { seccomp } = spec.linux;
-    spec.annotations = { ...spec.annotations, ...this.#seccomp.annotations(seccomp) };
+    const lowLevel = await this.#lowLevels.named(request.record.host.Runtime);
+    const cached = lowLevel === this.#lowLevels.preferred;
+    if (cached) spec.annotations = { ...spec.annotations, ...this.#seccomp.annotations(seccomp) };
     await writeFile(join(directory, "config.json"), encodeSpec(spec), { mode: 0o600 });
-    using conmon = await startConmon(this.#lowLevel, {
+    using conmon = await startConmon(lowLevel, {
       containerId: id,
       uuid: id,
       directory,
@@ -171,36 +181,11 @@ export class Runtime implements Disposable {
         (await runtimeSaid(directory)) || (said?.message ?? ""),
         spec.process.args[0] ?? "",
       );
-    await this.#seccomp.learn(seccomp, id);
+    if (spec.hooks?.poststart !== undefined) this.#startHooks.add(id);
+    if (cached) await this.#seccomp.learn(seccomp, id);
+    await applyOwnLimits(this.cgroups, spec.linux.cgroupsPath.slice(1), limits);
     undo.move();
     return { pid: said.data };
-  }
-
-  async #spec(request: RunRequest): Promise<OciSpec> {
-    const { record, rootfs } = request;
-    const { config, host } = record;
-    using root = openRoot(rootfs);
-    const user = resolveUser(config.User ?? "", readUserFiles(root), host.GroupAdd ?? []);
-    if (config.WorkingDir) ensureWorkingDirectory(root, config.WorkingDir);
-    const confinement = this.#options.confine(record);
-    const devices = await deviceAccess({
-      devices: host.Devices ?? [],
-      rules: host.DeviceCgroupRules ?? [],
-      privileged: confinement.privileged,
-    });
-    const mode = host.CgroupnsMode || (this.cgroups.kind === "v2" ? "private" : "host");
-    return renderBundle({
-      ...request,
-      config,
-      host,
-      user,
-      confinement,
-      devices,
-      sharedMemory: await this.#sharedMemory(request),
-      cgroupsPath: `/${this.#group(record)}`,
-      cgroupNamespace: mode === "private",
-      kernel: this.#kernel,
-    });
   }
 
   async #sharedMemory({ record, joined }: RunRequest): Promise<string | undefined> {
@@ -212,15 +197,10 @@ export class Runtime implements Disposable {
     return sharedMemoryOf({ id: donor, spec: this.#readSpec(donor) });
   }
 
-  /** Without a leading slash. */
-  #group(record: ContainerRecord): string {
-    const parent = (record.host.CgroupParent || this.#options.name).replace(/^\/+|\/+$/g, "");
-    return `${parent}/${record.id}`;
-  }
-
   async start(id: string): Promise<void> {
     try {
-      await startCreated(this.#lowLevel, id);
+      const hooks = this.#startHooks.delete(id);
+      await startCreated(await this.#lowLevels.holderOf(id), id, { hooks });
     } catch (thrown) {
       throw startFailure("container", Fault.from(thrown).message, this.#command(id));
     }
@@ -291,7 +271,9 @@ export class Runtime implements Disposable {
   /** A process the low-level runtime knows nothing of is one that runs. */
   async #isCreated(id: string): Promise<boolean> {
     try {
-      const known = JSON.parse(await run(this.#lowLevel, ["state", id])) as { status?: string };
+      const known = JSON.parse(await run(await this.#lowLevels.holderOf(id), ["state", id])) as {
+        status?: string;
+      };
       return known.status === "created";
     } catch {
       return false;
@@ -326,17 +308,30 @@ export class Runtime implements Disposable {
     }
   }
 
+  /** Changes the limits of a process that runs from those of `before` to those of `after`. */
+  async update(id: string, before: HostConfig, after: HostConfig): Promise<void> {
+    await changeLimits(this.#specification, this.#groupOf(id), before, after);
+  }
+
   /** Kills what is left and gives everything back. Idempotent. */
   async delete(id: string): Promise<void> {
     const directory = this.#directory(id);
     if (!existsSync(directory)) return;
-    const group = this.#groupOf(id);
+    const spec = this.#readSpec(id);
+    const group = spec?.linux.cgroupsPath.slice(1) ?? this.#groupOf(id);
     await this.#thaw(id).catch(() => undefined);
     await this.#killAll(id, group);
+    this.#startHooks.delete(id);
+    if (spec?.hooks?.poststop !== undefined) await this.#runStopHooks(id);
     await cgroup.removeGroup(this.cgroups, group);
-    await rm(join(this.#lowLevel.root, id), { recursive: true, force: true });
+    for (const path of this.#lowLevels.stateDirectories(id)) await rm(path, { recursive: true, force: true });
     await this.#exits.forget(id);
     await removeRun(directory);
+  }
+
+  /** The low-level runtime alone runs these; what fails in them is theirs. */
+  async #runStopHooks(id: string): Promise<void> {
+    await run(await this.#lowLevels.holderOf(id), ["delete", "--force", id]).catch(() => undefined);
   }
 
   async #killAll(id: string, group: string): Promise<void> {
@@ -363,12 +358,12 @@ export class Runtime implements Disposable {
 
   /** @throws Fault `conflict` when nothing of it runs. */
   async usage(record: ContainerRecord): Promise<RunUsage> {
-    return await usageOf(this.cgroups, this.#group(record), record);
+    return await usageOf(this.cgroups, groupOf(record, this.#options.name), record);
   }
 
   /** Host pids of everything that runs in the container. */
   async pids(record: ContainerRecord): Promise<number[]> {
-    return await cgroup.processesOf(this.cgroups, this.#group(record));
+    return await cgroup.processesOf(this.cgroups, groupOf(record, this.#options.name));
   }
 
   /** What `ps` with these arguments shows of the container's processes. @throws Fault `conflict`, `invalid`. */
@@ -414,11 +409,16 @@ export class Runtime implements Disposable {
     const rlimits = renderRlimits(host.Ulimits ?? []);
     const limits = rlimits.length > 0 ? { rlimits } : {};
     const size = request.tty && request.consoleSize !== undefined ? { consoleSize: request.consoleSize } : {};
-    return await runExec(this.#lowLevel, {
+    return await runExec(await this.#lowLevels.holderOf(id), {
       containerId: id,
       execId,
       directory: join(this.#directory(id), "execs", checkedId(execId)),
-      process: { ...process, ...limits, ...size, oomScoreAdj: host.OomScoreAdj || this.#kernel.oomScoreAdj },
+      process: {
+        ...process,
+        ...limits,
+        ...size,
+        oomScoreAdj: host.OomScoreAdj || this.#specification.oomScoreAdj,
+      },
       streams: request,
       orphansLeave: (host.PidMode || "private") === "private",
     });
@@ -430,7 +430,7 @@ export class Runtime implements Disposable {
 
   [Symbol.dispose](): void {
     this.#exits[Symbol.dispose]();
-    this.#lowLevel[Symbol.dispose]();
+    this.#lowLevels[Symbol.dispose]();
   }
 }
 
@@ -455,12 +455,6 @@ function killPid(pid: number): void {
   } catch {
     // Gone already.
   }
-}
-
-function canLimitSwap(cgroups: cgroup.CgroupLayout): boolean {
-  if (cgroups.kind === "v2") return true;
-  const memory = cgroups.hierarchies.get("memory");
-  return memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"));
 }
 
 function ownOomScoreAdj(): number {

@@ -124,6 +124,16 @@ const resources = {
   KernelMemoryTCP: integer,
 } satisfies Partial<Schemas<HostConfig>>;
 
+const restartPolicy = maybe(
+  fields({
+    Name: maybe(v.picklist(["", "no", "always", "on-failure", "unless-stopped"])),
+    MaximumRetryCount: integer,
+  }),
+);
+
+/** The body of `POST /containers/{id}/update`. */
+export const updateBody = fields({ ...resources, RestartPolicy: restartPolicy });
+
 const host = {
   ...resources,
   Binds: texts,
@@ -136,12 +146,7 @@ const host = {
   NetworkMode: text,
   PortBindings: maybe(v.record(v.string(), v.nullable(v.array(portBinding)))),
   PublishAllPorts: flag,
-  RestartPolicy: maybe(
-    fields({
-      Name: maybe(v.picklist(["", "no", "always", "on-failure", "unless-stopped"])),
-      MaximumRetryCount: integer,
-    }),
-  ),
+  RestartPolicy: restartPolicy,
   AutoRemove: flag,
   ConsoleSize: maybe(v.tuple([v.number(), v.number()])),
   Annotations: textMap,

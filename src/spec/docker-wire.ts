@@ -157,6 +157,11 @@ export interface ContainerInspect {
 }
 
 /** `POST /containers/create`, status 201. */
+/** `POST /containers/{id}/update`. */
+export interface UpdateAnswer {
+  Warnings: string[] | null;
+}
+
 export interface ContainerCreated {
   Id: string;
   Warnings: string[] | null;

@@ -74,9 +74,33 @@ export interface OciResources {
     swappiness?: number;
     disableOOMKiller?: boolean;
   };
-  cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
+  cpu?: {
+    shares?: number;
+    quota?: number;
+    period?: number;
+    realtimeRuntime?: number;
+    realtimePeriod?: number;
+    cpus?: string;
+    mems?: string;
+  };
   pids?: { limit: number };
-  blockIO?: { weight?: number };
+  blockIO?: OciBlockIo;
+}
+
+/** Rates per second: bytes, or operations. */
+export interface OciThrottle {
+  major: number;
+  minor: number;
+  rate: number;
+}
+
+export interface OciBlockIo {
+  weight?: number;
+  weightDevice?: { major: number; minor: number; weight: number }[];
+  throttleReadBpsDevice?: OciThrottle[];
+  throttleWriteBpsDevice?: OciThrottle[];
+  throttleReadIOPSDevice?: OciThrottle[];
+  throttleWriteIOPSDevice?: OciThrottle[];
 }
 
 export type OciNamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup";
@@ -113,6 +137,23 @@ export interface OciSeccomp {
   syscalls?: OciSyscall[];
 }
 
+export interface OciHook {
+  path: string;
+  args?: string[];
+  env?: string[];
+  /** Seconds. */
+  timeout?: number;
+}
+
+export interface OciHooks {
+  prestart?: OciHook[];
+  createRuntime?: OciHook[];
+  createContainer?: OciHook[];
+  startContainer?: OciHook[];
+  poststart?: OciHook[];
+  poststop?: OciHook[];
+}
+
 export interface OciSpec {
   ociVersion: string;
   process: OciProcess;
@@ -120,6 +161,7 @@ export interface OciSpec {
   hostname?: string;
   domainname?: string;
   mounts: OciMount[];
+  hooks?: OciHooks;
   annotations?: Record<string, string>;
   linux: {
     namespaces: OciNamespace[];

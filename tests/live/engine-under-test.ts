@@ -167,7 +167,7 @@ export class EngineUnderTest implements AsyncDisposable {
     const beneath = (path: string) => (existsSync(path) ? readdirSync(path) : []);
     const { data, exec } = { data: join(this.directory, "data"), exec: join(this.directory, "exec") };
     const mounts = mountsBeneath(data).map(({ target }) => `mount ${target}`);
-    const runs = ["runs", "exits", "runtime"].flatMap((name) =>
+    const runs = ["runs", "exits", "runtime", "runtime-runc"].flatMap((name) =>
       beneath(join(exec, name)).map((id) => `${name} ${id}`),
     );
     const kept = ["containers", "layers/writable", "layers/incoming"].flatMap((name) =>

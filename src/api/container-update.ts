@@ -1,0 +1,56 @@
+/** `POST /containers/{id}/update`: limits and restart policy of a container, running or not. */
+import * as v from "valibot";
+import type { HostConfig, UpdatableField } from "#spec/container.ts";
+import { updateBody } from "#spec/docker-create.ts";
+import type { UpdateAnswer } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { type ApiRequest, check, json, param } from "./api-request.ts";
+import { isZero } from "./honoured.ts";
+import { jsonReply, type Reply } from "./reply.ts";
+import { checkResources } from "./resource-checks.ts";
+
+const updatable: Readonly<Record<UpdatableField, true>> = {
+  BlkioWeight: true,
+  BlkioWeightDevice: true,
+  BlkioDeviceReadBps: true,
+  BlkioDeviceWriteBps: true,
+  BlkioDeviceReadIOps: true,
+  BlkioDeviceWriteIOps: true,
+  CpuShares: true,
+  CpuPeriod: true,
+  CpuQuota: true,
+  CpuRealtimePeriod: true,
+  CpuRealtimeRuntime: true,
+  CpusetCpus: true,
+  CpusetMems: true,
+  Memory: true,
+  MemoryReservation: true,
+  MemorySwap: true,
+  NanoCpus: true,
+  PidsLimit: true,
+  RestartPolicy: true,
+};
+
+export async function updateContainer({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const sent = await json(request, v.unknown());
+  refuseFixed(sent);
+  const changes: HostConfig = { ...check(updateBody, sent) };
+  if (request.version < 40) delete changes.PidsLimit;
+  else if (changes.PidsLimit !== undefined && (changes.PidsLimit ?? 0) <= 0) changes.PidsLimit = 0;
+  const { host, warnings } = checkResources(changes, engine.system.facts(), { update: true });
+  await engine.containers.update(param(request, "name"), host, { signal: request.lifetime });
+  const answer: UpdateAnswer = { Warnings: warnings.length === 0 ? null : warnings };
+  return jsonReply(answer);
+}
+
+/** Resources that only a new container can have. @throws Fault `unsupported`. */
+function refuseFixed(sent: unknown): void {
+  if (typeof sent !== "object" || sent === null) return;
+  for (const [field, value] of Object.entries(sent))
+    if (!Object.hasOwn(updatable, field) && !isZero(value) && value !== -1)
+      throw new Fault(
+        "unsupported",
+        `${field} cannot be updated: it is decided when a container is made; make a new one`,
+      );
+}

@@ -1,0 +1,43 @@
+/** `update`: limits and restart policy of containers, running or not. */
+import { type Command, errorText, write } from "#cli/command.ts";
+import { limitFlags } from "#cli/create-flags.ts";
+import { FlagValues } from "#cli/flag-values.ts";
+import type { FlagSpec } from "#cli/flags.ts";
+import { limitRequest, parseRestart } from "#cli/resource-flags.ts";
+import { Fault } from "#spec/fault.ts";
+
+const flags: readonly FlagSpec[] = [
+  ...limitFlags,
+  { name: "kernel-memory", kind: "text", value: "bytes", help: "Kernel memory limit", hidden: true },
+  { name: "restart", kind: "text", help: "Restart policy for when the container exits" },
+];
+
+const update: Command = {
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags,
+  least: 1,
+  run: async (o) => {
+    if (flags.every(({ name }) => !o.flags.has(name)))
+      throw new Fault("invalid", "you must provide one or more flags when using this command");
+    const restart = o.flags.text("restart") ?? "";
+    const body = {
+      ...limitRequest(new FlagValues(o.flags, flags)),
+      ...(restart !== "" && { RestartPolicy: parseRestart(restart) }),
+    };
+    const client = await o.client();
+    const [warnings, failures]: [string[], string[]] = [[], []];
+    for (const name of o.args) {
+      try {
+        warnings.push(...((await client.containers.update(name, body)).Warnings ?? []));
+        await write(o.io.stdout, `${name}\n`);
+      } catch (thrown) {
+        failures.push(errorText(thrown));
+      }
+    }
+    if (warnings.length > 0) await write(o.io.stdout, `${warnings.join("\n")}\n`);
+    if (failures.length > 0) await write(o.io.stderr, `${failures.join("\n")}\n`);
+    return failures.length > 0 ? 1 : 0;
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = { update };
