@@ -12,6 +12,7 @@ import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
 import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
+import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import type { GivenArguments } from "./build-args.ts";
@@ -171,7 +172,7 @@ export class Builder {
       if (quiet) await channel.push({ stream: `${id}\n` });
     } catch (error) {
       if (told instanceof HeldMessages) await told.release();
-      await channel.push(errorMessage(Fault.from(error)));
+      await channel.push(errorMessage(Fault.from(explainFull(error, this.#parts.root))));
     } finally {
       channel.end();
     }

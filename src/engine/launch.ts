@@ -9,6 +9,7 @@ import type { ContainerRecord } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Sandbox } from "#spec/network.ts";
+import { explainFull } from "#store/disk-full.ts";
 import type { ContainerFiles, LayerPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
 export interface LaunchParts {
@@ -45,6 +46,10 @@ export class Launch {
 
   /** Makes what the container keeps between runs: its directory, an empty log, its writable layer. Idempotent. */
   async prepare(record: ContainerRecord): Promise<void> {
+    await this.#explained(async () => await this.#prepare(record));
+  }
+
+  async #prepare(record: ContainerRecord): Promise<void> {
     const files = this.files(record.id);
     await mkdir(files.directory, { recursive: true, mode: 0o710 });
     // There from the start, so that a stream attached before the first run has a file to follow.
@@ -54,6 +59,19 @@ export class Launch {
 
   /** @returns The pid of the process, running. */
   async acquire(record: ContainerRecord, signal: AbortSignal): Promise<number> {
+    return await this.#explained(async () => await this.#acquire(record, signal));
+  }
+
+  /** @throws Fault `unavailable` with the way out where the disk is full. */
+  async #explained<R>(work: () => Promise<R>): Promise<R> {
+    try {
+      return await work();
+    } catch (error) {
+      throw explainFull(error, this.#parts.root);
+    }
+  }
+
+  async #acquire(record: ContainerRecord, signal: AbortSignal): Promise<number> {
     const { layers, network, runtime, volumes } = this.#parts;
     const joined = {
       ...this.#joined("pid", record.host.PidMode),

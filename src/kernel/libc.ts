@@ -15,8 +15,11 @@ export function libc<Table extends Record<string, FFIFunction>>(table: Table) {
 
 const { __errno_location } = libc({ __errno_location: { args: [], returns: FFIType.ptr } });
 
+/** EAGAIN has a second name, which nobody looks for. */
 const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    .filter(([name]) => name !== "EWOULDBLOCK")
+    .map(([name, number]) => [number, name]),
 );
 
 const faultKinds: Readonly<Record<string, FaultKind>> = {

@@ -2,8 +2,9 @@
 import { Fault } from "#spec/fault.ts";
 
 const codes: Readonly<Record<string, string>> = {
-  ENOSPC: "no space or no inodes are left",
-  EDQUOT: "the disk quota is used up",
+  ENOSPC: "no space left on device",
+  SQLITE_FULL: "no space left on device",
+  EDQUOT: "disk quota exceeded",
 };
 
 /** A Fault `unavailable` in place of an error that means a full disk, naming `directory`; any other error as it is. */
@@ -13,7 +14,7 @@ export function explainFull(error: unknown, directory: string): unknown {
   if (reason === undefined) return error;
   return new Fault(
     "unavailable",
-    `${reason} on the disk that holds ${directory}: remove what is not needed`,
+    `${reason}: the disk that holds ${directory} has no free blocks or inodes, remove what is not needed`,
     {
       cause: error,
     },

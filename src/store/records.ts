@@ -8,6 +8,8 @@ import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Fault } from "#spec/fault.ts";
+import { explainFull } from "./disk-full.ts";
+import { reserveSpace } from "./record-reserve.ts";
 import { decodeValue, encodeValue } from "./record-value.ts";
 
 /** Of the file's layout, not of the values in it. */
@@ -64,6 +66,7 @@ export class Records implements Disposable {
       database.run("PRAGMA journal_mode = WAL");
       database.run("PRAGMA synchronous = NORMAL");
       adoptSchema(database, path);
+      reserveSpace(database, path);
       return new Records(database);
     } catch (cause) {
       database?.close();
@@ -80,7 +83,7 @@ export class Records implements Disposable {
   table<T>(name: string): Table<T> {
     let table = this.#tables.get(name);
     if (table === undefined) {
-      table = new SqliteTable(this.#database, checkedName(name));
+      table = writing(this.#database, () => new SqliteTable(this.#database, checkedName(name)));
       this.#tables.set(name, table);
     }
     return table as Table<T>;
@@ -90,7 +93,7 @@ export class Records implements Disposable {
   journal<T>(name: string): Journal<T> {
     let journal = this.#journals.get(name);
     if (journal === undefined) {
-      journal = new SqliteJournal(this.#database, checkedName(name));
+      journal = writing(this.#database, () => new SqliteJournal(this.#database, checkedName(name)));
       this.#journals.set(name, journal);
     }
     return journal as Journal<T>;
@@ -109,12 +112,21 @@ export class Records implements Disposable {
       }
       return result;
     });
-    return run.immediate();
+    return writing(this.#database, () => run.immediate());
   }
 
   /** Closes the file; everything is in it. Idempotent. */
   [Symbol.dispose](): void {
     this.#database.close();
+  }
+}
+
+/** @throws Fault `unavailable` when the disk is full and the reserve is used up. */
+function writing<R>(database: Database, write: () => R): R {
+  try {
+    return write();
+  } catch (error) {
+    throw explainFull(error, database.filename);
   }
 }
 
@@ -139,6 +151,7 @@ interface ValueRow {
 }
 
 class SqliteTable implements Table<unknown> {
+  readonly #database: Database;
   readonly #get: Statement<ValueRow, [string]>;
   readonly #all: Statement<ValueRow & { readonly key: string }, []>;
   readonly #put: Statement<unknown, [string, string]>;
@@ -146,6 +159,7 @@ class SqliteTable implements Table<unknown> {
 
   constructor(database: Database, name: string) {
     const table = `"table ${name}"`;
+    this.#database = database;
     database.run(
       `CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
     );
@@ -171,11 +185,11 @@ class SqliteTable implements Table<unknown> {
   }
 
   put(key: string, value: unknown): void {
-    this.#put.run(key, encodeValue(value));
+    writing(this.#database, () => this.#put.run(key, encodeValue(value)));
   }
 
   delete(key: string): boolean {
-    return this.#delete.run(key).changes > 0;
+    return writing(this.#database, () => this.#delete.run(key)).changes > 0;
   }
 }
 
@@ -189,12 +203,14 @@ interface JournalRow extends ValueRow {
 }
 
 class SqliteJournal implements Journal<unknown> {
+  readonly #database: Database;
   readonly #append: Statement<unknown, SQLQueryBindings[]>;
   readonly #range: Statement<JournalRow, [bigint, bigint, bigint, number]>;
   readonly #trim: Statement<unknown, [number]>;
 
   constructor(database: Database, name: string) {
     const table = `"journal ${name}"`;
+    this.#database = database;
     database.run(
       `CREATE TABLE IF NOT EXISTS ${table} (seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, value TEXT NOT NULL)`,
     );
@@ -209,7 +225,8 @@ class SqliteJournal implements Journal<unknown> {
   }
 
   append(timeNano: bigint, value: unknown): number {
-    return Number(this.#append.run(timeNano, encodeValue(value)).lastInsertRowid);
+    const { lastInsertRowid } = writing(this.#database, () => this.#append.run(timeNano, encodeValue(value)));
+    return Number(lastInsertRowid);
   }
 
   *range(sinceNano = -int64Max, untilNano = int64Max): Iterable<JournalEntry<unknown>> {
@@ -225,6 +242,6 @@ class SqliteJournal implements Journal<unknown> {
   }
 
   trim(keep: number): void {
-    this.#trim.run(keep);
+    writing(this.#database, () => this.#trim.run(keep));
   }
 }
