@@ -31,9 +31,9 @@ describe("a challenge", () => {
   });
 
   test("however long is read in no time", () => {
-    const begin = performance.now();
+    const begin = process.cpuUsage().user;
     parseChallenges(`Bearer ${'a="\\'.repeat(100_000)}`);
-    expect(performance.now() - begin).toBeLessThan(1000);
+    expect(process.cpuUsage().user - begin).toBeLessThan(1_000_000);
   });
 });
 

@@ -64,10 +64,10 @@ describe("parseReference()", () => {
     });
 
   test("takes no quadratic time on a hostile name", () => {
-    const before = performance.now();
+    const before = process.cpuUsage().user;
     expect(() => parseReference(`${"a-".repeat(50_000)}!`)).toThrow();
     expect(() => parseReference(`x.y/${"a".repeat(50_000)}!`)).toThrow();
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(process.cpuUsage().user - before).toBeLessThan(1_000_000);
   });
 });
 
