@@ -31,6 +31,8 @@ const building: Loader = async () => await import("./commands/build.ts").then((e
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
+const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
+const files: Loader = async () => await import("./commands/files.ts").then((each) => each.commands);
 
 export const commandTable: Readonly<Record<string, CommandEntry>> = {
   run: from(running, "run", "Create and run a new container from an image"),
@@ -45,8 +47,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "attach",
     "Attach local standard input, output, and error streams to a running container",
   ),
+  cp: from(copying, "cp", "Copy files/folders between a container and the local filesystem"),
   create: from(running, "create", "Create a new container"),
   events: from(system, "events", "Get real time events from the server"),
+  diff: from(files, "diff", "Inspect changes to files or directories on a container's filesystem"),
+  export: from(files, "export", "Export a container's filesystem as a tar archive"),
   history: from(images, "history", "Show the history of an image"),
   import: from(images, "import", "Import the contents from a tarball to create a filesystem image"),
   inspect: from(looking, "inspect", "Return low-level information on objects"),
@@ -95,7 +100,7 @@ const aliases: Readonly<Record<string, string>> = {
   "builder build": "build",
 };
 const containerVerbs =
-  "run exec attach create inspect kill logs pause port rename restart rm start stats stop top unpause update wait".split(
+  "run exec attach commit cp create diff export inspect kill logs pause port rename restart rm start stats stop top unpause update wait".split(
     " ",
   );
 

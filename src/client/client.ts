@@ -9,6 +9,7 @@ import type {
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { parseAddress } from "./address.ts";
+import { ArchivesClient } from "./archives.ts";
 import { Connection } from "./connection.ts";
 import { ContainersClient } from "./containers.ts";
 import { ImagesClient } from "./images.ts";
@@ -18,6 +19,7 @@ const newest = "1.50";
 
 export class Client {
   readonly containers: ContainersClient;
+  readonly archives: ArchivesClient;
   readonly images: ImagesClient;
   readonly volumes: VolumesClient;
   readonly networks: NetworksClient;
@@ -26,6 +28,7 @@ export class Client {
   private constructor(connection: Connection) {
     this.#connection = connection;
     this.containers = new ContainersClient(connection);
+    this.archives = new ArchivesClient(connection);
     this.images = new ImagesClient(connection);
     this.volumes = new VolumesClient(connection);
     this.networks = new NetworksClient(connection);

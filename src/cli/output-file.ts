@@ -1,0 +1,35 @@
+/** Local paths that commands write to. */
+import { createWriteStream } from "node:fs";
+import { rename, rm, stat } from "node:fs/promises";
+import { dirname, normalize } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Fault } from "#spec/fault.ts";
+
+/** @throws Fault `invalid` in the docker CLI's words when a file at `path` could not be. */
+export async function checkOutputPath(path: string): Promise<void> {
+  const directory = dirname(normalize(path));
+  if (directory !== "." && (await stat(directory).catch(() => undefined)) === undefined)
+    throw new Fault("invalid", `invalid output path: directory ${JSON.stringify(directory)} does not exist`);
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || found.isDirectory() || found.isFile()) return;
+  const what = found.isBlockDevice() || found.isCharacterDevice() ? "a device" : "an irregular file";
+  throw new Fault(
+    "invalid",
+    `invalid output path: ${JSON.stringify(path)} must be a directory or a regular file: got ${what}`,
+  );
+}
+
+/** Writes a file whole or not at all; what was there before stays until the last byte is written. */
+export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const partial = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
+  try {
+    await pipeline(
+      Readable.from(bytes, { objectMode: false }),
+      createWriteStream(partial, { flags: "wx", mode: 0o600 }),
+    );
+    await rename(partial, path);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}

@@ -1,0 +1,83 @@
+/** Requests about containers' files (Engine API, "Container": archive, changes, export; commit). */
+import {
+  type ContainerPathStat,
+  decodePathStat,
+  type FilesystemChange,
+  pathStatHeader,
+} from "#spec/docker-archive.ts";
+import type { IdAnswer } from "#spec/docker-wire.ts";
+import type { Connection } from "./connection.ts";
+import type { Answer } from "./transport.ts";
+
+export interface WriteOptions {
+  /** Refuses to replace a directory by a file and the other way round. */
+  readonly keepKinds?: boolean;
+  /** Everything becomes the container's user's. */
+  readonly asUser?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface CommitOptions {
+  readonly repo?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly author?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly changes?: readonly string[];
+  /** @default true */
+  readonly pause?: boolean;
+}
+
+export class ArchivesClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** @throws Fault `not-found`, which has no more words: the answer has no body. */
+  async stat(id: string, path: string): Promise<ContainerPathStat> {
+    const answer = await this.#connection.send("HEAD", `${at(id)}/archive`, { query: { path } });
+    for await (const _ of answer.body);
+    return statOf(answer);
+  }
+
+  async read(
+    id: string,
+    path: string,
+  ): Promise<{ readonly stat: ContainerPathStat; readonly tar: AsyncIterable<Uint8Array> }> {
+    const answer = await this.#connection.send("GET", `${at(id)}/archive`, { query: { path } });
+    return { stat: statOf(answer), tar: answer.body };
+  }
+
+  async write(id: string, path: string, tar: AsyncIterable<Uint8Array>, o: WriteOptions = {}): Promise<void> {
+    await this.#connection.done("PUT", `${at(id)}/archive`, {
+      query: { path, noOverwriteDirNonDir: o.keepKinds, copyUIDGID: o.asUser },
+      stream: tar,
+      contentType: "application/x-tar",
+      signal: o.signal,
+    });
+  }
+
+  async export(id: string): Promise<AsyncIterable<Uint8Array>> {
+    return (await this.#connection.send("GET", `${at(id)}/export`)).body;
+  }
+
+  async changes(id: string): Promise<FilesystemChange[]> {
+    return (await this.#connection.json<FilesystemChange[] | null>("GET", `${at(id)}/changes`)) ?? [];
+  }
+
+  /** @returns The image's id. */
+  async commit(container: string, o: CommitOptions = {}): Promise<string> {
+    const query = { container, ...o };
+    return (await this.#connection.json<IdAnswer>("POST", "/commit", { query })).Id;
+  }
+}
+
+function at(id: string): string {
+  return `/containers/${encodeURIComponent(id)}`;
+}
+
+function statOf({ headers }: Answer): ContainerPathStat {
+  const header = headers[pathStatHeader.toLowerCase()];
+  return decodePathStat(typeof header === "string" ? header : undefined);
+}
