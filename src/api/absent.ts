@@ -10,7 +10,6 @@ const absent: readonly (readonly [Route["method"], string, string])[] = [
   ["GET", "/containers/{name}/attach/ws", "attaching over a WebSocket"],
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],
-  ["POST", "/commit", "making an image of a container"],
   ["GET", "/images/search", "searching a registry"],
   ["GET", "/images/get", "saving images"],
   ["GET", "/images/{name}/get", "saving images"],

@@ -303,6 +303,18 @@ export class EngineDouble implements EngineFace {
     },
   };
 
+  readonly commits: EngineFace["commits"] = {
+    commit: async (ref, { signal: _, ...o }) => {
+      this.find(ref);
+      this.asked.push(["commit", ref, o]);
+      return imageId;
+    },
+    squash: async (ref, { name }) => {
+      this.asked.push(["squash", ref, name]);
+      return imageId;
+    },
+  };
+
   readonly images: EngineFace["images"] = {
     import: async (tar, { reference, changes, message }) => {
       let bytes = 0;

@@ -1,5 +1,5 @@
 /** What the api needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
-import type { ContainerRecord, CreateRequest, HostConfig } from "#spec/container.ts";
+import type { ContainerConfig, ContainerRecord, CreateRequest, HostConfig } from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
@@ -170,6 +170,22 @@ export interface EngineArchives {
   ): AsyncIterable<{ readonly kind: "added" | "modified" | "deleted"; readonly path: string }>;
 }
 
+/** Images made of what is here. Each answers with an image's id. */
+export interface EngineCommits {
+  commit(
+    ref: string,
+    o: Waiting & {
+      config?: ContainerConfig | undefined;
+      changes: readonly string[];
+      author: string;
+      comment: string;
+      pause: boolean;
+      name?: string | undefined;
+    },
+  ): Promise<Digest>;
+  squash(ref: string, o: Waiting & { name?: string | undefined }): Promise<Digest>;
+}
+
 export interface ImageDetail {
   readonly record: {
     readonly id: Digest;
@@ -273,6 +289,7 @@ export interface SystemFacts {
 export interface EngineFace {
   readonly containers: EngineContainers;
   readonly archives: EngineArchives;
+  readonly commits: EngineCommits;
   readonly looking: EngineLooking;
   readonly images: EngineImages;
   readonly networks: EngineNetworks;

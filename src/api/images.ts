@@ -58,7 +58,7 @@ function inspect({ engine }: ApiParts, request: ApiRequest): Reply {
 }
 
 /** `repo` and `tag` as one familiar reference; undefined when no repository is named. */
-function repositoryTag(request: ApiRequest): string | undefined {
+export function repositoryTag(request: ApiRequest): string | undefined {
   const repository = text(request, "repo");
   if (repository === undefined) return undefined;
   const parsed = parseReference(repository);

@@ -10,6 +10,7 @@ import type { ApiParts } from "./api-parts.ts";
 import { formatVersion, newestVersion } from "./api-version.ts";
 import { archiveRoutes } from "./archive.ts";
 import { buildRoutes } from "./build.ts";
+import { commitRoutes } from "./commit.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
 import { containerRoutes } from "./containers.ts";
 import { eventRoutes } from "./events.ts";
@@ -82,6 +83,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...archiveRoutes(parts),
     ...lookingRoutes(parts),
     ...execRoutes(parts),
+    ...commitRoutes(parts),
     ...imageRoutes(parts),
     ...buildRoutes(parts),
     ...networkRoutes(parts),

@@ -31,9 +31,10 @@ export function changeConfig(config: ImageRunConfig, changes: readonly string[])
     scope: ArgumentScope.from(none).stage(),
   };
   for (const text of changes) {
+    const keyword = text.trim().split(/\s/, 1)[0] ?? "";
+    if (!allowed.has(keyword.toLowerCase()))
+      throw new Fault("invalid", `${keyword.toUpperCase()} is not a valid change command`);
     const instruction = parseTrigger(text);
-    if (!allowed.has(instruction.kind))
-      throw new Fault("invalid", `${instruction.kind.toUpperCase()} is not a valid change command`);
     state = applyInstruction(state, instruction, "\\").next;
   }
   return state.config;

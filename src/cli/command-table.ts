@@ -33,6 +33,7 @@ const volumes: Loader = async () => await import("./commands/volume.ts").then((e
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
 const files: Loader = async () => await import("./commands/files.ts").then((each) => each.commands);
+const committing: Loader = async () => await import("./commands/commit.ts").then((each) => each.commands);
 
 export const commandTable: Readonly<Record<string, CommandEntry>> = {
   run: from(running, "run", "Create and run a new container from an image"),
@@ -47,6 +48,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "attach",
     "Attach local standard input, output, and error streams to a running container",
   ),
+  commit: from(committing, "commit", "Create a new image from a container's changes"),
   cp: from(copying, "cp", "Copy files/folders between a container and the local filesystem"),
   create: from(running, "create", "Create a new container"),
   events: from(system, "events", "Get real time events from the server"),
@@ -71,6 +73,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   unpause: from(lifecycle, "unpause", "Unpause all processes within one or more containers"),
   update: from(updating, "update", "Update configuration of one or more containers"),
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
+  "image squash": from(committing, "squash", "Put the layers of an image into one"),
   "volume create": from(volumes, "create", "Create a volume"),
   "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
   "volume ls": from(volumes, "ls", "List volumes"),

@@ -68,7 +68,7 @@ export class ArchivesClient {
 
   /** @returns The image's id. */
   async commit(container: string, o: CommitOptions = {}): Promise<string> {
-    const query = { container, ...o };
+    const query = { container, ...o, changes: o.changes ?? [] };
     return (await this.#connection.json<IdAnswer>("POST", "/commit", { query })).Id;
   }
 }

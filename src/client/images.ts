@@ -1,6 +1,7 @@
 /** Requests about images and builds (Engine API, "Image"). */
 import type {
   HistoryItem,
+  IdAnswer,
   ImageDeleted,
   ImageInspect,
   ImageSummary,
@@ -52,6 +53,14 @@ export class ImagesClient {
     return await this.#connection.json("DELETE", at(reference), {
       query: { force: o.force, noprune: o.noPrune },
     });
+  }
+
+  /** The same image in a single layer; wherry's own. @returns Its id. */
+  async squash(reference: string, o: { readonly name?: string | undefined } = {}): Promise<string> {
+    const answer = this.#connection.json<IdAnswer>("POST", `${at(reference)}/squash`, {
+      query: { t: o.name },
+    });
+    return (await answer).Id;
   }
 
   /** A root file system as a tar, made an image. */

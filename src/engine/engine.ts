@@ -15,6 +15,7 @@ import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import { Archives } from "./archives.ts";
 import { comeBack } from "./boot.ts";
+import { Commits } from "./commits.ts";
 import { ContainerIndex } from "./container-index.ts";
 import { Containers } from "./containers.ts";
 import { type ContainerDetail, ContainersFace } from "./containers-face.ts";
@@ -59,6 +60,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
 {
   readonly containers: ContainersFace;
   readonly archives: Archives;
+  readonly commits: Commits;
   readonly looking: Looking;
   readonly images: Images;
   readonly networks: Pick<NetworkPart, "list" | "get">;
@@ -70,6 +72,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   private constructor(o: {
     readonly containers: ContainersFace;
     readonly archives: Archives;
+    readonly commits: Commits;
     readonly looking: Looking;
     readonly images: Images;
     readonly networks: NetworkPart;
@@ -80,6 +83,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   }) {
     this.containers = o.containers;
     this.archives = o.archives;
+    this.commits = o.commits;
     this.looking = o.looking;
     this.images = o.images;
     this.networks = o.networks;
@@ -121,19 +125,34 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     });
     const supervisor = new Supervisor({ index, launch, runtime, waiters, emit, now, report });
     const shared = { index, images, launch, supervisor, runtime, volumes, waiters, emit, now, randomHex };
+    const lifecycle = new Containers(shared);
     const containers = new ContainersFace({
       index,
       images,
       layers,
       launch,
       network,
-      containers: new Containers(shared),
+      containers: lifecycle,
       streams: new Streams({ index, launch, logs, runtime, waiters, emit }),
       execs: new Execs({ index, runtime, emit, randomHex }),
       randomHex,
     });
     const archives = new Archives({ index, layers, volumes, runtime, launch, emit });
     await comeBack({ index, supervisor, runtime, network, layers, report });
+    const paused = records.table<true>("commit-pauses");
+    const { applyChanges } = parts;
+    const commits = new Commits({
+      index,
+      containers: lifecycle,
+      images,
+      layers,
+      paused,
+      applyChanges,
+      emit,
+      now,
+      report,
+    });
+    await commits.comeBack();
     await images.collectAllLayers();
     const newId = () => randomHex(16);
     const system = new System({ ...parts, newId });
@@ -141,6 +160,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     return new Engine({
       containers,
       archives,
+      commits,
       looking,
       images,
       networks: network,

@@ -9,6 +9,13 @@ import type { ImageRunConfig } from "#spec/image.ts";
  * @throws Fault `invalid` when nothing says what to run.
  */
 export function mergeConfig(given: ContainerConfig, image: ImageRunConfig): ContainerConfig {
+  const merged = uniteConfig(given, image);
+  if (!merged.Entrypoint?.length && !merged.Cmd?.length) throw new Fault("invalid", "no command specified");
+  return merged;
+}
+
+/** The same, also where nothing says what to run. */
+export function uniteConfig(given: ContainerConfig, image: ImageRunConfig): ContainerConfig {
   const merged: ContainerConfig = {
     ...given,
     ...command(given, image),
@@ -26,7 +33,6 @@ export function mergeConfig(given: ContainerConfig, image: ImageRunConfig): Cont
   if (image.OnBuild?.length) merged.OnBuild = image.OnBuild;
   const healthcheck = mergeHealthcheck(given.Healthcheck, image.Healthcheck);
   if (healthcheck !== undefined) merged.Healthcheck = healthcheck;
-  if (!merged.Entrypoint?.length && !merged.Cmd?.length) throw new Fault("invalid", "no command specified");
   return merged;
 }
 

@@ -167,6 +167,8 @@ export interface LayerPart {
     id: string,
     o: { readonly consume: boolean; readonly signal: AbortSignal },
   ): Promise<{ readonly chainId: ChainId; readonly diffId: Digest; readonly sizeBytes: number }>;
+  /** All that the layers up to `top` show, as one layer that stands on none. */
+  flatten(top: ChainId, o: Waiting): Promise<{ readonly chainId: ChainId; readonly diffId: Digest }>;
   changes(
     id: string,
     o: Waiting,

@@ -44,6 +44,9 @@ const config = {
   Shell: words,
 } satisfies Schemas<ContainerConfig>;
 
+/** The body of `POST /commit`; clients without one send `null`. */
+export const commitBody = v.nullable(fields(config));
+
 const portBinding = fields({
   HostIp: text,
   HostPort: maybe(

@@ -26,8 +26,11 @@ const root = "" as BytePath;
 /** Of one read. */
 const readBytes = 256 << 10;
 
+/** What of a root directory is in a layer. */
+export type RootLook = Pick<FileStat, "mode" | "uid" | "gid">;
+
 /** The parts of the tar in order. The root itself is in it when it differs from `lowerRoot`. */
-export function* packTree(tree: Beneath, lowerRoot: FileStat | undefined): Generator<PackedPart> {
+export function* packTree(tree: Beneath, lowerRoot: RootLook | undefined): Generator<PackedPart> {
   const stat = tree.stat(root);
   if (stat !== undefined && lowerRoot !== undefined && !sameOwnership(stat, lowerRoot))
     yield { structure: encodeEntry(entryOf(tree, root, "./" as BytePath, "directory", stat)) };
@@ -35,7 +38,7 @@ export function* packTree(tree: Beneath, lowerRoot: FileStat | undefined): Gener
   yield { structure: endOfArchive };
 }
 
-function sameOwnership(one: FileStat, other: FileStat): boolean {
+function sameOwnership(one: RootLook, other: RootLook): boolean {
   return one.mode === other.mode && one.uid === other.uid && one.gid === other.gid;
 }
 

@@ -4,10 +4,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
-import type { FileStat } from "#kernel/files-at.ts";
 import { parseDigest } from "#spec/digest.ts";
 import { Breath } from "./breath.ts";
-import { packTree, readFile } from "./layer-pack.ts";
+import { packTree, type RootLook, readFile } from "./layer-pack.ts";
 import { layerNames, type UnpackedLayer } from "./layer-unpack.ts";
 import { HeldFile } from "./mutable-file.ts";
 import { RecipeWriter } from "./tar-recipe.ts";
@@ -15,7 +14,7 @@ import { RecipeWriter } from "./tar-recipe.ts";
 /** The tree is `directory/files`; the recipe is written beside it. Nobody writes to the tree meanwhile. */
 export async function sealLayer(
   directory: string,
-  lowerRoot: FileStat | undefined,
+  lowerRoot: RootLook | undefined,
   o: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<UnpackedLayer> {
   using tree = Beneath.open(join(directory, layerNames.files));
@@ -48,7 +47,7 @@ export async function sealLayer(
 /** The same bytes as a stream, of a tree that may be written to meanwhile. */
 export async function* treeTar(
   directory: string,
-  lowerRoot: FileStat | undefined,
+  lowerRoot: RootLook | undefined,
   o: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Uint8Array> {
   using tree = Beneath.open(directory);

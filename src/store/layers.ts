@@ -11,7 +11,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
-import type { FileStat } from "#kernel/files-at.ts";
+import { type FileStat, fileKind } from "#kernel/files-at.ts";
 import { removingTree } from "#kernel/remove-tree.ts";
 import { type ChainId, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
@@ -27,7 +27,7 @@ import { layerNames, type UnpackedLayer, unpackLayer } from "./layer-unpack.ts";
 import { LowerTree } from "./lower-tree.ts";
 import type { Records } from "./records.ts";
 import { type Change, upperChanges } from "./upper-changes.ts";
-import { type HeldRoot, type OverlayPaths, WritableMounts } from "./writable-mounts.ts";
+import { type HeldRoot, type OverlayPaths, openLayers, WritableMounts } from "./writable-mounts.ts";
 
 const kept = { upper: "upper", work: "work", merged: "merged" } as const;
 /** An overlay needs at least one layer below; scratch has none of its own. */
@@ -216,6 +216,18 @@ export class Layers {
     }
   }
 
+  /** All that the layers up to `top` show, as one layer that stands on none. Idempotent. @throws Fault `not-found`. */
+  async flatten(top: ChainId, o: Cancellable = {}): Promise<LayerRecord> {
+    const place = this.#incoming();
+    mkdirSync(place, { mode: 0o700 });
+    try {
+      using shown = openLayers([...this.#lowerPaths(top), join(this.#root, scratch)], place);
+      return await this.apply(undefined, treeTar(shown.path, plainRoot, o), { ...o, endRequired: true });
+    } finally {
+      await this.#discard(place);
+    }
+  }
+
   /** Unmounts first. Idempotent. */
   async removeWritable(id: string): Promise<void> {
     this.unmount(id);
@@ -310,6 +322,9 @@ export class Layers {
       await this.#discard(join(this.#root, "incoming", name));
   }
 }
+
+/** A root that goes without saying. */
+const plainRoot = { mode: fileKind.directory | 0o755, uid: 0, gid: 0 };
 
 function rootOf(lower: LowerTree): FileStat | undefined {
   return lower.lookup(bytePath(""))?.stat;

@@ -4,7 +4,7 @@
  * other's changes. What is only held is mounted nowhere, and gone with the process.
  */
 import type { BytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
+import { closeDescriptor, descriptorPath, openAt, openFlag } from "#kernel/files-at.ts";
 import { attachMount, cloneMount, mountOverlay, mountsBeneath, openOverlay, unmount } from "#kernel/mount.ts";
 
 export interface OverlayPaths {
@@ -80,4 +80,15 @@ export class WritableMounts {
     this.#held.delete(merged);
     closeDescriptor(held.mount);
   }
+}
+
+/**
+ * What several layers show together, at a path that leads there for as long as this is not disposed. `place` is a
+ * directory that older kernels need for a moment.
+ */
+export function openLayers(lower: readonly string[], place: string): Disposable & { readonly path: string } {
+  const fd = openOverlay({ lower, target: place });
+  const stack = new DisposableStack();
+  stack.defer(() => closeDescriptor(fd));
+  return { path: descriptorPath(fd), [Symbol.dispose]: () => stack.dispose() };
 }
