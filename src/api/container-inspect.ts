@@ -38,7 +38,8 @@ export function containerInspect(
     ResolvConfPath: paths.resolvConf,
     HostnamePath: paths.hostname,
     HostsPath: paths.hosts,
-    LogPath: paths.log,
+    // As in Docker: of a log that other programs may read.
+    LogPath: record.host.LogConfig?.Type === "json-file" ? paths.log : "",
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: "overlay2",

@@ -2,6 +2,7 @@
 import type { WaitAnswer } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatRfc3339 } from "#spec/unix-time.ts";
+import { detailsText } from "#telemetry/log-attributes.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, integer, moment, param, text } from "./api-request.ts";
 import { bridge } from "./attachment-bridge.ts";
@@ -65,21 +66,20 @@ async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   if (!stdout && !stderr) throw new Fault("invalid", "Bad parameters: you must choose at least one stream");
   const since = moment(request, "since");
   const until = moment(request, "until");
-  const { id, config } = engine.containers.get(param(request, "name"));
-  const tty = config.Tty === true;
-  const tail = tailLines(text(request, "tail"));
+  const record = engine.containers.get(param(request, "name"));
+  const tty = record.config.Tty === true;
   const [timestamps, details] = [flag(request, "timestamps"), flag(request, "details")];
-  const lines = engine.containers.logs(id, {
+  const lines = engine.containers.logs(record.id, {
     stdout,
     stderr,
     since,
     until,
     follow: flag(request, "follow"),
-    tail,
+    tail: tailLines(text(request, "tail")),
     joined: !timestamps && !details,
     signal: request.signal,
   });
-  const format = { timestamps, details, tty };
+  const format = { timestamps, details: details ? `${detailsText(record)} ` : "", tty };
   return streamReply(streamType(tty, request.version), (sink) => writeLogs(lines, sink, format));
 }
 
@@ -88,16 +88,21 @@ function tailLines(tail: string | undefined): number | undefined {
   return tail !== undefined && /^[0-9]+$/.test(tail) ? Number(tail) : undefined;
 }
 
+const newline = 0x0a;
+
+/** Time and details stand in front of lines; a line that came in parts has them once. */
 async function writeLogs(
   lines: AsyncIterable<{ stream: "stdout" | "stderr"; timeNano: bigint; bytes: Uint8Array }>,
   sink: Sink,
-  format: { timestamps: boolean; details: boolean; tty: boolean },
+  format: { timestamps: boolean; details: string; tty: boolean },
 ): Promise<void> {
-  const details = format.details ? " " : "";
-  for await (const line of lines) {
-    const prefix = (format.timestamps ? `${formatRfc3339(line.timeNano)} ` : "") + details;
+  const midLine = { stdout: false, stderr: false };
+  for await (const { stream, timeNano, bytes } of lines) {
+    const time = format.timestamps ? `${formatRfc3339(timeNano)} ` : "";
+    const prefix = midLine[stream] ? "" : time + format.details;
+    midLine[stream] = bytes.at(-1) !== newline;
     if (format.tty && prefix !== "") sink.write(Buffer.from(prefix, "latin1"));
-    const pace = sink.write(format.tty ? line.bytes : muxFrame(line.stream, line.bytes, prefix));
+    const pace = sink.write(format.tty ? bytes : muxFrame(stream, bytes, prefix));
     if (pace !== undefined) await pace;
   }
 }

@@ -190,15 +190,15 @@ describe("create", () => {
     ["links", { Image: "x", HostConfig: { Links: ["a:b"] } }, 501, "HostConfig.Links cannot be honoured"],
     [
       "another log driver",
-      { Image: "x", HostConfig: { LogConfig: { Type: "syslog" } } },
-      501,
-      "HostConfig.LogConfig",
+      { Image: "x", HostConfig: { LogConfig: { Type: "nosuch" } } },
+      400,
+      'plugin "nosuch" not found',
     ],
     [
       "log options",
-      { Image: "x", HostConfig: { LogConfig: { Config: { "max-size": "1m" } } } },
-      501,
-      "LogConfig",
+      { Image: "x", HostConfig: { LogConfig: { Config: { nosuch: "1m" } } } },
+      400,
+      "unknown log opt 'nosuch' for json-file log driver",
     ],
     [
       "a health check",

@@ -4,6 +4,7 @@
  */
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { checkLogConfig } from "#telemetry/log-config.ts";
 import { checkBounds } from "./create-bounds.ts";
 import type { HostFacts } from "./host-defaults.ts";
 
@@ -17,6 +18,8 @@ export function checkCreate(
   checkConfig(request.config);
   checkModes(request.host, facts);
   checkCombinations(request.config, request.host);
+  const { Type = "", Config } = request.host.LogConfig ?? {};
+  if (Type !== "") checkLogConfig({ Type, Config: Config ?? {} });
   for (const mount of request.host.Mounts ?? []) checkMount(mount, version);
 }
 

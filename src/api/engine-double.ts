@@ -429,6 +429,7 @@ export class EngineDouble implements EngineFace {
         ...{ pids: true, blkioWeight: true, blkioThrottle: true, cgroupNamespaces: true },
         ...this.limits,
       },
+      logConfig: { Type: "json-file", Config: {} },
     }),
   };
 }

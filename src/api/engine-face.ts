@@ -6,6 +6,7 @@ import type { Filters } from "#spec/filters.ts";
 import type { ImageConfig } from "#spec/image.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { LogConfig } from "#telemetry/log-config.ts";
 import type { EngineLooking } from "./looking-face.ts";
 
 export interface Waiting {
@@ -284,6 +285,8 @@ export interface SystemFacts {
   readonly limits: MachineLimits;
   /** Low-level runtimes containers can ask for. */
   readonly runtimes: readonly string[];
+  /** What containers get that ask for no driver of logs. */
+  readonly logConfig: LogConfig;
 }
 
 export interface EngineFace {

@@ -64,7 +64,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   VolumesFrom: { because: `${later}; mount the volumes by name` },
   VolumeDriver: { because: "only the local driver exists", allowed: ["local"] },
   ContainerIDFile: "honoured",
-  LogConfig: { because: `${later}; only json-file without options exists`, unless: isPlainJsonFile },
+  LogConfig: "honoured",
   NetworkMode: "honoured",
   PortBindings: "honoured",
   PublishAllPorts: "honoured",
@@ -188,9 +188,4 @@ export function isZero(value: unknown): boolean {
 
 function property(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
-}
-
-function isPlainJsonFile(value: unknown): boolean {
-  const type = property(value, "Type");
-  return isZero(property(value, "Config")) && (isZero(type) || type === "json-file");
 }

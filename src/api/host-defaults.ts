@@ -6,6 +6,7 @@ import type { ContainerConfig, CreateRequest, EndpointSettings, HostConfig } fro
 import type { CreateBody } from "#spec/docker-create.ts";
 import { Fault } from "#spec/fault.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
+import { type LogConfig, mergeLogConfig } from "#telemetry/log-config.ts";
 
 /** What defaults depend on besides the request. */
 export interface HostFacts {
@@ -15,6 +16,8 @@ export interface HostFacts {
   readonly limits: MachineLimits;
   readonly runtimeName: string;
   readonly runtimes: readonly string[];
+  /** What containers get that ask for no driver of logs. */
+  readonly logConfig: LogConfig;
 }
 
 const shmBytes = 64 * 1024 * 1024;
@@ -59,7 +62,7 @@ function hostDefaults(host: HostConfig, networkMode: string, facts: HostFacts): 
   const filled: HostConfig = {
     ...host,
     NetworkMode: networkMode,
-    LogConfig: { Type: host.LogConfig?.Type || "json-file", Config: host.LogConfig?.Config ?? {} },
+    LogConfig: mergeLogConfig(host.LogConfig, facts.logConfig),
     RestartPolicy: {
       Name: host.RestartPolicy?.Name || "no",
       MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,

@@ -1,6 +1,7 @@
 /** The engine itself: ping, version, info; sign-in, which needs a registry. */
 import type { SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
+import { logDrivers } from "#telemetry/log-config.ts";
 import type { ApiParts } from "./api-parts.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { formatVersion, newestVersion, oldestVersion } from "./api-version.ts";
@@ -118,7 +119,7 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
       Volume: ["local"],
       Network: ["bridge", "host", "null"],
       Authorization: null,
-      Log: ["json-file"],
+      Log: [...logDrivers],
     },
     ...limitSupport(facts),
     IPv4Forwarding: true,
@@ -127,7 +128,7 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
     NFd: 0,
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
-    LoggingDriver: "json-file",
+    LoggingDriver: facts.logConfig.Type,
     CgroupDriver: "cgroupfs",
     CgroupVersion: facts.cgroupVersion,
     NEventsListener: 0,

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { type AddressPool, parseSubnet } from "#network/ipam.ts";
 import { Fault } from "#spec/fault.ts";
+import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
 
 export interface DaemonOptions {
   readonly dataRoot: string;
@@ -12,6 +13,7 @@ export interface DaemonOptions {
   readonly addressPools: readonly AddressPool[] | undefined;
   readonly dns: readonly string[];
   readonly labels: readonly string[];
+  readonly logConfig: LogConfig;
   readonly debug: boolean;
   readonly help: boolean;
   readonly version: boolean;
@@ -27,7 +29,9 @@ const flags = {
   "default-address-pool": { key: "default-address-pools", many: true },
   dns: { key: "dns", many: true },
   label: { key: "labels", many: true },
+  "log-driver": { key: "log-driver", many: false },
   "log-level": { key: "log-level", many: false },
+  "log-opt": { key: "log-opts", many: true },
 } as const;
 type FlagName = keyof typeof flags;
 
@@ -49,7 +53,9 @@ const fileSchema = v.strictObject({
   "default-address-pools": v.optional(v.array(pool)),
   dns: v.optional(v.array(v.string())),
   labels: v.optional(v.array(v.string())),
+  "log-driver": v.optional(v.string()),
   "log-level": v.optional(v.string()),
+  "log-opts": v.optional(v.record(v.string(), v.string())),
   debug: v.optional(v.boolean()),
   /** Containers always outlive the engine here. */
   "live-restore": v.optional(v.boolean()),
@@ -138,10 +144,36 @@ export function decideOptions(line: CommandLine, file: FileOptions): DaemonOptio
     addressPools: pools?.map(({ base, size }) => ({ base: parseSubnet(base), size })),
     dns: line.values.dns ?? file.dns ?? [],
     labels: line.values.label ?? file.labels ?? [],
+    logConfig: decideLogConfig(
+      one("log-driver"),
+      line.values["log-opt"]?.map(parseLogOption),
+      file["log-opts"],
+    ),
     debug: line.switches.has("debug") || file.debug === true || ["debug", "trace"].includes(level),
     help: line.switches.has("help"),
     version: line.switches.has("version"),
   };
+}
+
+function decideLogConfig(
+  driver = "json-file",
+  flagged: readonly (readonly [string, string])[] | undefined,
+  filed: Readonly<Record<string, string>> = {},
+): LogConfig {
+  const decided = { Type: driver, Config: flagged === undefined ? filed : Object.fromEntries(flagged) };
+  try {
+    checkLogConfig(decided);
+  } catch (cause) {
+    throw new Fault("invalid", `failed to set log opts: ${Fault.from(cause).message}`, { cause });
+  }
+  return decided;
+}
+
+/** `max-size=10m`. */
+function parseLogOption(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new Fault("invalid", `invalid --log-opt ${JSON.stringify(text)}: want NAME=VALUE`);
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** `base=172.80.0.0/16,size=24`. */
@@ -170,7 +202,10 @@ A container engine that speaks Docker's API.
                                     (default unix:///run/wherry/wherry.sock)
       --label KEY=VALUE             Label of this engine; may be repeated
       --live-restore                Accepted: containers always outlive the engine
+      --log-driver DRIVER           Of containers that ask for none: json-file, local, none,
+                                    journald, syslog, fluentd or gelf (default json-file)
       --log-level LEVEL             trace, debug, info, warn, error or fatal (default info)
+      --log-opt NAME=VALUE          Option of the log driver; may be repeated
   -p, --pidfile FILE                Where to write the process id
   -v, --version                     Say the version and end
 `;

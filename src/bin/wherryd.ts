@@ -94,7 +94,7 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   );
   const engine = stack.use(
     await Engine.open({
-      ...{ records, blobs, layers, runtime, network, events, logs: new Logs() },
+      ...{ records, blobs, layers, runtime, network, events, logs: stack.use(new Logs({ report })) },
       volumes: async (usersOf) =>
         await Volumes.open({
           ...{ records, usersOf, now, randomHex },
@@ -110,6 +110,7 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
       dataRoot: o.dataRoot,
       containersRoot: join(o.dataRoot, "containers"),
       labels: o.labels,
+      logConfig: o.logConfig,
       applyChanges: changeConfig,
       ...{ randomHex, nowNano, report },
     }),

@@ -1,6 +1,7 @@
 /** Pure. Lists as tables, templates or JSON, one row for each thing. */
+
+import { compileTemplate, strict } from "#spec/template.ts";
 import { formatTable } from "./table.ts";
-import { compileTemplate, strict } from "./template.ts";
 
 export interface Column<Row> {
   readonly header: string;

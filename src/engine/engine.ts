@@ -13,6 +13,7 @@ import { formatRfc3339 } from "#spec/unix-time.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
+import type { LogConfig } from "#telemetry/log-config.ts";
 import { Archives } from "./archives.ts";
 import { comeBack } from "./boot.ts";
 import { Commits } from "./commits.ts";
@@ -48,6 +49,7 @@ export interface EngineParts<Volumes extends VolumePart, Events extends EventPar
   /** Where each container's directory is. */
   readonly containersRoot: string;
   readonly labels: readonly string[];
+  readonly logConfig: LogConfig;
   readonly applyChanges: (config: ImageRunConfig, changes: readonly string[]) => ImageRunConfig;
   readonly randomHex: (bytes: number) => string;
   readonly nowNano: () => bigint;
@@ -115,6 +117,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const volumes = await parts.volumes((name) => usersOf(index, name));
     const launch = new Launch({
       layers,
+      logs,
       network,
       runtime,
       volumes,

@@ -10,12 +10,13 @@ import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
-import type { ContainerFiles, LayerPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
+import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
 export interface LaunchParts {
   readonly layers: LayerPart;
+  readonly logs: Pick<LogPart, "prepare" | "keep" | "settle" | "forget">;
   readonly network: Pick<NetworkPart, "attach" | "detach" | "files">;
-  readonly runtime: Pick<RuntimePart, "create" | "start" | "delete">;
+  readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog">;
   readonly volumes: Pick<VolumePart, "populate" | "removeAnonymous">;
   /** Holds one directory per container. */
   readonly root: string;
@@ -52,8 +53,7 @@ export class Launch {
   async #prepare(record: ContainerRecord): Promise<void> {
     const files = this.files(record.id);
     await mkdir(files.directory, { recursive: true, mode: 0o710 });
-    // There from the start, so that a stream attached before the first run has a file to follow.
-    await writeFile(files.log, "", { flag: "a", mode: 0o640 });
+    await this.#parts.logs.prepare(files.log);
     await this.#parts.layers.createWritable(record.id, record.image.chainId, { skeleton: true });
   }
 
@@ -114,10 +114,17 @@ export class Launch {
     return pid;
   }
 
+  /** From a start on, or from when the engine comes back to a process. */
+  attend(record: ContainerRecord): void {
+    const { logs, runtime } = this.#parts;
+    logs.keep(record, this.files(record.id).log, async () => await runtime.reopenLog(record.id));
+  }
+
   /** Gives back process, network and mounts. Idempotent; the first failure is thrown after all were tried. */
   async release(record: ContainerRecord): Promise<void> {
-    const { layers, network, runtime } = this.#parts;
+    const { layers, logs, network, runtime } = this.#parts;
     await using stack = new AsyncDisposableStack();
+    stack.defer(async () => await logs.settle(record, this.files(record.id).log));
     stack.defer(() => layers.unmount(record.id));
     stack.defer(async () => await network.detach(record.id));
     stack.defer(async () => await runtime.delete(record.id));
@@ -127,6 +134,7 @@ export class Launch {
   async discard(record: ContainerRecord, volumes: boolean): Promise<void> {
     await this.#parts.layers.removeWritable(record.id);
     await this.#parts.collectLayers(record.image.chainId);
+    await this.#parts.logs.forget(this.files(record.id).log);
     await rm(this.files(record.id).directory, { recursive: true, force: true });
     if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);
   }

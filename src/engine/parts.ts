@@ -104,6 +104,8 @@ export interface RuntimePart {
   openRoot(id: string): number | undefined;
   /** By the passwd and group files in `root`. @throws Fault `invalid` for a name that is not there. */
   userOf(root: ContainerTree, user: string): { readonly uid: number; readonly gid: number };
+  /** Has the container's output go on in a new log file. @throws Fault `conflict` when it has ended. */
+  reopenLog(id: string): Promise<void>;
   exec(record: ContainerRecord, execId: string, spec: ExecSpec, o: Waiting): Promise<ExecSession>;
 }
 
@@ -184,6 +186,14 @@ export interface LayerPart {
 }
 
 export interface LogPart {
+  /** Makes an empty log, so that a stream attached before the first run has a file to follow. Idempotent. */
+  prepare(path: string): Promise<void>;
+  /** From a start on, or from when the engine comes back: keeps the log within its limits. */
+  keep(record: ContainerRecord, path: string, reopen: () => Promise<void>): void;
+  /** After the end of a run. Idempotent. */
+  settle(record: ContainerRecord, path: string): Promise<void>;
+  /** Before the files are removed. Idempotent. */
+  forget(path: string): Promise<void>;
   /** Ends with the file once `ended` is settled. `from` says where to begin, decided at the call. */
   read(
     path: string,

@@ -5,6 +5,7 @@
  */
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { isReadable } from "#telemetry/log-config.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { Emit } from "./emit.ts";
@@ -61,7 +62,9 @@ export class Streams {
   logs(reference: string, o: LogOptions): AsyncIterable<Frame & { readonly timeNano: bigint }> {
     const { index, launch, logs, waiters } = this.#parts;
     const record = index.get(reference);
-    if (record.host.LogConfig?.Type === "none")
+    if (record.desired === "removed")
+      throw new Fault("conflict", "can not get logs from container which is dead or marked for removal");
+    if (!isReadable(record.host.LogConfig))
       throw new Fault("unsupported", "configured logging driver does not support reading");
     const ended = isLive(record) ? waiters.nextExit(record.id) : Promise.resolve();
     const { follow, ...range } = o;

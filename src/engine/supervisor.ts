@@ -72,6 +72,7 @@ export class Supervisor implements Disposable {
       case "launch":
         return await this.#launch(record, signal);
       case "watch":
+        this.#parts.launch.attend(record);
         this.#watch(record.id);
         return;
       case "release":

@@ -1,6 +1,7 @@
 /** What `info` and `version` tell of this engine; what the machine is comes from outside. */
 import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Records } from "#store/records.ts";
+import type { LogConfig } from "#telemetry/log-config.ts";
 import type { RuntimePart } from "./parts.ts";
 
 export interface MachineFacts {
@@ -37,6 +38,7 @@ export interface SystemFacts {
   readonly limits: MachineLimits;
   /** Low-level runtimes containers can ask for. */
   readonly runtimes: readonly string[];
+  readonly logConfig: LogConfig;
 }
 
 export interface SystemParts {
@@ -45,6 +47,8 @@ export interface SystemParts {
   readonly machine: () => MachineFacts;
   readonly dataRoot: string;
   readonly labels: readonly string[];
+  /** What containers get that ask for no driver of logs. */
+  readonly logConfig: LogConfig;
   readonly newId: () => string;
 }
 
@@ -61,7 +65,7 @@ export class System {
   }
 
   facts(): SystemFacts {
-    const { dataRoot, labels, machine, runtime } = this.#parts;
+    const { dataRoot, labels, logConfig, machine, runtime } = this.#parts;
     const seen = machine();
     return {
       id: this.#id,
@@ -80,6 +84,7 @@ export class System {
       labels,
       limits: seen.limits,
       runtimes: runtime.facts.installed,
+      logConfig,
     };
   }
 }

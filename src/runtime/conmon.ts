@@ -44,6 +44,12 @@ export const conmonFiles = {
   conmonPid: "conmon.pid",
 } as const;
 
+/**
+ * Of one log file. The engine has conmon begin a new one long before; this is for when there is no engine. conmon then
+ * replaces the file by one it finds, or makes, beside it under the name with `.tmp`.
+ */
+const logFileBytesMax = 128 << 20;
+
 /** Pure. */
 function conmonArgs(root: string, { command }: LowLevelCall, o: ConmonRequest): string[] {
   const [program, ...leading] = command;
@@ -54,7 +60,9 @@ function conmonArgs(root: string, { command }: LowLevelCall, o: ConmonRequest): 
     ...["--bundle", o.directory, "--full-attach", "--exit-dir", o.exitDirectory],
     ...["--container-pidfile", `${o.directory}/${conmonFiles.pid}`],
     ...["--conmon-pidfile", `${o.directory}/${conmonFiles.conmonPid}`],
-    ...["--log-path", o.logPath === undefined ? "none" : `k8s-file:${o.logPath}`],
+    ...(o.logPath === undefined
+      ? ["--log-path", "none"]
+      : ["--log-path", `k8s-file:${o.logPath}`, "--log-size-max", String(logFileBytesMax)]),
     ...["--log-level", "error", "--no-sync-log"],
     ...(o.tty ? ["--terminal"] : []),
     ...(o.stdin ? ["--stdin"] : []),

@@ -19,7 +19,7 @@ import { encodeSpec, environment, renderProcess } from "./bundle.ts";
 import { defaultCdiDirectories } from "./cdi-files.ts";
 import { conmonFiles, startConmon } from "./conmon.ts";
 import { ConsoleSocket } from "./console-socket.ts";
-import { type ConsoleSize, resizeConsole } from "./control.ts";
+import { type ConsoleSize, reopenLog, resizeConsole } from "./control.ts";
 import { runExec } from "./exec.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
@@ -378,6 +378,11 @@ export class Runtime implements Disposable {
 
   async resize(id: string, size: ConsoleSize): Promise<void> {
     await resizeConsole(this.#directory(id), size);
+  }
+
+  /** Has conmon go on in a new log file. @throws Fault `conflict` when it is gone. */
+  async reopenLog(id: string): Promise<void> {
+    await reopenLog(this.#directory(id));
   }
 
   async exec(

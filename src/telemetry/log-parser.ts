@@ -50,6 +50,16 @@ export class LogParser {
     return this.#past;
   }
 
+  /** What was pushed and completes no record yet. */
+  get restBytes(): number {
+    return this.#rest.length;
+  }
+
+  /** Begins anew, without what was not complete. */
+  forget(): void {
+    this.#rest = Buffer.alloc(0);
+  }
+
   /** The frames that `bytes` completes. They share no memory with it. */
   push(bytes: Buffer): LogFrame[] {
     const text = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);

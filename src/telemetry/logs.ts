@@ -1,148 +1,69 @@
 /**
- * What containers wrote, from the files that conmon keeps.
- * Owns: a descriptor and a watch for each reader while it reads. Promises: follows without missing or repeating a byte,
- * sleeps while nothing is written, holds a bounded part of the log, reads a file to its end that was deleted meanwhile.
- * Never: writes, or holds up who writes.
+ * What containers wrote: read, followed, kept within limits.
+ * Owns: who reads which log, so that followers learn of new files. The files are conmon's to write.
  */
-import { closeSync, type FSWatcher, fstatSync, openSync, read as readCallback, watch } from "node:fs";
-import { promisify } from "node:util";
-import { type LogFrame, LogParser, type LogSelection } from "./log-parser.ts";
-import { tailOffset, wholeEnd } from "./log-tail.ts";
+import type { ContainerRecord } from "#spec/container.ts";
+import type { Fault } from "#spec/fault.ts";
+import { logLimits } from "./log-config.ts";
+import { makeLogFiles } from "./log-files.ts";
+import { LogKeeper } from "./log-keeper.ts";
+import type { LogFrame } from "./log-parser.ts";
+import { type LogRead, LogReader } from "./log-reader.ts";
 
-const read = promisify(readCallback);
-const readBytes = 256 << 10;
-/**
- * Bun's watcher swallows a change within a millisecond of the one it told of (measured: 551 of 3000 writes). So after a
- * change the file is looked at again until nothing new came for longer than that; only then does the reader sleep.
- */
-const settleMs = 4;
+export type { LogRead };
 
-export interface LogRead extends LogSelection {
-  /** Only so many lines at the end of what is there. */
-  readonly tail?: number | undefined;
-  /** Where to begin, decided at the call. @default "start" */
-  readonly from?: "start" | "end";
-  /** Goes on with what is written later; ends with the file once `ended` is settled. */
-  readonly follow?: { readonly ended: Promise<unknown> } | undefined;
-  readonly signal: AbortSignal;
+export interface LogsOptions {
+  /** Told of what fails where no request is there to be told. */
+  readonly report?: (fault: Fault) => void;
 }
 
-export class Logs {
-  /** Opens the file at the call, so that nothing is lost when it is removed before it is read. None is an empty one. */
+export class Logs implements Disposable {
+  readonly #followers = new Map<string, Set<LogReader>>();
+  readonly #keeper: LogKeeper;
+
+  constructor(o: LogsOptions = {}) {
+    this.#keeper = new LogKeeper({
+      report: o.report ?? (() => undefined),
+      rotated: (path, number, most) => {
+        for (const reader of this.#followers.get(path) ?? []) reader.rotated(number, most);
+      },
+    });
+  }
+
+  /** Opens the files at the call, so that nothing is lost when they are removed before they are read. None is an empty log. */
   read(path: string, o: LogRead): AsyncIterable<LogFrame> {
-    let fd: number;
-    try {
-      fd = openSync(path, "r");
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return nothing();
-      throw error;
-    }
-    return new LogReader(fd, path, o);
-  }
-}
-
-async function* nothing(): AsyncGenerator<LogFrame> {}
-
-/** Read once. A reader that is never read lets go of its file with the signal. */
-class LogReader implements AsyncIterable<LogFrame> {
-  readonly #fd: number;
-  readonly #o: LogRead;
-  readonly #watcher: FSWatcher | undefined;
-  readonly #close: () => void;
-  #offset: number;
-  #changed = true;
-  #ended = false;
-  #closed = false;
-  #active = false;
-  #wake = (): void => undefined;
-
-  constructor(fd: number, path: string, o: LogRead) {
-    this.#fd = fd;
-    this.#o = o;
-    const size = fstatSync(fd).size;
-    this.#offset = startOffset(fd, size, o);
-    // A read under way must not find its descriptor in other hands: the reader then closes it itself.
-    this.#close = () => (this.#active ? this.#wake() : this.#dispose());
-    o.signal.addEventListener("abort", this.#close);
-    if (o.follow === undefined) return;
-    this.#watcher = watchOrNothing(path, () => {
-      this.#changed = true;
-      this.#wake();
+    if (o.follow === undefined) return new LogReader(path, o);
+    const followers = this.#followers.get(path) ?? new Set();
+    this.#followers.set(path, followers);
+    const reader = new LogReader(path, o, () => {
+      followers.delete(reader);
+      if (followers.size === 0) this.#followers.delete(path);
     });
-    const end = (): void => {
-      this.#ended = true;
-      this.#wake();
-    };
-    o.follow.ended.then(end, end);
+    followers.add(reader);
+    return reader;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<LogFrame> {
-    const { follow, signal } = this.#o;
-    let parser = new LogParser(this.#o);
-    const buffer = Buffer.allocUnsafeSlow(readBytes);
-    this.#active = true;
-    try {
-      for (;;) {
-        signal.throwIfAborted();
-        // Taken before the read: what comes meanwhile asks for another one.
-        const last = follow === undefined || this.#ended;
-        const told = this.#changed;
-        this.#changed = false;
-        const before = this.#offset;
-        if (fstatSync(this.#fd).size < before) {
-          // Emptied in its place: what is there now is new.
-          this.#offset = 0;
-          parser = new LogParser(this.#o);
-        }
-        let got = 0;
-        do {
-          ({ bytesRead: got } = await read(this.#fd, buffer, 0, readBytes, this.#offset));
-          this.#offset += got;
-          yield* parser.push(buffer.subarray(0, got));
-          if (parser.past) return;
-          signal.throwIfAborted();
-        } while (got > 0);
-        if (last) return;
-        await this.#sleep(told || this.#offset !== before);
-      }
-    } finally {
-      this.#dispose();
-    }
+  /** Makes an empty log, so that a stream attached before the first run has a file to follow. Idempotent. */
+  async prepare(path: string): Promise<void> {
+    await makeLogFiles(path);
   }
 
-  /** Until something happens; `settling`: or for a moment, as a change may have gone untold. */
-  async #sleep(settling: boolean): Promise<void> {
-    let timer: Timer | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (this.#changed || this.#ended || this.#o.signal.aborted) resolve();
-      else if (settling) timer = setTimeout(resolve, settleMs);
-    });
-    clearTimeout(timer);
+  /** From a container's start on, or from when the engine comes back to it. `reopen` tells conmon to begin a new file. */
+  keep(record: ContainerRecord, path: string, reopen: () => Promise<void>): void {
+    this.#keeper.keep(path, logLimits(record.host.LogConfig), reopen);
   }
 
-  #dispose(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#o.signal.removeEventListener("abort", this.#close);
-    this.#watcher?.close();
-    closeSync(this.#fd);
-    this.#wake();
+  /** After a container's end: what was kept too much goes. Idempotent. */
+  async settle(record: ContainerRecord, path: string): Promise<void> {
+    await this.#keeper.release(path, logLimits(record.host.LogConfig));
   }
-}
 
-function startOffset(fd: number, size: number, o: LogRead): number {
-  if (o.from === "end") return wholeEnd(fd, size);
-  return o.tail === undefined ? 0 : tailOffset(fd, o.tail, size);
-}
+  /** Before a log's files are removed. Idempotent. */
+  async forget(path: string): Promise<void> {
+    await this.#keeper.forget(path);
+  }
 
-/** Removed already, there is nothing to watch: the end is what is waited for. */
-function watchOrNothing(path: string, changed: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(path, changed);
-    watcher.on("error", () => undefined);
-    return watcher;
-  } catch {
-    return undefined;
+  [Symbol.dispose](): void {
+    this.#keeper[Symbol.dispose]();
   }
 }

@@ -1,9 +1,9 @@
 /** Commands that look into one thing. */
 import { type Command, errorText, write } from "#cli/command.ts";
-import { compileTemplate } from "#cli/template.ts";
 import type { Client } from "#client/client.ts";
 import type { ContainerInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
+import { compileTemplate } from "#spec/template.ts";
 
 const lookups: Readonly<Record<string, (client: Client, name: string) => Promise<unknown>>> = {
   container: async (client, name) => await client.containers.inspect(name),

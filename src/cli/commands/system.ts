@@ -1,9 +1,9 @@
 /** Commands about the engine itself. */
 import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
-import { compileTemplate } from "#cli/template.ts";
 import { apiTime, humanSize } from "#cli/units.ts";
 import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
+import { compileTemplate } from "#spec/template.ts";
 import { formatRfc3339 } from "#spec/unix-time.ts";
 
 const clientFacts = { Version: "0.1.0", ApiVersion: "1.50", Os: "linux" } as const;

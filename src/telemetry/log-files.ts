@@ -1,0 +1,119 @@
+/**
+ * The files of one container's log, beside each other: `NAME` is written, `NAME.7` was written before, `NAME.8.gz` is one of
+ * those, compressed. A file has its number as a second name (a hard link) from the moment it is made: whoever replaces
+ * `NAME`, conmon on its own included, destroys nothing. `NAME.tmp` is the next file, made and numbered ahead: conmon opens it,
+ * and names it `NAME`, when it is told to begin a new one or has written all it may into the old one.
+ */
+import { constants, readdirSync, statSync } from "node:fs";
+import { link, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+export interface LogFile {
+  readonly path: string;
+  readonly number: number;
+  readonly compressed: boolean;
+  readonly inode: number;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+export interface LogFiles {
+  /** Oldest first; none of them is written any more. */
+  readonly closed: readonly LogFile[];
+  /** The one that is written; `number` is 0 while it has no second name. */
+  readonly current: LogFile | undefined;
+  /** The one made ahead. */
+  readonly next: LogFile | undefined;
+}
+
+const mode = 0o600;
+
+/** What there is now. A few microseconds for each file. */
+export function listLogFiles(path: string): LogFiles {
+  const current = look(path, 0, false);
+  const numbered = namesBeside(path).flatMap(({ name, number, compressed }) => {
+    const file = look(join(dirname(path), name), number, compressed);
+    return file === undefined ? [] : [file];
+  });
+  numbered.sort((a, b) => a.number - b.number);
+  const named = numbered.find(({ inode }) => inode === current?.inode);
+  const ahead = look(`${path}.tmp`, 0, false);
+  const next = ahead === undefined ? undefined : numbered.find(({ inode }) => inode === ahead.inode);
+  return {
+    closed: numbered.filter((file) => file !== named && file !== next),
+    current: named ?? current,
+    next,
+  };
+}
+
+function namesBeside(path: string): { name: string; number: number; compressed: boolean }[] {
+  const prefix = `${basename(path)}.`;
+  try {
+    return readdirSync(dirname(path)).flatMap((name) => {
+      const [, number, gz] =
+        (name.startsWith(prefix) && /^(\d+)(\.gz)?$/.exec(name.slice(prefix.length))) || [];
+      return number === undefined ? [] : [{ name, number: Number(number), compressed: gz !== undefined }];
+    });
+  } catch (thrown) {
+    if (isMissing(thrown)) return [];
+    throw thrown;
+  }
+}
+
+function look(path: string, number: number, compressed: boolean): LogFile | undefined {
+  const seen = statSync(path, { throwIfNoEntry: false });
+  if (seen === undefined) return undefined;
+  return { path, number, compressed, inode: seen.ino, bytes: seen.size, modifiedMs: seen.mtimeMs };
+}
+
+/** Where a file with this number is. */
+export function numberedPath(path: string, number: number, compressed = false): string {
+  return `${path}.${number}${compressed ? ".gz" : ""}`;
+}
+
+/** Makes the file that is written, and the next one, if they are not there, and numbers both. Idempotent. */
+export async function makeLogFiles(path: string): Promise<void> {
+  const found = listLogFiles(path);
+  // A stranger took the place of the one that was written: its number must be the highest.
+  if (found.next !== undefined && found.current?.number === 0) await dropNext(path, found.next);
+  else if (found.next !== undefined && found.current === undefined) await rename(`${path}.tmp`, path);
+  await touch(path);
+  const { closed, current, next } = listLogFiles(path);
+  let last = Math.max(0, ...[...closed, current, next].map((file) => file?.number ?? 0));
+  if (current?.number === 0) await link(path, numberedPath(path, ++last));
+  if (next !== undefined) return;
+  await touch(`${path}.tmp`);
+  await link(`${path}.tmp`, numberedPath(path, last + 1));
+}
+
+async function dropNext(path: string, next: LogFile): Promise<void> {
+  await rm(`${path}.tmp`, { force: true });
+  await rm(next.path, { force: true });
+}
+
+async function touch(path: string): Promise<void> {
+  await using _ = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, mode);
+}
+
+/** Of the file that is written; undefined when there is none. */
+export async function currentState(path: string): Promise<{ inode: number; bytes: number } | undefined> {
+  try {
+    const { ino, size } = await stat(path);
+    return { inode: ino, bytes: size };
+  } catch (thrown) {
+    if (isMissing(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+/** Closes the file that nobody writes any more: from now on it has its number alone, and the next one is in its place. */
+export async function closeLogFile(path: string): Promise<void> {
+  await makeLogFiles(path);
+  await rename(`${path}.tmp`, path);
+  await makeLogFiles(path);
+}
+
+/** Whether what was thrown says that a file is not there. */
+export function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
+}
