@@ -22,6 +22,7 @@ import { Layers } from "#store/layers.ts";
 import { lockRoot } from "#store/lock.ts";
 import { Records } from "#store/records.ts";
 import { Events } from "#telemetry/events.ts";
+import { usualLogSockets } from "#telemetry/log-drivers.ts";
 import { Logs } from "#telemetry/logs.ts";
 import { Volumes } from "#volume/volumes.ts";
 import {
@@ -92,9 +93,11 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   const network = stack.use(
     await Networks.open({ records, execRoot: o.execRoot, name, bip, addressPools, dns, now, report }),
   );
+  const logMachine = { hostname: hostFacts().hostname, pid: process.pid, newId: () => randomHex(32) };
+  const logs = stack.use(new Logs({ machine: { ...logMachine, ...usualLogSockets }, report }));
   const engine = stack.use(
     await Engine.open({
-      ...{ records, blobs, layers, runtime, network, events, logs: stack.use(new Logs({ report })) },
+      ...{ records, blobs, layers, runtime, network, events, logs },
       volumes: async (usersOf) =>
         await Volumes.open({
           ...{ records, usersOf, now, randomHex },

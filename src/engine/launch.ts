@@ -14,7 +14,7 @@ import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, Volu
 
 export interface LaunchParts {
   readonly layers: LayerPart;
-  readonly logs: Pick<LogPart, "prepare" | "keep" | "settle" | "forget">;
+  readonly logs: Pick<LogPart, "prepare" | "open" | "keep" | "settle" | "forget">;
   readonly network: Pick<NetworkPart, "attach" | "detach" | "files">;
   readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog">;
   readonly volumes: Pick<VolumePart, "populate" | "removeAnonymous">;
@@ -72,7 +72,7 @@ export class Launch {
   }
 
   async #acquire(record: ContainerRecord, signal: AbortSignal): Promise<number> {
-    const { layers, network, runtime, volumes } = this.#parts;
+    const { layers, logs, network, runtime, volumes } = this.#parts;
     const joined = {
       ...this.#joined("pid", record.host.PidMode),
       ...this.#joined("ipc", record.host.IpcMode),
@@ -96,8 +96,9 @@ export class Launch {
     });
     const rootfs = layers.mount(record.id);
     await volumes.populate(record.mounts, { rootfs, first: record.run === 1 });
-    const sandbox = await attaching;
     const files = this.files(record.id);
+    await logs.open(record, files.log, signal);
+    const sandbox = await attaching;
     const texts = await this.#nameFiles(record, sandbox, hostname);
     await Promise.all([
       writeFile(files.hosts, texts.hosts),

@@ -188,6 +188,8 @@ export interface LayerPart {
 export interface LogPart {
   /** Makes an empty log, so that a stream attached before the first run has a file to follow. Idempotent. */
   prepare(path: string): Promise<void>;
+  /** Before a start. @throws Fault when the receiver of the output cannot be reached. */
+  open(record: ContainerRecord, path: string, signal: AbortSignal): Promise<void>;
   /** From a start on, or from when the engine comes back: keeps the log within its limits. */
   keep(record: ContainerRecord, path: string, reopen: () => Promise<void>): void;
   /** After the end of a run. Idempotent. */

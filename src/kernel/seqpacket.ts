@@ -1,8 +1,7 @@
 /** Connections to unix sockets that keep messages apart (SOCK_SEQPACKET, unix(7)), which no library offers. */
 import { FFIType } from "bun:ffi";
-import { closeSync, openSync } from "node:fs";
-import { basename, dirname } from "node:path";
 import { check, libc } from "./libc.ts";
+import { unixAddress } from "./unix-address.ts";
 
 const c = libc({
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -13,34 +12,19 @@ const c = libc({
 const unixFamily = 1;
 const seqpacket = 5;
 const nonBlockCloseOnExec = 0o2004000;
-/** Of `sun_path`, its NUL included. */
-const pathBytesMax = 108;
 
 /**
  * A connected, non-blocking descriptor, the caller's to close. The path may be of any length.
  * @throws Errno `ENOENT` or `ECONNREFUSED` when nobody listens.
  */
 export function connectSeqpacket(path: string): number {
-  // A long path is reached through a descriptor of its directory.
-  const directory = Buffer.byteLength(path) < pathBytesMax ? undefined : openSync(dirname(path), "r");
+  using address = unixAddress(path);
+  const fd = check(c.socket(unixFamily, seqpacket | nonBlockCloseOnExec, 0), () => "make a socket");
   try {
-    const short = directory === undefined ? path : `/proc/self/fd/${directory}/${basename(path)}`;
-    const fd = check(c.socket(unixFamily, seqpacket | nonBlockCloseOnExec, 0), () => "make a socket");
-    try {
-      check(c.connect(fd, address(short), 2 + Buffer.byteLength(short) + 1), () => `connect to ${path}`);
-      return fd;
-    } catch (error) {
-      c.close(fd);
-      throw error;
-    }
-  } finally {
-    if (directory !== undefined) closeSync(directory);
+    check(c.connect(fd, address.bytes, address.length), () => `connect to ${path}`);
+    return fd;
+  } catch (error) {
+    c.close(fd);
+    throw error;
   }
-}
-
-function address(path: string): Buffer {
-  const bytes = Buffer.alloc(2 + pathBytesMax);
-  bytes.writeUInt16LE(unixFamily, 0);
-  bytes.write(path, 2);
-  return bytes;
 }

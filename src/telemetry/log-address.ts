@@ -2,8 +2,13 @@
 import { Fault } from "#spec/fault.ts";
 
 export type LogAddress =
-  | { readonly kind: "tcp" | "udp" | "tls"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix" | "unixgram"; readonly path: string };
+  | StreamAddress
+  | { readonly kind: "udp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unixgram"; readonly path: string };
+
+export type StreamAddress =
+  | { readonly kind: "tcp" | "tls"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
 
 export interface AddressParts {
   readonly scheme: string;

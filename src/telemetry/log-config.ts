@@ -8,7 +8,7 @@ import { parseBoolean, parseByteSize, parseInteger } from "#spec/go-values.ts";
 import { checkAttributeOptions } from "./log-attributes.ts";
 import { parseFluentdOptions } from "./log-fluentd-options.ts";
 import { parseGelfOptions } from "./log-gelf-options.ts";
-import { parseSyslogOptions } from "./log-syslog-options.ts";
+import { checkSyslogOptions } from "./log-syslog-options.ts";
 
 export interface LogConfig {
   readonly Type: string;
@@ -64,7 +64,7 @@ const drivers: Readonly<Record<string, Driver>> = {
       ...["syslog-address", "syslog-facility", "syslog-format"],
       ...["syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key", "syslog-tls-skip-verify"],
     ],
-    check: parseSyslogOptions,
+    check: checkSyslogOptions,
     unknown: unknownFor("syslog"),
   },
   fluentd: {

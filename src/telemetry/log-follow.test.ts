@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Logs } from "./logs.ts";
+import { testLogs } from "./logs-fixture.ts";
 
 let directory: string;
 let path: string;
@@ -33,7 +33,7 @@ const record = (text: string) => `2026-01-01T00:00:01.000000007+00:00 stdout F $
 function follow(o: { from?: "end"; tail?: number; ended?: Promise<unknown> } = {}) {
   const { ended = forever, ...rest } = o;
   const range = { stdout: true, stderr: true, ...rest };
-  const frames = new Logs().read(path, { ...range, follow: { ended }, signal: controller.signal });
+  const frames = testLogs().read(path, { ...range, follow: { ended }, signal: controller.signal });
   const iterator = frames[Symbol.asyncIterator]();
   return async (): Promise<string> => {
     const next = iterator.next();
@@ -104,7 +104,7 @@ test("what conmon writes is what the process wrote", async () => {
   const got = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   const o = { stdout: true, stderr: true, follow: { ended: ended.promise }, signal: controller.signal };
   const reading = (async () => {
-    for await (const { stream, bytes } of new Logs().read(path, o)) got[stream].push(bytes);
+    for await (const { stream, bytes } of testLogs().read(path, o)) got[stream].push(bytes);
   })();
   const conmon = spawn(
     "conmon",

@@ -29,6 +29,8 @@ interface Kept {
   inode: number;
   bytes: number;
   busy: boolean;
+  /** What is wrong with it was told of. */
+  failing: boolean;
   /** What is being done with it. */
   work: Promise<void> | undefined;
 }
@@ -57,6 +59,7 @@ export class LogKeeper implements Disposable {
       inode: seen?.ino ?? 0,
       bytes: 0,
       busy: true,
+      failing: false,
       work: undefined,
     };
     this.#kept.set(path, log);
@@ -101,8 +104,10 @@ export class LogKeeper implements Disposable {
     const done = async (): Promise<void> => {
       try {
         await work();
+        log.failing = false;
       } catch (thrown) {
-        if (this.#kept.get(log.path) === log) this.#o.report(Fault.from(thrown));
+        if (this.#kept.get(log.path) === log && !log.failing) this.#o.report(Fault.from(thrown));
+        log.failing = true;
       } finally {
         log.work = undefined;
       }

@@ -1,4 +1,4 @@
-/** What the `syslog` driver's options say. Looks whether the unix socket it names is there, and at nothing else. */
+/** What the `syslog` driver's options say. */
 import { existsSync } from "node:fs";
 import { Fault } from "#spec/fault.ts";
 import { type LogAddress, portOf, splitAddress } from "./log-address.ts";
@@ -27,6 +27,13 @@ const facilities = [
 const daemonFacility = 3;
 const facilityMax = 23;
 const defaultPort = 514;
+
+/** Before a container is made: the unix socket it names must be there. @throws Fault `invalid` in dockerd's words. */
+export function checkSyslogOptions(options: Readonly<Record<string, string>>): void {
+  const { address } = parseSyslogOptions(options);
+  if (address !== undefined && "path" in address && !existsSync(address.path))
+    throw new Fault("invalid", `stat ${address.path}: no such file or directory`);
+}
 
 /** @throws Fault `invalid` in dockerd's words. */
 export function parseSyslogOptions(options: Readonly<Record<string, string>>): SyslogOptions {
@@ -66,7 +73,6 @@ function parseAddress(text: string): LogAddress | undefined {
   switch (scheme) {
     case "unix":
     case "unixgram":
-      if (!existsSync(path)) throw new Fault("invalid", `stat ${path}: no such file or directory`);
       return { kind: scheme, path };
     case "udp":
     case "tcp":

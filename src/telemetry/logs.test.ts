@@ -3,7 +3,8 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LogParser } from "./log-parser.ts";
-import { type LogRead, Logs } from "./logs.ts";
+import type { LogRead } from "./log-reader.ts";
+import { testLogs } from "./logs-fixture.ts";
 
 let directory: string;
 let path: string;
@@ -13,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const logs = new Logs();
+const logs = testLogs();
 const { signal } = new AbortController();
 const both = { stdout: true, stderr: true, signal };
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Client } from "#client/client.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { FrameDecoder } from "#spec/frames.ts";
-import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { EngineUnderTest } from "./engine-under-test.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
