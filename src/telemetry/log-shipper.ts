@@ -91,14 +91,15 @@ export class LogShipper {
         do {
           this.#again = false;
           await this.#shipRun();
+          await this.#save();
+          // Nothing is waited for from here on: a run that begins now begins anew.
         } while (this.#again && !this.#stop.signal.aborted);
       } catch (thrown) {
         if (!this.#stop.signal.aborted) this.#o.report(Fault.from(thrown));
       } finally {
-        this.#working = undefined;
         this.#receiver?.[Symbol.dispose]();
         this.#receiver = undefined;
-        await this.#save().catch(() => undefined);
+        this.#working = undefined;
       }
     };
     this.#working = work();
@@ -114,13 +115,16 @@ export class LogShipper {
       follow: { ended },
       signal: this.#stop.signal,
     });
+    let reached = this.#position;
     for await (const { frames, position } of reading.batches()) {
       await this.#deliver(lines.push(frames));
+      reached = position;
       // From the middle of a line nobody could go on.
       if (lines.isEmpty) this.#position = position;
       if (performance.now() - this.#savedAt > saveEveryMs) await this.#save();
     }
     await this.#deliver(lines.end());
+    this.#position = reached;
   }
 
   async #deliver(messages: readonly LogMessage[]): Promise<void> {
@@ -181,8 +185,10 @@ export class LogShipper {
 
   /** Ends without waiting for what is on its way; another shipper goes on from there. */
   async stop(): Promise<void> {
+    const working = this.#working;
     this.#stop.abort(new Fault("cancelled", "the log is no longer shipped"));
-    await this.#working;
+    await working;
+    if (working !== undefined) await this.#save().catch(() => undefined);
     this.#receiver?.[Symbol.dispose]();
     this.#receiver = undefined;
   }

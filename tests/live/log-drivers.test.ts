@@ -1,7 +1,7 @@
 /** Log drivers that send output away: real receivers, their absence, the engine's, and what `logs` still shows. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { Client } from "#client/client.ts";
@@ -72,9 +72,12 @@ test("syslog over TCP, in RFC 5424; logs show it as well", async () => {
   );
   await until("three lines came", () => receiver.text().includes("three\n"));
   const lines = receiver.text().trimEnd().split("\n").sort();
+  expect(lines).toHaveLength(3);
   expect(lines.map((line) => line.slice(0, 6))).toEqual(["<131>1", "<134>1", "<134>1"]);
   expect(lines[1]).toMatch(/^<134>1 \d{4}-\d\d-\d\dT\S+\.\d{6}\S+ \S+ shipped \d+ shipped - one$/);
   expect(await shown(id)).toContain("one\n");
+  await client.containers.remove(id);
+  expect(receiver.text().split("\n")).toHaveLength(4);
 });
 
 test("syslog over UDP and over unix sockets", async () => {
@@ -192,6 +195,8 @@ test("a receiver that is away misses nothing, and neither does one whose engine 
   await until("the second part came", () => logs().includes("22000"));
   receiver.stop();
   await say();
+  const log = join(engine.directory, "data/containers", id, "container.log");
+  await until("the third part is written", () => readFileSync(log, "latin1").endsWith(" 32000\n"));
   await engine.stop("SIGKILL");
   await engine.start();
   client = await engine.client();
