@@ -37,6 +37,7 @@ export class LogShipper {
   #again = false;
   #working: Promise<void> | undefined;
   #failing = false;
+  #unsaved = false;
 
   constructor(o: LogShipperOptions) {
     this.#o = o;
@@ -176,11 +177,17 @@ export class LogShipper {
     });
   }
 
+  /** What cannot be written down, on a full disk or of a log that is removed, costs that lines go twice after a restart. */
   async #save(): Promise<void> {
     this.#savedAt = performance.now();
     const path = positionPath(this.#o.path);
-    await writeFile(`${path}.part`, JSON.stringify(this.#position), { mode: 0o600 });
-    await rename(`${path}.part`, path);
+    try {
+      await writeFile(`${path}.part`, JSON.stringify(this.#position), { mode: 0o600 });
+      await rename(`${path}.part`, path);
+    } catch (thrown) {
+      if (!this.#unsaved) this.#o.report(this.#fault("cannot be marked as shipped", thrown));
+      this.#unsaved = true;
+    }
   }
 
   /** Ends without waiting for what is on its way; another shipper goes on from there. */
@@ -188,7 +195,7 @@ export class LogShipper {
     const working = this.#working;
     this.#stop.abort(new Fault("cancelled", "the log is no longer shipped"));
     await working;
-    if (working !== undefined) await this.#save().catch(() => undefined);
+    if (working !== undefined) await this.#save();
     this.#receiver?.[Symbol.dispose]();
     this.#receiver = undefined;
   }
