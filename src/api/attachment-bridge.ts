@@ -56,7 +56,10 @@ async function copyInput(
     if (input === undefined) continue;
     const { pass, detached } = tty ? scanner.scan(chunk) : { pass: chunk, detached: false };
     if (pass.length > 0) await input.write(pass);
-    if (detached) return true;
+    if (detached) {
+      attachment.detached();
+      return true;
+    }
   }
   if (input === undefined || options.atInputEnd === "nothing") return false;
   if (options.atInputEnd === "leave") return true;

@@ -143,6 +143,7 @@ describe("streams", () => {
     client.send("\x11ignored");
     expect(await client.all()).toBe("");
     expect(api.engine.attachment.received.join("")).toBe("ab\x10c");
+    expect(api.engine.attachment.left).toBe(true);
     expect(api.engine.attachment.disposed).toBe(true);
   });
 
@@ -171,7 +172,7 @@ describe("streams", () => {
     await client.all();
     expect((await api.post("/exec/e1/resize?h=24&w=80")).status).toBe(200);
     expect(api.engine.asked).toEqual([
-      ["startExec", "e1", { detach: false, tty: false, consoleSize: undefined }],
+      ["startExec", "e1", { detach: false, consoleSize: undefined }],
       ["resizeExec", "e1", { height: 24, width: 80 }],
     ]);
     expect((await api.get("/exec/e1/json")).json).toMatchObject({

@@ -9,18 +9,19 @@ export const defaultDetachKeys: readonly number[] = [0x10, 0x11];
 
 /**
  * Bytes of a sequence such as `ctrl-p,ctrl-q` or `a`; the default one when nothing is given.
+ * `word` is Docker's for them where they come from.
  * @throws Fault `invalid` for a key that is neither one character nor `ctrl-` and a letter or one of `@[\]^_`.
  */
-export function parseDetachKeys(text: string | undefined): readonly number[] {
+export function parseDetachKeys(
+  text: string | undefined,
+  word: "detach" | "escape" = "detach",
+): readonly number[] {
   if (text === undefined || text === "") return defaultDetachKeys;
   return text.split(",").map((key) => {
     const control = /^ctrl-([a-zA-Z@[\\\]^_])$/.exec(key)?.[1];
     if (control !== undefined) return control.toUpperCase().charCodeAt(0) & 0x1f;
     if (key.length === 1 && key.charCodeAt(0) < 0x80) return key.charCodeAt(0);
-    throw new Fault(
-      "invalid",
-      `Invalid detach keys (${text}) provided: want characters or ctrl-<letter>, separated by commas`,
-    );
+    throw new Fault("invalid", `Invalid ${word} keys (${text}) provided`);
   });
 }
 

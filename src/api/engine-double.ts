@@ -83,6 +83,7 @@ export class FakeAttachment implements Attachment {
   readonly received: string[] = [];
   inputEnded = false;
   disposed = false;
+  left = false;
   readonly input: NonNullable<Attachment["input"]> = {
     write: async (bytes) => {
       this.received.push(Buffer.from(bytes).toString());
@@ -97,6 +98,10 @@ export class FakeAttachment implements Attachment {
 
   constructor(tty: boolean) {
     this.tty = tty;
+  }
+
+  detached(): void {
+    this.left = true;
   }
 
   push(stream: Frame["stream"], text: string): void {
@@ -249,8 +254,18 @@ export class EngineDouble implements EngineFace {
       this.execs = { e1: { id: "e1", containerId: this.find(ref).id, request, running: false, pid: 0 } };
       return "e1";
     },
-    startExec: async (id, { detach, tty, consoleSize }) => {
-      this.asked.push(["startExec", id, { detach, tty, consoleSize }]);
+    startableExec: (id) => {
+      const exec = this.containers.inspectExec(id);
+      if (exec.running || exec.exitCode !== undefined)
+        throw new Fault("conflict", `Error: Exec command ${id} has already run`);
+      return exec;
+    },
+    killExec: async (id, signal) => {
+      this.containers.inspectExec(id);
+      this.asked.push(["killExec", id, signal]);
+    },
+    startExec: async (id, { detach, consoleSize }) => {
+      this.asked.push(["startExec", id, { detach, consoleSize }]);
       if (this.startExecFault !== undefined) throw this.startExecFault;
       return detach ? undefined : this.attachment;
     },

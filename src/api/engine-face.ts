@@ -29,6 +29,8 @@ export interface Attachment extends AsyncDisposable {
   readonly output: AsyncIterable<Frame>;
   /** Absent when stdin was not asked for or is not open. */
   readonly input?: { write(bytes: Uint8Array): Promise<void>; end(): Promise<void> } | undefined;
+  /** The client left by the keys for that. */
+  detached(): void;
 }
 
 export interface ContainerDetail {
@@ -131,11 +133,14 @@ export interface EngineContainers {
   ): Promise<Attachment>;
   resize(ref: string, size: ConsoleSize): Promise<void>;
   createExec(ref: string, request: ExecRequest): string;
+  /** @throws Fault `not-found`, or `conflict` for one that cannot be started now. */
+  startableExec(execId: string): ExecRecord;
   startExec(
     execId: string,
-    o: Waiting & { detach: boolean; tty: boolean; consoleSize?: ConsoleSize | undefined },
+    o: Waiting & { detach: boolean; consoleSize?: ConsoleSize | undefined },
   ): Promise<Attachment | undefined>;
   inspectExec(execId: string): ExecRecord;
+  killExec(execId: string, signalName: string): Promise<void>;
   resizeExec(execId: string, size: ConsoleSize): Promise<void>;
 }
 

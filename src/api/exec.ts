@@ -4,7 +4,7 @@ import { execCreateBody, execStartBody } from "#spec/docker-exec.ts";
 import type { ExecInspect, IdAnswer } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, json, param } from "./api-request.ts";
+import { type ApiRequest, json, param, text } from "./api-request.ts";
 import { bridge } from "./attachment-bridge.ts";
 import { consoleSize, upgradeOf } from "./container-streams.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
@@ -30,6 +30,11 @@ export function execRoutes(parts: ApiParts): Route[] {
       await containers.resizeExec(param(request, "id"), consoleSize(request));
       return emptyReply(200);
     }),
+    // Beyond Docker: an exec whose client went away can be ended.
+    route("POST", "/exec/{id}/kill", async (request) => {
+      await containers.killExec(param(request, "id"), text(request, "signal") ?? "SIGKILL");
+      return emptyReply(204);
+    }),
     route("GET", "/exec/{id}/json", (request) =>
       jsonReply(execInspect(containers.inspectExec(param(request, "id")))),
     ),
@@ -40,7 +45,7 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   const body = await json(request, execCreateBody);
   const { Cmd: args = [], ConsoleSize } = body;
   if (args.length === 0) throw new Fault("invalid", "No exec command specified");
-  parseDetachKeys(body.DetachKeys);
+  parseDetachKeys(body.DetachKeys, "escape");
   const size = request.version >= 42 ? sizeOf(ConsoleSize) : undefined;
   const id = engine.containers.createExec(param(request, "name"), {
     args,
@@ -68,19 +73,18 @@ function sizeOf(size: readonly [number, number] | undefined): ConsoleSize | unde
 async function start({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const id = param(request, "id");
   const body: v.InferOutput<typeof execStartBody> = await json(request, execStartBody);
-  const exec = engine.containers.inspectExec(id);
-  const tty = body.Tty ?? false;
-  const given = request.version >= 42 && tty ? sizeOf(body.ConsoleSize) : undefined;
-  const size = given ?? exec.request.consoleSize;
+  const exec = engine.containers.startableExec(id);
+  // How the process sees its streams was said when it was created; this is how the client wants them.
+  const raw = body.Tty ?? false;
+  const size =
+    (request.version >= 42 && raw ? sizeOf(body.ConsoleSize) : undefined) ?? exec.request.consoleSize;
   if (body.Detach === true) {
-    await engine.containers.startExec(id, { detach: true, tty, consoleSize: size, signal: request.lifetime });
+    await engine.containers.startExec(id, { detach: true, consoleSize: size, signal: request.lifetime });
     return emptyReply(200);
   }
-  if (exec.running) throw new Fault("conflict", `exec ${id} is already running`);
-  if (exec.exitCode !== undefined) throw new Fault("conflict", `exec ${id} has already run`);
-  const contentType = !tty && request.version >= 42 ? multiplexedStream : rawStream;
+  const contentType = !raw && request.version >= 42 ? multiplexedStream : rawStream;
   return hijackReply(upgradeOf(request), contentType, (connection) =>
-    run({ engine }, exec, connection, tty, size),
+    run({ engine }, exec, connection, { raw, size }),
   );
 }
 
@@ -89,28 +93,26 @@ async function run(
   { engine }: Pick<ApiParts, "engine">,
   exec: ExecRecord,
   connection: Hijacked,
-  tty: boolean,
-  size: ConsoleSize | undefined,
+  { raw, size }: { readonly raw: boolean; readonly size: ConsoleSize | undefined },
 ): Promise<void> {
   let attachment: Awaited<ReturnType<typeof engine.containers.startExec>>;
   try {
     attachment = await engine.containers.startExec(exec.id, {
       detach: false,
-      tty,
       consoleSize: size,
       signal: connection.gone,
     });
   } catch (thrown) {
     const message = Buffer.from(`${Fault.from(thrown).message}\r\n`);
-    connection.output.write(tty ? message : muxFrame("stdout", message));
+    connection.output.write(raw ? message : muxFrame("stdout", message));
     return;
   }
   if (attachment === undefined) return;
-  const detachKeys = parseDetachKeys(exec.request.detachKeys);
+  const { request } = exec;
   await bridge(attachment, connection, {
-    raw: tty,
-    detachKeys,
-    atInputEnd: tty || !exec.request.stdin ? "nothing" : "close-stdin",
+    raw,
+    detachKeys: parseDetachKeys(request.detachKeys),
+    atInputEnd: request.tty || !request.stdin ? "nothing" : "close-stdin",
   });
 }
 
@@ -133,7 +135,9 @@ function execInspect(exec: ExecRecord): ExecInspect {
     OpenStdout: request.stdout,
     CanRemove: false,
     ContainerID: exec.containerId,
-    DetachKeys: "",
+    // Bytes, as Go writes them.
+    DetachKeys:
+      request.detachKeys === "" ? "" : Buffer.from(parseDetachKeys(request.detachKeys)).toString("base64"),
     Pid: exec.pid,
   };
 }

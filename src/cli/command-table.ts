@@ -21,6 +21,7 @@ function from(loader: Loader, name: string, summary: string): CommandEntry {
 
 const lifecycle: Loader = async () => await import("./commands/lifecycle.ts").then((each) => each.commands);
 const streams: Loader = async () => await import("./commands/streams.ts").then((each) => each.commands);
+const execs: Loader = async () => await import("./commands/exec.ts").then((each) => each.commands);
 const running: Loader = async () => await import("./commands/run.ts").then((each) => each.commands);
 const updating: Loader = async () => await import("./commands/update.ts").then((each) => each.commands);
 const looking: Loader = async () => await import("./commands/inspect.ts").then((each) => each.commands);
@@ -37,7 +38,12 @@ const committing: Loader = async () => await import("./commands/commit.ts").then
 
 export const commandTable: Readonly<Record<string, CommandEntry>> = {
   run: from(running, "run", "Create and run a new container from an image"),
-  exec: from(streams, "exec", "Execute a command in a running container"),
+  exec: from(execs, "exec", "Execute a command in a running container"),
+  "exec-kill": from(
+    execs,
+    "kill",
+    "Kill one or more execs, by the ids that inspect shows of their container",
+  ),
   ps: from(listing, "ps", "List containers"),
   build: from(building, "build", "Build an image from a Dockerfile"),
   images: from(images, "images", "List images"),

@@ -5,18 +5,19 @@
 import type { HijackedStream } from "#client/hijack.ts";
 import { FrameDecoder } from "#spec/frames.ts";
 import { type CliIo, write } from "./command.ts";
+import { DetachKeys, parseKeys } from "./detach-keys.ts";
 
 export interface SessionOptions {
   readonly tty: boolean;
   readonly stdin: boolean;
+  /** What is typed to leave a terminal. @default ctrl-p,ctrl-q */
+  readonly detachKeys?: readonly number[];
   /** Called with the local window's size, at once and whenever it changes. */
   readonly resize?: (size: { readonly height: number; readonly width: number }) => Promise<void>;
   /** Called with the names of signals this process gets; absent: they are not passed on. */
   readonly signal?: (name: string) => Promise<void>;
 }
 
-/** Ctrl-P Ctrl-Q. */
-const detachKeys = [0x10, 0x11];
 const passedOn = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"];
 /** A window's size may be refused until the process runs. */
 const resizeAttempts = 5;
@@ -42,7 +43,7 @@ export async function runSession(
     change();
   }
   const { promise: detached, resolve: detach } = Promise.withResolvers<"detached">();
-  if (o.stdin) restore.use(pumpInput(io, stream, o.tty, () => detach("detached")));
+  if (o.stdin) restore.use(pumpInput(io, stream, o, () => detach("detached")));
   return await Promise.race([pumpOutput(io, stream, o.tty), detached]);
 }
 
@@ -69,8 +70,13 @@ async function pumpOutput(io: CliIo, stream: HijackedStream, tty: boolean): Prom
 }
 
 /** Follows stdin until it ends or the session does. */
-function pumpInput(io: CliIo, stream: HijackedStream, tty: boolean, detach: () => void): Disposable {
-  const keys = new DetachKeys();
+function pumpInput(
+  io: CliIo,
+  stream: HijackedStream,
+  { tty, detachKeys }: SessionOptions,
+  detach: () => void,
+): Disposable {
+  const keys = new DetachKeys(detachKeys ?? parseKeys(undefined));
   const take = (bytes: Buffer): void => {
     const passed = tty ? keys.pass(bytes) : bytes;
     if (passed === undefined) {
@@ -96,23 +102,4 @@ function pumpInput(io: CliIo, stream: HijackedStream, tty: boolean, detach: () =
       io.stdin.pause();
     },
   };
-}
-
-/** Looks for the detach keys in what is typed; what only began like them is passed on with what follows. */
-class DetachKeys {
-  #matched = 0;
-
-  /** Undefined once all keys were typed. */
-  pass(bytes: Uint8Array): Uint8Array | undefined {
-    const out: number[] = [];
-    for (const byte of bytes) {
-      if (byte === detachKeys[this.#matched]) {
-        if (++this.#matched === detachKeys.length) return undefined;
-        continue;
-      }
-      out.push(...detachKeys.slice(0, this.#matched), ...(byte === detachKeys[0] ? [] : [byte]));
-      this.#matched = byte === detachKeys[0] ? 1 : 0;
-    }
-    return Uint8Array.from(out);
-  }
 }

@@ -39,6 +39,8 @@ export interface ExecBody {
   readonly WorkingDir?: string;
   readonly Privileged?: boolean;
   readonly DetachKeys?: string;
+  /** Height, then width. */
+  readonly ConsoleSize?: readonly [number, number];
 }
 
 export interface ClientLogOptions {
@@ -200,6 +202,11 @@ export class ContainersClient {
 
   async inspectExec(id: string): Promise<ExecInspect> {
     return await this.#connection.json("GET", `/exec/${encodeURIComponent(id)}/json`);
+  }
+
+  /** Signals an exec and what it started. */
+  async killExec(id: string, signal: string): Promise<void> {
+    await this.#connection.done("POST", `/exec/${encodeURIComponent(id)}/kill`, { query: { signal } });
   }
 
   async resizeExec(id: string, size: { readonly height: number; readonly width: number }): Promise<void> {

@@ -8,7 +8,8 @@ import type { Sandbox } from "#spec/network.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { type ListOptions, listContainers } from "./container-list.ts";
 import type { Containers, StopOptions } from "./containers.ts";
-import type { ExecRecord, ExecRequest, Execs } from "./execs.ts";
+import type { ExecRecord, ExecRequest } from "./exec-memory.ts";
+import type { ExecStartOptions, Execs } from "./execs.ts";
 import type { Images } from "./images.ts";
 import type { Launch } from "./launch.ts";
 import type { ConsoleSize, Frame, LayerPart, NetworkPart, Waiting } from "./parts.ts";
@@ -161,15 +162,20 @@ export class ContainersFace {
     return this.#parts.execs.create(reference, request);
   }
 
-  async startExec(
-    id: string,
-    o: Waiting & { detach: boolean; tty: boolean; consoleSize?: ConsoleSize | undefined },
-  ): Promise<Attachment | undefined> {
+  startableExec(id: string): ExecRecord {
+    return this.#parts.execs.startable(id);
+  }
+
+  async startExec(id: string, o: ExecStartOptions): Promise<Attachment | undefined> {
     return await this.#parts.execs.start(id, o);
   }
 
   inspectExec(id: string): ExecRecord {
     return this.#parts.execs.inspect(id);
+  }
+
+  async killExec(id: string, signalName: string): Promise<void> {
+    await this.#parts.execs.kill(id, signalName);
   }
 
   async resizeExec(id: string, size: ConsoleSize): Promise<void> {

@@ -21,6 +21,7 @@ import { ContainerIndex } from "./container-index.ts";
 import { Containers } from "./containers.ts";
 import { type ContainerDetail, ContainersFace } from "./containers-face.ts";
 import type { Emit } from "./emit.ts";
+import { ExecMemory } from "./exec-memory.ts";
 import { Execs } from "./execs.ts";
 import { ImageIndex } from "./image-index.ts";
 import { Images } from "./images.ts";
@@ -70,6 +71,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly events: Events;
   readonly system: System;
   readonly #supervisor: Supervisor;
+  readonly #execs: Execs;
 
   private constructor(o: {
     readonly containers: ContainersFace;
@@ -82,6 +84,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly events: Events;
     readonly system: System;
     readonly supervisor: Supervisor;
+    readonly execs: Execs;
   }) {
     this.containers = o.containers;
     this.archives = o.archives;
@@ -93,6 +96,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     this.events = o.events;
     this.system = o.system;
     this.#supervisor = o.supervisor;
+    this.#execs = o.execs;
   }
 
   /** Opens the engine and puts right what differs from its records. The parts stay the caller's to close. */
@@ -129,6 +133,8 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const supervisor = new Supervisor({ index, launch, runtime, waiters, emit, now, report });
     const shared = { index, images, launch, supervisor, runtime, volumes, waiters, emit, now, randomHex };
     const lifecycle = new Containers(shared);
+    const memory = new ExecMemory(records, () => Number(parts.nowNano() / 1_000_000n));
+    const execs = new Execs({ index, runtime, memory, emit, randomHex, report });
     const containers = new ContainersFace({
       index,
       images,
@@ -137,7 +143,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       network,
       containers: lifecycle,
       streams: new Streams({ index, launch, logs, runtime, waiters, emit }),
-      execs: new Execs({ index, runtime, emit, randomHex }),
+      execs,
       randomHex,
     });
     const archives = new Archives({ index, layers, volumes, runtime, launch, emit });
@@ -156,6 +162,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       report,
     });
     await commits.comeBack();
+    await execs.comeBack();
     await images.collectAllLayers();
     const newId = () => randomHex(16);
     const system = new System({ ...parts, newId });
@@ -171,12 +178,14 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       events,
       system,
       supervisor,
+      execs,
     });
   }
 
   /** Stops watching; containers run on. Idempotent. */
   [Symbol.dispose](): void {
     this.#supervisor[Symbol.dispose]();
+    this.#execs[Symbol.dispose]();
   }
 }
 

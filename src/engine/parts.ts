@@ -107,6 +107,8 @@ export interface RuntimePart {
   /** Has the container's output go on in a new log file. @throws Fault `conflict` when it has ended. */
   reopenLog(id: string): Promise<void>;
   exec(record: ContainerRecord, execId: string, spec: ExecSpec, o: Waiting): Promise<ExecSession>;
+  /** Execs of a container that went on without an engine, by their ids; what is left of others goes. */
+  adoptExecs(id: string, o: Waiting): Promise<ReadonlyMap<string, ExecSession>>;
 }
 
 export interface NetworkPart {

@@ -49,6 +49,8 @@ export interface Attachment extends AsyncDisposable {
   readonly tty: boolean;
   readonly output: AsyncIterable<Frame>;
   readonly input?: Pick<Input, "write" | "end"> | undefined;
+  /** The client left by the keys for that: told as an event. */
+  detached(): void;
 }
 
 export class Streams {
@@ -93,6 +95,7 @@ export class Streams {
       tty: record.config.Tty === true,
       output,
       input,
+      detached: () => this.#parts.emit("container", "detach", record.id, containerAttributes(record)),
       [Symbol.asyncDispose]: async () => await input?.[Symbol.asyncDispose](),
     };
   }

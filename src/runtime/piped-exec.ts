@@ -9,7 +9,6 @@ import { closeSync, constants, openSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFifo } from "#kernel/fifo.ts";
-import { Fault } from "#spec/fault.ts";
 import { encodeSpec } from "./bundle.ts";
 import { ExecInput } from "./exec-input.ts";
 import { ExecOutput, type OutputFrame, type OutputPipe } from "./exec-output.ts";
@@ -165,9 +164,8 @@ function running(
     input,
     exit,
     [Symbol.asyncDispose]: async () => output.drop(),
-    resize: async () => {
-      throw new Fault("invalid", "the exec has no terminal: there is no window to resize");
-    },
+    // As dockerd: without a terminal there is no window, and no harm in asking.
+    resize: async () => undefined,
     kill: signaller(pid),
   };
 }

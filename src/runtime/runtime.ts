@@ -21,6 +21,7 @@ import { conmonFiles, startConmon } from "./conmon.ts";
 import { ConsoleSocket } from "./console-socket.ts";
 import { type ConsoleSize, reopenLog, resizeConsole } from "./control.ts";
 import { runExec } from "./exec.ts";
+import { findExecs } from "./exec-leftovers.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
 import { applyOwnLimits, changeLimits } from "./live-limits.ts";
@@ -427,6 +428,14 @@ export class Runtime implements Disposable {
       streams: request,
       orphansLeave: (host.PidMode || "private") === "private",
     });
+  }
+
+  /** Execs of a container that went on without an engine, by their ids; what is left of others goes. */
+  async adoptExecs(
+    id: string,
+    o: { readonly signal: AbortSignal },
+  ): Promise<ReadonlyMap<string, RunningExec>> {
+    return await findExecs(join(this.#directory(id), "execs"), o.signal);
   }
 
   #directory(id: string): string {

@@ -1,5 +1,6 @@
 /** Commands that show what processes write, and write to them. */
 import { type Command, forEach, type Invocation, write } from "#cli/command.ts";
+import { parseKeys } from "#cli/detach-keys.ts";
 import { runSession } from "#cli/session.ts";
 import { apiTime } from "#cli/units.ts";
 import type { Client } from "#client/client.ts";
@@ -86,6 +87,7 @@ async function session(
   const running = runSession(io, stream, {
     tty: o.tty,
     stdin: o.stdin,
+    detachKeys: parseKeys(flags.text("detach-keys")),
     resize: async (size) => await client.containers.resize(id, size),
     ...(flags.text("sig-proxy") !== "false" && {
       signal: async (name) => await client.containers.kill(id, name),
@@ -119,56 +121,4 @@ const start: Command = {
   },
 };
 
-const exec: Command = {
-  usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
-  flags: [
-    { name: "detach", short: "d", kind: "switch", help: "Detached mode: run command in the background" },
-    { name: "detach-keys", kind: "text", help: "Override the key sequence for detaching a container" },
-    { name: "env", short: "e", kind: "list", help: "Set environment variables" },
-    { name: "interactive", short: "i", kind: "switch", help: "Keep STDIN open even if not attached" },
-    { name: "privileged", kind: "switch", help: "Give extended privileges to the command" },
-    { name: "tty", short: "t", kind: "switch", help: "Allocate a pseudo-TTY" },
-    { name: "user", short: "u", kind: "text", help: 'Username or UID (format: "<name|uid>[:<group|gid>]")' },
-    { name: "workdir", short: "w", kind: "text", help: "Working directory inside the container" },
-  ],
-  least: 2,
-  interspersed: false,
-  run: async ({ args, client, flags, io }) => {
-    const [name = "", ...command] = args;
-    const [tty, stdin, detach] = [flags.on("tty"), flags.on("interactive"), flags.on("detach")];
-    if (tty && stdin && !io.stdin.isTTY) throw new Fault("invalid", "the input device is not a TTY");
-    const engine = await client();
-    const env = flags
-      .list("env")
-      .flatMap((each) =>
-        each.includes("=") ? [each] : io.env[each] === undefined ? [] : [`${each}=${io.env[each]}`],
-      );
-    const [user, workdir] = [flags.text("user"), flags.text("workdir")];
-    const id = await engine.containers.createExec(name, {
-      Cmd: command,
-      AttachStdin: stdin && !detach,
-      AttachStdout: !detach,
-      AttachStderr: !detach,
-      Tty: tty,
-      Env: env,
-      Privileged: flags.on("privileged"),
-      ...(user !== undefined && { User: user }),
-      ...(workdir !== undefined && { WorkingDir: workdir }),
-    });
-    if (detach) {
-      await engine.containers.startExecDetached(id);
-      return 0;
-    }
-    const size = tty && io.stdout.isTTY ? ([io.stdout.rows, io.stdout.columns] as const) : undefined;
-    await using stream = await engine.containers.startExec(id, { tty, size });
-    const ended = await runSession(io, stream, {
-      tty,
-      stdin,
-      resize: async (each) => await engine.containers.resizeExec(id, each),
-    });
-    if (ended === "detached") return 0;
-    return (await engine.containers.inspectExec(id)).ExitCode ?? 0;
-  },
-};
-
-export const commands: Readonly<Record<string, Command>> = { logs, attach, start, exec };
+export const commands: Readonly<Record<string, Command>> = { logs, attach, start };
