@@ -135,7 +135,9 @@ function machineFacts(): Machine {
   const { architecture, kernelRelease } = hostFacts();
   const last = readFileSync("/proc/sys/kernel/cap_last_cap", "latin1");
   const hasApparmor = existsSync("/sys/module/apparmor/parameters/enabled");
-  return { architecture, kernelRelease, lastCapability: Number(last), hasApparmor };
+  const status = readFileSync("/proc/self/status", "latin1");
+  const ownCapabilities = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  return { architecture, kernelRelease, lastCapability: Number(last), ownCapabilities, hasApparmor };
 }
 
 function confineRecord({ host }: ContainerRecord, machine: Machine) {

@@ -24,15 +24,19 @@ export interface CapabilityRequest {
   readonly privileged: boolean;
   /** The highest number the kernel knows, from /proc/sys/kernel/cap_last_cap. */
   readonly last: number;
+  /** What the engine itself has, one bit each. */
+  readonly own: bigint;
 }
 
 /**
- * Names with or without `CAP_`, in any case, `ALL` for every one. What is added by name stays although all are dropped,
+ * Names with or without `CAP_`, in any case, `ALL` for every one there is to give, which is what privileged means too. What is added by name stays although all are dropped,
  * and what is dropped by name goes although all are added.
  * @throws Fault `invalid` for an unknown name, in dockerd's words.
  */
 export function resolveCapabilities(o: CapabilityRequest): string[] {
-  const known = allCapabilities.slice(0, o.last + 1);
+  const known = allCapabilities
+    .slice(0, o.last + 1)
+    .filter((_, number) => (o.own & (1n << BigInt(number))) !== 0n);
   const [add, drop] = [normalized(o.add, "CapAdd"), normalized(o.drop, "CapDrop")];
   if (o.privileged) return [...known];
   const [addAll, dropAll] = [add.includes("ALL"), drop.includes("ALL")];

@@ -6,6 +6,7 @@ const machine = {
   architecture: "amd64",
   kernelRelease: "6.1.0-28-amd64",
   lastCapability: 40,
+  ownCapabilities: (1n << 41n) - 1n,
   hasApparmor: false,
 };
 const plain = { capAdd: [], capDrop: [], privileged: false, securityOpt: [] };
@@ -75,6 +76,15 @@ for (const [what, o, expected] of capabilityCases)
 test("a kernel's unknown capabilities are not asked for", () => {
   const old = { ...machine, lastCapability: 36 };
   expect(of({ privileged: true }, old).capabilities).toEqual(allCapabilities.slice(0, 37));
+});
+
+test("capabilities the engine lacks are not promised to anyone who asks for all", () => {
+  const poor = { ...machine, ownCapabilities: machine.ownCapabilities & ~(1n << 24n) };
+  expect(of({ privileged: true }, poor).capabilities).toEqual(
+    allCapabilities.filter((name) => name !== "CAP_SYS_RESOURCE"),
+  );
+  expect(of({ capAdd: ["ALL"] }, poor).capabilities).not.toContain("CAP_SYS_RESOURCE");
+  expect(of({ capAdd: ["SYS_RESOURCE"] }, poor).capabilities).toContain("CAP_SYS_RESOURCE");
 });
 
 test("paths are masked by default, by list, or not at all", () => {

@@ -24,6 +24,8 @@ export interface Machine {
   readonly kernelRelease: string;
   /** Of capabilities: /proc/sys/kernel/cap_last_cap. */
   readonly lastCapability: number;
+  /** The engine's own, one bit each (`CapBnd` in proc_pid_status(5)): others it cannot give away. */
+  readonly ownCapabilities: bigint;
   readonly hasApparmor: boolean;
 }
 
@@ -67,6 +69,7 @@ export function confinement(o: ConfinementRequest, machine: Machine): Confinemen
     drop: o.capDrop,
     privileged: o.privileged,
     last: machine.lastCapability,
+    own: machine.ownCapabilities,
   });
   const profile = options.seccomp === undefined && !o.privileged ? defaultProfile : options.seccomp;
   const open = o.privileged || !options.systemPaths;
