@@ -3,9 +3,14 @@ import * as v from "valibot";
 import { Fault } from "#spec/fault.ts";
 import { parseUnixTime } from "#spec/unix-time.ts";
 import type { RequestBody } from "./request-body.ts";
+import { MalformedRequest } from "./request-head.ts";
 
 /** A JSON body, whole. */
 export const jsonBytesMax = 4 * 1024 * 1024;
+/** Arrays and objects within each other in a JSON body. */
+export const jsonDepthMax = 100;
+/** From the head of a request to the end of its JSON body. */
+export const jsonTimeoutMs = 60_000;
 
 export interface ApiRequest {
   readonly method: string;
@@ -74,7 +79,8 @@ export function moment(request: ApiRequest, name: string): bigint | undefined {
 
 /**
  * The JSON body, checked. An empty body reads as `{}`.
- * @throws Fault `invalid` for another content type, bad JSON, trailing text, wrong types or too many bytes.
+ * @throws Fault `invalid` for another content type, bad JSON, trailing text or wrong types; MalformedRequest 413 for too
+ * many bytes, 408 for too slow ones.
  */
 export async function json<Schema extends v.GenericSchema>(
   request: ApiRequest,
@@ -84,7 +90,8 @@ export async function json<Schema extends v.GenericSchema>(
   const empty = request.body.sizeBytes === 0;
   if (!(mediaType === undefined && empty)) checkJsonType(mediaType ?? "");
   if (empty) return check(schema, {});
-  const bytes = await request.body.bytes(jsonBytesMax);
+  const bytes = await inTime(request.body.bytes(jsonBytesMax));
+  checkDepth(bytes);
   return check(schema, parse(new TextDecoder().decode(bytes)));
 }
 
@@ -94,6 +101,40 @@ function checkJsonType(mediaType: string): void {
     throw new Fault("invalid", `malformed Content-Type header (${mediaType}): mime: no media type`);
   if (essence !== "application/json")
     throw new Fault("invalid", `unsupported Content-Type header (${mediaType}): must be 'application/json'`);
+}
+
+async function inTime(bytes: Promise<Uint8Array>): Promise<Uint8Array> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () =>
+      reject(
+        new MalformedRequest(408, `the request body did not come within ${jsonTimeoutMs / 1000} seconds`),
+      ),
+    jsonTimeoutMs,
+  );
+  try {
+    return await Promise.race([bytes, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = Buffer.from('"\\[]{}');
+
+/** Before anything recurses into it. */
+function checkDepth(json: Uint8Array): void {
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (inText) {
+      if (byte === backslash) at++;
+      else if (byte === quote) inText = false;
+    } else if (byte === quote) inText = true;
+    else if (byte === openBracket || byte === openBrace) {
+      if (++depth > jsonDepthMax) throw new Fault("invalid", "invalid JSON: exceeded max depth");
+    } else if (byte === closeBracket || byte === closeBrace) depth--;
+  }
 }
 
 function parse(body: string): unknown {
@@ -114,6 +155,8 @@ export function check<Schema extends v.GenericSchema>(schema: Schema, value: unk
   const path = v.getDotPath(issue);
   throw new Fault(
     "invalid",
-    `invalid JSON: ${path === null ? "the body" : path} must be ${issue.expected ?? "valid"}, not ${issue.received}`,
+    path === null
+      ? `invalid JSON: the body must be an object, not ${issue.received}`
+      : `invalid JSON: ${path} must be ${issue.expected ?? "valid"}, not ${issue.received}`,
   );
 }

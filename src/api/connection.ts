@@ -13,8 +13,8 @@ import { errorReply, type HijackReply, messageReply, type Reply, type ReplyHeade
 import { RequestBody } from "./request-body.ts";
 import { HeadParser, MalformedRequest, type RequestHead } from "./request-head.ts";
 
-/** From the first byte of a head to its last; the bound dockerd has. */
-export const headTimeoutMs = 5 * 60 * 1000;
+/** From the first byte of a head to its last. */
+export const headTimeoutMs = 30_000;
 /** How long the client may take to read the answer and close, once everything is sent. */
 const lingerMs = 500;
 
@@ -32,6 +32,8 @@ export interface ConnectionOptions {
   readonly handle: Handle;
   /** Headers of every answer that is not a hijack. */
   readonly headers: ReplyHeaders;
+  /** From the first byte of a head to its last. */
+  readonly headTimeoutMs?: number;
   /** Told about what went wrong while an answer was streamed. */
   readonly report: (thrown: unknown, exchange: Exchange) => void;
 }
@@ -112,18 +114,25 @@ export class Connection {
     );
   }
 
+  /** @throws MalformedRequest 408 when it takes too long once it has begun. */
   async #readHead(): Promise<RequestHead | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    late.catch(() => undefined);
+    const expire = (): void =>
+      reject(new MalformedRequest(408, "the request's headers did not come in time"));
     try {
       for (;;) {
-        const chunk = await this.#inbox.read();
+        const chunk = await (timer === undefined
+          ? this.#inbox.read()
+          : Promise.race([this.#inbox.read(), late]));
         if (chunk === undefined) return undefined;
         const found = this.#parser.feed(chunk);
         if (found !== undefined) {
           this.#inbox.unread(chunk.subarray(found.consumed));
           return found.head;
         }
-        timer ??= setTimeout(() => this.#socket.destroy(), headTimeoutMs);
+        timer ??= setTimeout(expire, this.#options.headTimeoutMs ?? headTimeoutMs);
       }
     } finally {
       clearTimeout(timer);

@@ -251,7 +251,7 @@ describe("create", () => {
 
   test("a huge body is refused", async () => {
     const answer = await create({ Image: "x", Env: [`A=${"x".repeat(5 * 1024 * 1024)}`] });
-    expect([answer.status, answer.json.message]).toEqual([400, expect.stringContaining("larger than")]);
+    expect([answer.status, answer.json.message]).toEqual([413, expect.stringContaining("larger than")]);
   });
 });
 

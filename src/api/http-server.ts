@@ -5,13 +5,21 @@ import { type Listener, listen } from "./listen.ts";
 /** How long answers in progress may take once the server is asked to close. */
 export const closeGraceMs = 5000;
 
+/** Open at once, on all listeners together; more are told so and closed. */
+export const connectionsMax = 4096;
+
+export interface HttpServerOptions extends ConnectionOptions {
+  /** @default connectionsMax */
+  readonly connectionsMax?: number;
+}
+
 /** Listeners and their connections. Dispose to close: listeners first, then connections as they become free. */
 export class HttpServer implements AsyncDisposable {
   readonly #listeners: Listener[] = [];
   readonly #connections = new Map<Connection, Promise<void>>();
-  readonly #options: ConnectionOptions;
+  readonly #options: HttpServerOptions;
 
-  private constructor(options: ConnectionOptions) {
+  private constructor(options: HttpServerOptions) {
     this.#options = options;
   }
 
@@ -19,7 +27,7 @@ export class HttpServer implements AsyncDisposable {
    * Serves on all hosts, or on none when one of them fails.
    * @throws Fault see `listen`.
    */
-  static async open(hosts: readonly string[], options: ConnectionOptions): Promise<HttpServer> {
+  static async open(hosts: readonly string[], options: HttpServerOptions): Promise<HttpServer> {
     const server = new HttpServer(options);
     try {
       for (const host of hosts)
@@ -37,6 +45,11 @@ export class HttpServer implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
+    const most = this.#options.connectionsMax ?? connectionsMax;
+    if (this.#connections.size >= most) {
+      refuse(socket, most);
+      return;
+    }
     const connection = new Connection(socket, this.#options);
     const served = connection.serve().finally(() => this.#connections.delete(connection));
     this.#connections.set(connection, served);
@@ -55,4 +68,11 @@ export class HttpServer implements AsyncDisposable {
     clearTimeout(timer);
     await Promise.all(closed);
   }
+}
+
+function refuse(socket: Socket, most: number): void {
+  const body = `${JSON.stringify({ message: `too many connections: ${most} are open` })}\n`;
+  const head = `HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+  socket.on("error", () => undefined);
+  socket.end(head + body, () => socket.destroy());
 }

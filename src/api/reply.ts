@@ -5,6 +5,7 @@
 import type { Duplex } from "node:stream";
 import { Fault, type FaultKind } from "#spec/fault.ts";
 import type { Sink } from "./outlet.ts";
+import { MalformedRequest } from "./request-head.ts";
 
 /** Names as they go out; values must be free of line breaks. */
 export type ReplyHeaders = Readonly<Record<string, string>>;
@@ -107,6 +108,7 @@ export function statusOf(fault: Fault): number {
 
 /** Anything thrown, as Docker's error body. */
 export function errorReply(thrown: unknown): FixedReply {
+  if (thrown instanceof MalformedRequest) return messageReply(thrown.status, thrown.message);
   const fault = Fault.from(thrown);
   return messageReply(statusOf(fault), fault.message);
 }

@@ -1,6 +1,6 @@
 import { Fault } from "#spec/fault.ts";
 import type { Inbox } from "./inbox.ts";
-import type { BodyFraming } from "./request-head.ts";
+import { type BodyFraming, MalformedRequest } from "./request-head.ts";
 
 /** One size line of a chunked body with its extensions, and all its trailers together. */
 const chunkLineBytesMax = 4096;
@@ -38,15 +38,15 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
 
   /**
    * The whole body.
-   * @throws Fault `invalid` when it is larger than `bytesMax`, ends early or is badly chunked.
+   * @throws MalformedRequest 413 when it is larger than `bytesMax`; Fault `invalid` when it ends early or is badly chunked.
    */
   async bytes(bytesMax: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let total = 0;
+    if (this.sizeBytes !== undefined && this.sizeBytes > bytesMax) throw tooLarge(bytesMax);
     for await (const chunk of this) {
       total += chunk.length;
-      if (total > bytesMax)
-        throw new Fault("invalid", `the request body is larger than ${bytesMax} bytes; send a smaller one`);
+      if (total > bytesMax) throw tooLarge(bytesMax);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);
@@ -82,6 +82,10 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     }
     return result.value;
   }
+}
+
+function tooLarge(bytesMax: number): MalformedRequest {
+  return new MalformedRequest(413, `the request body is larger than ${bytesMax} bytes; send a smaller one`);
 }
 
 async function* sized(inbox: Inbox, framing: BodyFraming): AsyncGenerator<Uint8Array, void, undefined> {

@@ -7,6 +7,8 @@ import { HTTPParser } from "http-parser-js";
 
 /** Request line and headers together; the same bound dockerd has. */
 export const headBytesMax = 1024 * 1024;
+/** Header lines of one request. */
+export const headersMax = 2000;
 
 /** How the body that follows a head is delimited. */
 export type BodyFraming =
@@ -102,7 +104,10 @@ function requestHead(parsed: ParsedHead): RequestHead {
   const { versionMajor, versionMinor } = parsed;
   if (versionMajor !== 1 || (versionMinor !== 0 && versionMinor !== 1))
     throw new MalformedRequest(505, `unsupported protocol version HTTP/${versionMajor}.${versionMinor}`);
+  if (parsed.headers.length / 2 > headersMax)
+    throw new MalformedRequest(431, `a request can have ${headersMax} headers at most`);
   const headers = collect(parsed.headers);
+  checkHeaders(headers);
   const connection = (headers.get("connection") ?? "").toLowerCase();
   const keepAlive = versionMinor === 1 ? !hasToken(connection, "close") : hasToken(connection, "keep-alive");
   return {
@@ -124,6 +129,14 @@ function collect(flat: readonly string[]): Map<string, string> {
     headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
   }
   return headers;
+}
+
+/** What may be there once only, and what is not understood. */
+function checkHeaders(headers: ReadonlyMap<string, string>): void {
+  if (headers.get("host")?.includes(",")) throw new MalformedRequest(400, "too many Host headers");
+  const expectation = headers.get("expect");
+  if (expectation !== undefined && expectation.toLowerCase() !== "100-continue")
+    throw new MalformedRequest(417, `unknown expectation: ${JSON.stringify(expectation)}`);
 }
 
 /** True when a comma-separated lower-case header value contains `token`. */
@@ -150,8 +163,7 @@ function framing(headers: ReadonlyMap<string, string>, minorVersion: 0 | 1): Bod
     return { kind: "chunked" };
   }
   if (length === undefined) return { kind: "none" };
-  const [first = "", ...others] = length.split(",").map((part) => part.trim());
-  if (!/^[0-9]{1,15}$/.test(first) || others.some((other) => other !== first))
+  if (!/^[0-9]{1,15}$/.test(length))
     throw new MalformedRequest(400, `bad Content-Length ${JSON.stringify(length)}`);
-  return first === "0" ? { kind: "none" } : { kind: "sized", bytes: Number(first) };
+  return Number(length) === 0 ? { kind: "none" } : { kind: "sized", bytes: Number(length) };
 }

@@ -52,7 +52,7 @@ export function routes(table: readonly Route[], lifetime: AbortSignal): Handle {
         method,
         version: version === undefined ? newestVersion : parseVersion(version),
         params: Object.fromEntries(candidate.names.map((name, index) => [name, match[index + 1] ?? ""])),
-        query: new URLSearchParams(question < 0 ? "" : target.slice(question + 1)),
+        query: parseQuery(question < 0 ? "" : target.slice(question + 1)),
         headers: exchange.head.headers,
         body: exchange.body,
         signal: exchange.signal,
@@ -91,6 +91,14 @@ function decodePath(path: string): string {
   } catch (cause) {
     throw new Fault("invalid", `invalid URL escape in ${JSON.stringify(path)}`, { cause });
   }
+}
+
+/** As Go reads one. @throws Fault `invalid` in its words. */
+function parseQuery(query: string): URLSearchParams {
+  if (query.includes(";")) throw new Fault("invalid", "invalid semicolon separator in query");
+  const bad = /%(?![0-9a-f]{2}).{0,2}/i.exec(query)?.[0];
+  if (bad !== undefined) throw new Fault("invalid", `invalid URL escape ${JSON.stringify(bad)}`);
+  return new URLSearchParams(query);
 }
 
 /** Without `.`, `..` and doubled slashes. */

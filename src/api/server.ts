@@ -20,6 +20,7 @@ import { imageRoutes } from "./images.ts";
 import { lookingRoutes } from "./looking.ts";
 import { networkRoutes } from "./networks.ts";
 import { errorReply, statusOf } from "./reply.ts";
+import { MalformedRequest } from "./request-head.ts";
 import { describe, routes } from "./router.ts";
 import { systemRoutes } from "./system.ts";
 import { volumeRoutes } from "./volumes.ts";
@@ -56,8 +57,8 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
       try {
         return await handle(exchange);
       } catch (thrown) {
-        if (statusOf(Fault.from(thrown)) === 500 && !exchange.signal.aborted)
-          log(`${describe(exchange)}: ${explain(thrown)}`);
+        const refused = thrown instanceof MalformedRequest || statusOf(Fault.from(thrown)) !== 500;
+        if (!refused && !exchange.signal.aborted) log(`${describe(exchange)}: ${explain(thrown)}`);
         return errorReply(thrown);
       }
     },
