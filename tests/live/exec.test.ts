@@ -126,7 +126,11 @@ describe("what an exec is", () => {
 
   test("a terminal: its size at once, its change, the right mode", async () => {
     const id = await client.containers.createExec(box, {
-      ...{ Cmd: ["sh", "-c", "stty size; read x; stty size"], AttachStdin: true, ...all },
+      ...{
+        Cmd: ["sh", "-c", "while ! stty size 2>/dev/null; do sleep 0.01; done; read x; stty size"],
+        AttachStdin: true,
+        ...all,
+      },
       ...{ Tty: true, ConsoleSize: [11, 22] },
     });
     // Asked for before there is a terminal, a size waits for it.
