@@ -133,7 +133,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const supervisor = new Supervisor({ index, launch, runtime, waiters, emit, now, report });
     const shared = { index, images, launch, supervisor, runtime, volumes, waiters, emit, now, randomHex };
     const lifecycle = new Containers(shared);
-    const memory = new ExecMemory(records, () => Number(parts.nowNano() / 1_000_000n));
+    const memory = new ExecMemory(records, parts.nowNano);
     const execs = new Execs({ index, runtime, memory, emit, randomHex, report });
     const containers = new ContainersFace({
       index,
@@ -151,15 +151,8 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const paused = records.table<true>("commit-pauses");
     const { applyChanges } = parts;
     const commits = new Commits({
-      index,
+      ...{ index, images, layers, paused, applyChanges, emit, now, report },
       containers: lifecycle,
-      images,
-      layers,
-      paused,
-      applyChanges,
-      emit,
-      now,
-      report,
     });
     await commits.comeBack();
     await execs.comeBack();

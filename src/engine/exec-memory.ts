@@ -4,6 +4,7 @@
  * Owns: the table. Promises: never more than a bound of those that do not run; what ended is forgotten in time.
  */
 import { Fault } from "#spec/fault.ts";
+import { nanoOfMillis } from "#spec/unix-time.ts";
 import type { Records, Table } from "#store/records.ts";
 import type { ExecSession, ExecSpec } from "./parts.ts";
 
@@ -26,8 +27,8 @@ export interface Exec {
   started: boolean;
   /** Resolves when it runs; rejects when it could not. */
   readonly ready: PromiseWithResolvers<ExecSession>;
-  /** Since when it has ended, milliseconds since the epoch. */
-  endedMs?: number;
+  /** Since when it has ended, nanoseconds since the epoch. */
+  endedNano?: bigint;
 }
 
 /** How many ended or never started execs are remembered, the newest. */
@@ -40,11 +41,11 @@ const forgetEvery = 64;
 export class ExecMemory {
   readonly #table: Table<ExecRecord>;
   readonly #execs = new Map<string, Exec>();
-  readonly #nowMs: () => number;
+  readonly #nowNano: () => bigint;
 
-  constructor(records: Records, nowMs: () => number) {
+  constructor(records: Records, nowNano: () => bigint) {
     this.#table = records.table<ExecRecord>("execs");
-    this.#nowMs = nowMs;
+    this.#nowNano = nowNano;
   }
 
   /** Of one that does not run yet. */
@@ -72,7 +73,7 @@ export class ExecMemory {
 
   ended(exec: Exec, exitCode: number): void {
     exec.record = { ...exec.record, running: false, exitCode };
-    exec.endedMs = this.#nowMs();
+    exec.endedNano = this.#nowNano();
     this.#table.delete(exec.record.id);
   }
 
@@ -99,8 +100,8 @@ export class ExecMemory {
       if (index < surplus || this.#isLongAgo(exec)) this.#execs.delete(exec.record.id);
   }
 
-  #isLongAgo({ endedMs }: Exec): boolean {
-    return endedMs !== undefined && endedMs < this.#nowMs() - rememberedMs;
+  #isLongAgo({ endedNano }: Exec): boolean {
+    return endedNano !== undefined && endedNano < this.#nowNano() - nanoOfMillis(rememberedMs);
   }
 }
 
