@@ -8,6 +8,7 @@ import {
   zeroTime,
 } from "#spec/container.ts";
 import { parseDigest } from "#spec/digest.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import { Fault } from "#spec/fault.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
@@ -23,6 +24,7 @@ import type {
   HistoryLine,
   ImageDetail,
   LogLine,
+  TransferRequest,
   VolumeRecord,
 } from "./engine-face.ts";
 
@@ -360,6 +362,39 @@ export class EngineDouble implements EngineFace {
       },
       { created: zeroTime, createdBy: "", comment: "base", sizeBytes: 7, references: [] },
     ],
+  };
+
+  /** What a pull or a push tells, and how it ends. */
+  transfer: (tell: (message: JsonMessage) => void) => Promise<void> = async () => undefined;
+
+  readonly #transferred =
+    (name: string) =>
+    async ({ tell, signal: _, ...request }: TransferRequest): Promise<void> => {
+      this.asked.push([name, request]);
+      await this.transfer(tell);
+    };
+
+  readonly transfers: EngineFace["transfers"] = {
+    pull: this.#transferred("pull"),
+    push: this.#transferred("push"),
+    inspect: async (name, { credentials }) => {
+      this.asked.push(["distribution", name, credentials]);
+      const descriptor = { mediaType: "m", digest: imageId, size: 7 };
+      return { descriptor, platforms: [{ os: "linux", architecture: "amd64" }] };
+    },
+    signIn: async (address, { credentials }) => {
+      this.asked.push(["sign in", address, credentials]);
+      if (credentials?.password !== "right") throw new Fault("unauthorized", "login attempt failed");
+    },
+    search: async (term, limit) => {
+      this.asked.push(["search", term, limit]);
+      return JSON.stringify({
+        results: [
+          { name: "a", description: "first", star_count: 9, is_official: true },
+          { name: "b", star_count: 1 },
+        ],
+      });
+    },
   };
 
   readonly networks: EngineFace["networks"] = {

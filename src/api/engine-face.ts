@@ -1,9 +1,10 @@
 /** What the api needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
 import type { ContainerConfig, ContainerRecord, CreateRequest, HostConfig } from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
-import type { ImageConfig } from "#spec/image.ts";
+import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
@@ -234,6 +235,40 @@ export interface EngineImages {
   history(ref: string): HistoryLine[];
 }
 
+/** What a user signed in to a registry with. */
+export interface Credentials {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly identityToken?: string | undefined;
+  readonly registryToken?: string | undefined;
+}
+
+export interface RegistryAccess extends Waiting {
+  readonly credentials?: Credentials | undefined;
+}
+
+export interface TransferRequest extends RegistryAccess {
+  readonly name: string;
+  /** A tag, or a digest. */
+  readonly tag?: string | undefined;
+  readonly platform?: string | undefined;
+  readonly tell: (message: JsonMessage) => void;
+}
+
+/** To and from registries. Faults are in Docker's words. */
+export interface EngineTransfers {
+  /** Every tag when none is given. */
+  pull(o: TransferRequest): Promise<void>;
+  push(o: TransferRequest): Promise<void>;
+  inspect(
+    name: string,
+    o: RegistryAccess,
+  ): Promise<{ readonly descriptor: Descriptor; readonly platforms: readonly Platform[] }>;
+  signIn(serverAddress: string, o: RegistryAccess): Promise<void>;
+  /** @returns JSON of registry API 1. */
+  search(term: string, limit: number, o: RegistryAccess): Promise<string>;
+}
+
 export interface EngineNetworks {
   list(): NetworkRecord[];
   /** @throws Fault `not-found`. */
@@ -300,6 +335,7 @@ export interface EngineFace {
   readonly commits: EngineCommits;
   readonly looking: EngineLooking;
   readonly images: EngineImages;
+  readonly transfers: EngineTransfers;
   readonly networks: EngineNetworks;
   readonly volumes: EngineVolumes;
   readonly events: EngineEvents;

@@ -8,6 +8,7 @@ import { historyItem, imageDeleted, imageInspect, imageSummary } from "./image-w
 import { pruneTest } from "./prune-filters.ts";
 import { emptyReply, jsonReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
+import { pull } from "./transfers.ts";
 
 const listFilters = ["before", "dangling", "label", "reference", "since", "until"] as const;
 
@@ -67,13 +68,10 @@ export function repositoryTag(request: ApiRequest): string | undefined {
   return familiarReference(tag === undefined ? withDefaultTag(parsed) : { ...parsed, tag: parseTag(tag) });
 }
 
-async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+async function create(parts: ApiParts, request: ApiRequest): Promise<Reply> {
+  const { engine } = parts;
   const pulled = text(request, "fromImage");
-  if (pulled !== undefined)
-    throw new Fault(
-      "unsupported",
-      `cannot pull ${pulled}: this engine does not talk to registries yet; build the image or import a root file system with 'import'`,
-    );
+  if (pulled !== undefined) return await pull(parts, request, pulled);
   const source = text(request, "fromSrc");
   if (source !== "-")
     throw new Fault(

@@ -75,7 +75,6 @@ describe("every answer", () => {
     ["GET", "/services", 503, "This node is not a swarm manager."],
     ["GET", "/services/x", 503, "This node is not a swarm manager."],
     ["GET", "/plugins/x/json", 404, 'plugin "x" not found'],
-    ["POST", "/auth", 501, "registry"],
   ])("%s %s: %p, by name", async (method, target, status, message) => {
     const answer = await api.ask(method, target);
     expect(answer.status).toBe(status);

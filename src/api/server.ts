@@ -23,6 +23,7 @@ import { errorReply, statusOf } from "./reply.ts";
 import { MalformedRequest } from "./request-head.ts";
 import { describe, routes } from "./router.ts";
 import { systemRoutes } from "./system.ts";
+import { transferRoutes } from "./transfers.ts";
 import { volumeRoutes } from "./volumes.ts";
 
 export interface ApiOptions extends ApiParts {
@@ -86,6 +87,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...execRoutes(parts),
     ...commitRoutes(parts),
     ...imageRoutes(parts),
+    ...transferRoutes(parts),
     ...buildRoutes(parts),
     ...networkRoutes(parts),
     ...volumeRoutes(parts),

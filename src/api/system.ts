@@ -1,4 +1,4 @@
-/** The engine itself: ping, version, info; sign-in, which needs a registry. */
+/** The engine itself: ping, version, info. */
 import type { SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { logDrivers } from "#telemetry/log-config.ts";
@@ -16,12 +16,6 @@ export function systemRoutes(parts: ApiParts): Route[] {
     route("OPTIONS", "/{path}", () => emptyReply(200)),
     route("GET", "/version", () => jsonReply(versionInfo(parts, parts.engine.system.facts()))),
     route("GET", "/info", (request) => jsonReply(systemInfo(parts, request))),
-    route("POST", "/auth", () => {
-      throw new Fault(
-        "unsupported",
-        "signing in to a registry is not supported yet: this engine does not talk to registries",
-      );
-    }),
   ];
 }
 

@@ -1,8 +1,10 @@
 /** Pure. What `wherryd` is told by its command line and its configuration file: dockerd's names and meanings. */
 import * as v from "valibot";
 import { type AddressPool, parseSubnet } from "#network/ipam.ts";
+import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
+import { decideRegistry, registryFileEntries, registryFlags } from "./registry-flags.ts";
 
 export interface DaemonOptions {
   readonly dataRoot: string;
@@ -14,6 +16,7 @@ export interface DaemonOptions {
   readonly dns: readonly string[];
   readonly labels: readonly string[];
   readonly logConfig: LogConfig;
+  readonly registry: RegistryOptions;
   readonly debug: boolean;
   readonly help: boolean;
   readonly version: boolean;
@@ -32,6 +35,7 @@ const flags = {
   "log-driver": { key: "log-driver", many: false },
   "log-level": { key: "log-level", many: false },
   "log-opt": { key: "log-opts", many: true },
+  ...registryFlags,
 } as const;
 type FlagName = keyof typeof flags;
 
@@ -59,6 +63,7 @@ const fileSchema = v.strictObject({
   debug: v.optional(v.boolean()),
   /** Containers always outlive the engine here. */
   "live-restore": v.optional(v.boolean()),
+  ...registryFileEntries,
 });
 type FileOptions = v.InferOutput<typeof fileSchema>;
 
@@ -113,7 +118,11 @@ export function parseConfigFile(text: string, path: string): FileOptions {
 }
 
 /** @throws Fault `invalid` when something is said in both places, or cannot be. */
-export function decideOptions(line: CommandLine, file: FileOptions): DaemonOptions {
+export function decideOptions(
+  line: CommandLine,
+  file: FileOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+): DaemonOptions {
   for (const name of Object.keys(line.values) as FlagName[])
     if (file[flags[name].key] !== undefined)
       throw new Fault(
@@ -149,6 +158,7 @@ export function decideOptions(line: CommandLine, file: FileOptions): DaemonOptio
       line.values["log-opt"]?.map(parseLogOption),
       file["log-opts"],
     ),
+    registry: decideRegistry(line.values, file, environment),
     debug: line.switches.has("debug") || file.debug === true || ["debug", "trace"].includes(level),
     help: line.switches.has("help"),
     version: line.switches.has("version"),
@@ -200,12 +210,22 @@ A container engine that speaks Docker's API.
       --exec-root DIR               What a reboot ends (default /run/wherry)
   -H, --host URL                    unix://PATH or tcp://ADDRESS:PORT; may be repeated
                                     (default unix:///run/wherry/wherry.sock)
+      --http-proxy URL              Proxy for registries (default $HTTP_PROXY)
+      --https-proxy URL             The same for HTTPS (default $HTTPS_PROXY)
+      --insecure-registry HOST      HOST[:PORT] or CIDR that needs no certificate; may be repeated
       --label KEY=VALUE             Label of this engine; may be repeated
       --live-restore                Accepted: containers always outlive the engine
       --log-driver DRIVER           Of containers that ask for none: json-file, local, none,
                                     journald, syslog, fluentd or gelf (default json-file)
       --log-level LEVEL             trace, debug, info, warn, error or fatal (default info)
       --log-opt NAME=VALUE          Option of the log driver; may be repeated
+      --max-concurrent-downloads N  Blobs fetched at once (default 3)
+      --max-concurrent-uploads N    Blobs sent at once (default 5)
+      --max-download-attempts N     Of a transfer that breaks off (default 5)
+      --no-proxy LIST               Hosts that need no proxy (default $NO_PROXY)
   -p, --pidfile FILE                Where to write the process id
+      --registry-auth-realm HOST    May be sent a registry's credentials for a token; may be repeated
+      --registry-certs-dir DIR      Like /etc/docker/certs.d; may be repeated
+      --registry-mirror URL         Asked before Docker's registry, or REGISTRY=URL; may be repeated
   -v, --version                     Say the version and end
 `;

@@ -12,11 +12,13 @@ import { changeConfig } from "#build/change-config.ts";
 import { Engine } from "#engine/engine.ts";
 import { hostFacts } from "#kernel/host.ts";
 import { Networks } from "#network/networks.ts";
+import { Registry } from "#registry/registry.ts";
 import { Runtime } from "#runtime/runtime.ts";
 import { confinement, type Machine } from "#security/confinement.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatRfc3339, nanoOfMillis } from "#spec/unix-time.ts";
+import { Arrivals } from "#store/arrivals.ts";
 import { Blobs } from "#store/blobs.ts";
 import { Layers } from "#store/layers.ts";
 import { lockRoot } from "#store/lock.ts";
@@ -53,7 +55,7 @@ function readOptions(args: readonly string[]): DaemonOptions {
   if (line.configFile !== undefined && !existsSync(path))
     throw new Fault("invalid", `the configuration file ${path} is not there`);
   const file = existsSync(path) ? parseConfigFile(readFileSync(path, "utf8"), path) : {};
-  return decideOptions(line, file);
+  return decideOptions(line, file, process.env);
 }
 
 function checkHost(): void {
@@ -95,9 +97,10 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   );
   const logMachine = { hostname: hostFacts().hostname, pid: process.pid, newId: () => randomHex(32) };
   const logs = stack.use(new Logs({ machine: { ...logMachine, ...usualLogSockets }, report }));
+  const registry = await openRegistry(o);
   const engine = stack.use(
     await Engine.open({
-      ...{ records, blobs, layers, runtime, network, events, logs },
+      ...{ records, blobs, layers, runtime, network, registry, events, logs },
       volumes: async (usersOf) =>
         await Volumes.open({
           ...{ records, usersOf, now, randomHex },
@@ -123,6 +126,11 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   stack.use(api);
   await writePidFile(o, stack);
   for (const host of api.hosts) log(`listening on ${host}`);
+}
+
+async function openRegistry({ dataRoot, registry }: DaemonOptions): Promise<Registry> {
+  const arrivals = await Arrivals.open(join(dataRoot, "arrivals"));
+  return new Registry({ options: { ...registry, userAgent: `wherry/${version} (linux)` }, arrivals });
 }
 
 async function writePidFile({ pidFile }: DaemonOptions, stack: AsyncDisposableStack): Promise<void> {

@@ -11,6 +11,7 @@ import {
   zeroTime,
 } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { parsePlatform } from "#spec/platform.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { parseContainerName, randomName } from "./container-name.ts";
@@ -60,7 +61,8 @@ export class Containers {
   async create(request: CreateRequest, o: Waiting): Promise<{ id: string; warnings: string[] }> {
     const { images, index } = this.#parts;
     if (request.config.StopSignal) signalNumber(request.config.StopSignal);
-    const image = images.get(request.config.Image ?? "");
+    const platform = request.platform === undefined ? undefined : parsePlatform(request.platform);
+    const image = images.get(request.config.Image ?? "", platform);
     const config = mergeConfig(request.config, image.config.config);
     const name =
       request.name === undefined || request.name === ""

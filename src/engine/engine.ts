@@ -23,14 +23,15 @@ import { type ContainerDetail, ContainersFace } from "./containers-face.ts";
 import type { Emit } from "./emit.ts";
 import { ExecMemory } from "./exec-memory.ts";
 import { Execs } from "./execs.ts";
-import { ImageIndex } from "./image-index.ts";
-import { Images } from "./images.ts";
+import { openImageRoom } from "./image-room.ts";
+import type { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
 import { Looking, type LookingRuntime } from "./looking.ts";
-import type { EventPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
+import type { EventPart, LogPart, NetworkPart, RegistryPart, RuntimePart, VolumePart } from "./parts.ts";
 import { Streams } from "./streams.ts";
 import { Supervisor } from "./supervisor.ts";
 import { type MachineFacts, System } from "./system.ts";
+import type { Transfers } from "./transfers.ts";
 import { Waiters } from "./waiters.ts";
 
 export type { ContainerDetail, PublishedPort, Sandbox };
@@ -42,6 +43,7 @@ export interface EngineParts<Volumes extends VolumePart, Events extends EventPar
   readonly layers: Layers;
   readonly runtime: RuntimePart & LookingRuntime;
   readonly network: NetworkPart;
+  readonly registry: RegistryPart;
   readonly volumes: (usersOf: (volume: string) => string[]) => Volumes | Promise<Volumes>;
   readonly logs: LogPart;
   readonly events: Events;
@@ -66,6 +68,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly commits: Commits;
   readonly looking: Looking;
   readonly images: Images;
+  readonly transfers: Transfers;
   readonly networks: Pick<NetworkPart, "list" | "get">;
   readonly volumes: Volumes;
   readonly events: Events;
@@ -79,6 +82,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly commits: Commits;
     readonly looking: Looking;
     readonly images: Images;
+    readonly transfers: Transfers;
     readonly networks: NetworkPart;
     readonly volumes: Volumes;
     readonly events: Events;
@@ -91,6 +95,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     this.commits = o.commits;
     this.looking = o.looking;
     this.images = o.images;
+    this.transfers = o.transfers;
     this.networks = o.networks;
     this.volumes = o.volumes;
     this.events = o.events;
@@ -108,15 +113,11 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const waiters = new Waiters();
     const emit = emitter(parts);
     const now = () => formatRfc3339(parts.nowNano());
-    const images = await Images.open({
-      index: new ImageIndex(records),
-      blobs: parts.blobs,
-      layers,
-      emit,
-      applyChanges: parts.applyChanges,
-      platform: { os: "linux", architecture: parts.machine().architecture },
+    const { images, transfers } = await openImageRoom({
+      ...parts,
+      ...{ emit, now },
+      architecture: parts.machine().architecture,
       containersOf: (id) => containersOf(index, id),
-      now,
     });
     const volumes = await parts.volumes((name) => usersOf(index, name));
     const launch = new Launch({
@@ -166,6 +167,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       commits,
       looking,
       images,
+      transfers,
       networks: network,
       volumes,
       events,

@@ -4,22 +4,23 @@
  * in the way. Never: builds, or speaks to a registry.
  */
 import type { ContainerRecord } from "#spec/container.ts";
-import { type ChainId, type Digest, shortDigest } from "#spec/digest.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
-import { booleanFilter, type Filters, matchesLabels } from "#spec/filters.ts";
-import type { ImageConfig, ImageRunConfig } from "#spec/image.ts";
-import { familiarName, familiarReference, parseReference } from "#spec/reference.ts";
+import type { Filters } from "#spec/filters.ts";
+import type { ImageConfig, ImageRunConfig, Platform } from "#spec/image.ts";
+import { readImageConfig } from "#spec/image-config.ts";
+import { formatPlatform, platformRank } from "#spec/platform.ts";
+import { parseReference } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Emit } from "./emit.ts";
-import type { ImageIndex, ImageRecord } from "./image-index.ts";
+import type { ImageIndex, ImageRecord, Variants } from "./image-index.ts";
+import { type ImageDetail, listImages, sharedSizes } from "./image-list.ts";
+import { chainOf, ImageRemoval, type Removed } from "./image-removal.ts";
+import type { Leases } from "./leases.ts";
+import type { LayerBlob, ManifestRecord, Provenance } from "./provenance.ts";
 
-export interface ImageDetail {
-  readonly record: ImageRecord;
-  readonly config: ImageConfig;
-  /** Familiar names with tags: `alpine:3`. */
-  readonly references: readonly string[];
-}
+export type { ImageDetail };
 
 export interface HistoryLine {
   /** Undefined for steps whose image is not here. */
@@ -35,6 +36,8 @@ export interface ImagesParts {
   readonly index: ImageIndex;
   readonly blobs: Blobs;
   readonly layers: Layers;
+  readonly provenance: Provenance;
+  readonly leases: Leases;
   readonly emit: Emit;
   /** Applies Dockerfile instructions (`CMD ["sh"]`) to a config. @throws Fault `invalid`. */
   readonly applyChanges: (config: ImageRunConfig, changes: readonly string[]) => ImageRunConfig;
@@ -43,22 +46,42 @@ export interface ImagesParts {
   readonly now: () => string;
 }
 
+/** An image made elsewhere, whose layers and blobs are in the store. */
+export interface AdoptedImage {
+  readonly id: Digest;
+  readonly config: ImageConfig;
+  readonly chainId: ChainId | undefined;
+  /** Canonical names that lead to it, or to another image of the same name for another platform. */
+  readonly names: readonly {
+    readonly name: string;
+    readonly leadsTo: Digest;
+    readonly variants?: Variants | undefined;
+  }[];
+  readonly manifest?: ManifestRecord | undefined;
+  /** Compressed forms its layers came in. */
+  readonly blobs?: readonly { diffId: Digest; blob: Omit<LayerBlob, "repositories">; repository: string }[];
+}
+
 export class Images {
   readonly #parts: ImagesParts;
+  readonly #removal: ImageRemoval;
   readonly #configs = new Map<Digest, ImageConfig>();
 
   private constructor(parts: ImagesParts) {
     this.#parts = parts;
+    this.#removal = new ImageRemoval({ ...parts, forgetConfig: (id) => void this.#configs.delete(id) });
   }
 
   /** Reads every image's config once. */
   static async open(parts: ImagesParts): Promise<Images> {
     const images = new Images(parts);
-    for (const record of parts.index.list()) {
-      const bytes = await parts.blobs.read(record.id);
-      images.#configs.set(record.id, JSON.parse(new TextDecoder().decode(bytes)) as ImageConfig);
-    }
+    for (const record of parts.index.list())
+      images.#configs.set(record.id, readImageConfig(await parts.blobs.read(record.id)));
     return images;
+  }
+
+  get platform(): Platform {
+    return this.#parts.platform;
   }
 
   /**
@@ -117,155 +140,119 @@ export class Images {
     const known = index.find(id);
     const intermediate = (o.intermediate ?? false) && (known?.intermediate ?? true);
     index.put({
-      id,
-      ...(o.chainId !== undefined && { chainId: o.chainId }),
+      ...this.#record(id, o.config, o.chainId),
       ...(o.parent !== undefined && { parent: o.parent }),
-      created: o.config.created ?? "0001-01-01T00:00:00Z",
-      sizeBytes: this.#chain(o.chainId).reduce((sum, layer) => sum + layer.sizeBytes, 0),
       intermediate,
     });
     this.#configs.set(id, o.config);
     return id;
   }
 
-  get(reference: string): ImageDetail {
-    return this.#detail(this.#parts.index.get(reference));
+  #record(id: Digest, config: ImageConfig, chainId: ChainId | undefined): ImageRecord {
+    return {
+      id,
+      ...(chainId !== undefined && { chainId }),
+      created: config.created ?? "0001-01-01T00:00:00Z",
+      sizeBytes: this.layersSize(chainId),
+      intermediate: false,
+    };
+  }
+
+  /** Records what came from elsewhere, with all its names, in one transaction. */
+  adopt(image: AdoptedImage): void {
+    const { index, provenance, now } = this.#parts;
+    const { id, config, chainId } = image;
+    index.transaction(() => {
+      const tagged = image.names.length > 0 ? { tagged: now() } : {};
+      index.put({ ...this.#record(id, config, chainId), ...index.find(id), ...tagged, intermediate: false });
+      for (const { name, leadsTo, variants } of image.names) index.name(leadsTo, name, variants);
+      if (image.manifest !== undefined) provenance.addManifest(id, image.manifest);
+      for (const { diffId, blob, repository } of image.blobs ?? [])
+        provenance.addBlob(diffId, blob, repository);
+    });
+    this.#configs.set(id, config);
+  }
+
+  /**
+   * By name, id or a prefix of it; `platform` chooses among what the name stands for.
+   * @throws Fault `not-found`, also when it is here for another platform.
+   */
+  get(reference: string, platform?: Platform): ImageDetail {
+    const { index } = this.#parts;
+    if (platform === undefined) return this.#detail(index.get(reference));
+    const candidates = index.candidates(reference).map((record) => this.#detail(record));
+    const ranked = candidates
+      .flatMap((detail) => {
+        const rank = platformRank(detail.config, platform);
+        return rank === undefined ? [] : [{ detail, rank }];
+      })
+      .sort((a, b) => a.rank - b.rank);
+    const [best] = ranked;
+    if (best !== undefined) return best.detail;
+    const actual = candidates.map(({ config }) => formatPlatform(config)).join(", ");
+    throw new Fault(
+      "not-found",
+      `image with reference ${reference} was found but its platform (${actual}) does not match the specified platform (${formatPlatform(platform)})`,
+    );
+  }
+
+  /** Undefined for what is not here. */
+  configOf(id: Digest): ImageConfig | undefined {
+    return this.#configs.get(id);
+  }
+
+  /** Everything the reference stands for, one per platform. */
+  candidates(reference: string): ImageDetail[] {
+    return this.#parts.index.candidates(reference).map((record) => this.#detail(record));
   }
 
   list(o: { readonly all: boolean; readonly filters: Filters }): ImageDetail[] {
     const { index } = this.#parts;
-    const inUse = new Set(
-      index.list().flatMap((image) => (image.parent === undefined ? [] : [image.parent])),
+    const records = index.list();
+    const references = index.allReferences();
+    const images = records.map((record) => ({
+      record,
+      config: this.#config(record.id),
+      references: references.get(record.id) ?? [],
+    }));
+    const parents = new Set(records.flatMap(({ parent }) => (parent === undefined ? [] : [parent])));
+    const variants = new Set(
+      index
+        .allNames()
+        .flatMap(([name, id]) => (index.variants(name)?.images ?? []).filter((each) => each !== id)),
     );
-    return index
-      .list()
-      .map((record) => this.#detail(record))
-      .filter(({ record, references }) => {
-        const step = record.intermediate || (references.length === 0 && inUse.has(record.id));
-        return o.all || !step;
-      })
-      .filter((detail) => this.#matches(detail, o.filters));
+    const createdOf = (reference: string) => index.get(reference).created;
+    return listImages({ images, all: o.all, parents, variants, createdOf }, o.filters);
   }
 
-  #matches(detail: ImageDetail, filters: Filters): boolean {
-    if (
-      filters["dangling"] !== undefined &&
-      booleanFilter(filters, "dangling", false) === detail.references.length > 0
-    )
-      return false;
-    if (!matchesLabels(filters["label"], detail.config.config.Labels)) return false;
-    const wanted = filters["reference"];
-    if (
-      wanted !== undefined &&
-      !detail.references.some((name) => wanted.some((pattern) => matchesName(pattern, name)))
-    )
-      return false;
-    return this.#withinTime(detail, filters);
-  }
-
-  #withinTime(detail: ImageDetail, filters: Filters): boolean {
-    const before = (filters["before"] ?? []).map((name) => this.#parts.index.get(name).created);
-    const since = (filters["since"] ?? []).map((name) => this.#parts.index.get(name).created);
-    const { created } = detail.record;
-    return before.every((time) => created < time) && since.every((time) => created > time);
+  /** Bytes of layers that other images have too, by image. */
+  sharedSizes(): ReadonlyMap<Digest, number> {
+    return sharedSizes(this.#parts.index.list(), ({ chainId }) => chainOf(this.#parts.layers, chainId));
   }
 
   /** @throws Fault `not-found`, or `invalid` for a malformed target. */
   tag(reference: string, target: string): void {
-    this.#tag(this.#parts.index.get(reference).id, target);
+    const { index } = this.#parts;
+    const name = index.nameOf(reference);
+    this.#tag(index.get(reference).id, target, name === undefined ? undefined : index.variants(name));
   }
 
-  #tag(id: Digest, target: string): void {
-    this.#parts.index.tag(id, target);
+  #tag(id: Digest, target: string, variants?: Variants): void {
+    const { index, now } = this.#parts;
+    const record = index.find(id);
+    index.transaction(() => {
+      index.tag(id, target, variants);
+      if (record !== undefined) index.put({ ...record, tagged: now() });
+    });
     this.#parts.emit("image", "tag", id, { name: target });
   }
 
-  /**
-   * Takes a name away, and the image with its last name; by id, all names (several need `force`). Parents that nothing
-   * names or uses go too, unless `noPrune`.
-   * @throws Fault `conflict` naming the container or image in the way.
-   */
+  /** See `ImageRemoval.remove`. */
   async remove(
     reference: string,
     o: { readonly force: boolean; readonly noPrune: boolean },
-  ): Promise<({ untagged: string } | { deleted: string })[]> {
-    const { index } = this.#parts;
-    const image = index.get(reference);
-    const name = index.nameOf(reference);
-    const names = index.names(image.id);
-    if (name !== undefined && names.length > 1) return [this.#untag(image.id, name)];
-    if (name === undefined && names.length > 1 && !o.force)
-      throw new Fault(
-        "conflict",
-        `conflict: unable to delete ${shortDigest(image.id)} (must be forced) - image is referenced in multiple repositories`,
-      );
-    this.#checkUnused(image, o.force, name === undefined ? undefined : reference);
-    if (index.children(image.id).length > 0) {
-      if (names.length === 0)
-        throw new Fault(
-          "conflict",
-          `conflict: unable to delete ${shortDigest(image.id)} (cannot be forced) - image has dependent child images`,
-        );
-      return names.map((each) => this.#untag(image.id, each));
-    }
-    const untagged = names.map((each) => this.#untag(image.id, each));
-    return [...untagged, ...(await this.#delete(image, o.noPrune))];
-  }
-
-  #untag(id: Digest, name: string): { untagged: string } {
-    this.#parts.index.untag(name);
-    this.#parts.emit("image", "untag", id, { name: id });
-    return { untagged: familiarReference(parseReference(name)) };
-  }
-
-  /** `name` is the reference as given when it is a name: then only that would go, and the image with it. */
-  #checkUnused(image: ImageRecord, force: boolean, name: string | undefined): void {
-    const users = this.#parts.containersOf(image.id);
-    const [user] = users;
-    const running = users.find(
-      ({ observed }) => observed.status === "running" || observed.status === "paused",
-    );
-    const short = shortDigest(image.id);
-    if (user !== undefined && name !== undefined && !force)
-      throw new Fault(
-        "conflict",
-        `conflict: unable to remove repository reference ${JSON.stringify(name)} (must force) - container ${shortDigest(user.id)} is using its referenced image ${short}`,
-      );
-    if (running !== undefined && name === undefined)
-      throw new Fault(
-        "conflict",
-        `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${shortDigest(running.id)}`,
-      );
-    if (user !== undefined && !force)
-      throw new Fault(
-        "conflict",
-        `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${shortDigest(user.id)}`,
-      );
-  }
-
-  /** Deletes the image, its layers that nothing else uses, and, going up, its nameless unused parents. */
-  async #delete(image: ImageRecord, noPrune: boolean): Promise<{ deleted: string }[]> {
-    const { index, blobs, emit, containersOf } = this.#parts;
-    const deleted: { deleted: string }[] = [];
-    let doomed: ImageRecord | undefined = image;
-    while (doomed !== undefined) {
-      if (containersOf(doomed.id).length > 0) break;
-      index.delete(doomed.id);
-      this.#configs.delete(doomed.id);
-      await blobs.delete(doomed.id);
-      await this.collectLayers(doomed.chainId);
-      emit("image", "delete", doomed.id, { name: doomed.id });
-      deleted.push({ deleted: doomed.id });
-      const parent: ImageRecord | undefined =
-        doomed.parent === undefined ? undefined : index.find(doomed.parent);
-      const stays: boolean =
-        noPrune ||
-        parent === undefined ||
-        index.names(parent.id).length > 0 ||
-        index.children(parent.id).length > 0;
-      doomed = stays ? undefined : parent;
-    }
-    return deleted;
+  ): Promise<Removed[]> {
+    return await this.#removal.remove(reference, o);
   }
 
   /** An image and all it descends from, by id; empty when the reference leads nowhere. */
@@ -285,37 +272,23 @@ export class Images {
 
   /** Bytes of all files in a stack of layers. */
   layersSize(top: ChainId | undefined): number {
-    return this.#chain(top).reduce((sum, layer) => sum + layer.sizeBytes, 0);
+    return chainOf(this.#parts.layers, top).reduce((sum, layer) => sum + layer.sizeBytes, 0);
   }
 
   /** Removes layers that no image needs, as those of a build that an engine's death cut off. */
   async collectAllLayers(): Promise<void> {
-    const inner = new Set(this.#parts.layers.list().map(({ parent }) => parent));
-    for (const { chainId } of this.#parts.layers.list())
-      if (!inner.has(chainId)) await this.collectLayers(chainId);
+    await this.#removal.collectAllLayers();
   }
 
-  /** Removes a layer and those below it, down to the first that an image or a container needs. */
+  /** Removes a layer and those below it, down to the first that an image, a container or a pull needs. */
   async collectLayers(top: ChainId | undefined): Promise<void> {
-    const needed = new Set(
-      this.#parts.index.list().flatMap(({ chainId }) => this.#chain(chainId).map((layer) => layer.chainId)),
-    );
-    for (const layer of this.#chain(top)) {
-      if (needed.has(layer.chainId)) return;
-      try {
-        await this.#parts.layers.remove(layer.chainId);
-      } catch (error) {
-        // A container's writable layer still stands on it; removing that container collects it.
-        if (Fault.from(error).kind === "conflict") return;
-        throw error;
-      }
-    }
+    await this.#removal.collectLayers(top);
   }
 
   /** Newest step first, as `docker history` prints. */
-  history(reference: string): HistoryLine[] {
-    const { record, config, references } = this.get(reference);
-    const sizes = this.#chain(record.chainId).map((layer) => layer.sizeBytes);
+  history(reference: string, platform?: Platform): HistoryLine[] {
+    const { record, config, references } = this.get(reference, platform);
+    const sizes = chainOf(this.#parts.layers, record.chainId).map((layer) => layer.sizeBytes);
     const lines: HistoryLine[] = [];
     let step: ImageRecord | undefined = record;
     for (const entry of config.history.toReversed()) {
@@ -334,33 +307,19 @@ export class Images {
   }
 
   #detail(record: ImageRecord): ImageDetail {
-    const config = this.#configs.get(record.id);
+    return {
+      record,
+      config: this.#config(record.id),
+      references: this.#parts.index.references(record.id),
+    };
+  }
+
+  #config(id: Digest): ImageConfig {
+    const config = this.#configs.get(id);
     if (config === undefined)
-      throw new Fault(
-        "internal",
-        `the config of image ${record.id} is missing; remove the image and make it again`,
-      );
-    return { record, config, references: this.#parts.index.references(record.id) };
+      throw new Fault("internal", `the config of image ${id} is missing; remove the image and make it again`);
+    return config;
   }
-
-  /** The layers from the top down. */
-  #chain(top: ChainId | undefined): { chainId: ChainId; sizeBytes: number }[] {
-    const chain: { chainId: ChainId; sizeBytes: number }[] = [];
-    let at = top;
-    while (at !== undefined) {
-      const layer = this.#parts.layers.get(at);
-      if (layer === undefined) break;
-      chain.push(layer);
-      at = layer.parent;
-    }
-    return chain;
-  }
-}
-
-function matchesName(pattern: string, name: string): boolean {
-  const reference = parseReference(name);
-  const glob = new Bun.Glob(pattern);
-  return glob.match(name) || glob.match(familiarName(reference));
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -2,7 +2,9 @@
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
+import type { Descriptor } from "#spec/image.ts";
 import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { Reference } from "#spec/reference.ts";
 import type { ContainerTree, ContainerTreeRequest } from "#volume/container-tree.ts";
 import type { Reality } from "./lifecycle.ts";
 
@@ -213,6 +215,67 @@ export interface LogPart {
       readonly signal: AbortSignal;
     },
   ): AsyncIterable<Frame & { readonly timeNano: bigint }>;
+}
+
+/** What a user signed in to a registry with. */
+export interface Credentials {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly identityToken?: string | undefined;
+  readonly registryToken?: string | undefined;
+}
+
+export interface RegistryAccess extends Waiting {
+  readonly credentials?: Credentials | undefined;
+}
+
+export type TransferNews =
+  | { readonly kind: "receiving"; readonly receivedBytes: number; readonly totalBytes: number }
+  | { readonly kind: "waiting"; readonly seconds: number }
+  | { readonly kind: "complete" };
+
+/** Verified; disposed unspent it is kept for another attempt. */
+export interface FetchedBlob extends AsyncDisposable {
+  read(): AsyncIterable<Uint8Array>;
+  spend(): void;
+}
+
+/** A repository to read from. Faults are in Docker's words. */
+export interface RegistrySource {
+  /** By tag or digest. */
+  manifest(
+    of: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly bytes: Uint8Array; readonly digest: Digest; readonly contentType: string }>;
+  digestOf(of: string, signal: AbortSignal): Promise<Digest | undefined>;
+  tags(signal: AbortSignal): Promise<string[]>;
+  fetch(blob: Descriptor, o: Waiting & { readonly tell: (news: TransferNews) => void }): Promise<FetchedBlob>;
+}
+
+/** A repository to write to. */
+export interface RegistryTarget {
+  hasBlob(digest: Digest, signal: AbortSignal): Promise<number | undefined>;
+  /** Takes a blob over from a repository of the same registry; false when that cannot be. */
+  mount(digest: Digest, repository: string, signal: AbortSignal): Promise<boolean>;
+  /** `open` gives the same bytes each time. */
+  upload(
+    open: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
+    o: Waiting & { readonly begun?: () => void },
+  ): Promise<{ readonly digest: Digest; readonly sizeBytes: number }>;
+  putManifest(
+    reference: string,
+    manifest: { readonly bytes: Uint8Array; readonly mediaType: string },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+export interface RegistryPart {
+  source(reference: Reference, access: RegistryAccess): RegistrySource;
+  target(reference: Reference, access: RegistryAccess): RegistryTarget;
+  /** @throws Fault `unauthorized`. */
+  signIn(domain: string, access: RegistryAccess): Promise<void>;
+  /** `query` as it goes into the URL. @returns JSON text. */
+  search(domain: string, query: string, access: RegistryAccess): Promise<string>;
 }
 
 export interface EventPart {

@@ -51,10 +51,12 @@ async function fetched(
   o: { signal?: AbortSignal; tell?: (news: Received) => void } = {},
 ): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  const use = async (arrival: { read(): AsyncIterable<Uint8Array> }) => {
-    for await (const part of arrival.read()) parts.push(Buffer.from(part));
-  };
-  await source.fetch(blob, use, { signal: o.signal ?? signal, tell: o.tell ?? (() => undefined) });
+  await using got = await source.fetch(blob, {
+    signal: o.signal ?? signal,
+    tell: o.tell ?? (() => undefined),
+  });
+  for await (const part of got.read()) parts.push(Buffer.from(part));
+  got.spend();
   return Buffer.concat(parts);
 }
 
@@ -202,16 +204,12 @@ describe("a blob", () => {
   test("wanted twice is fetched once", async () => {
     const digest = remote.addBlob(bytes);
     const registry = await client();
-    let [used, joined] = [0, 0];
-    const join = async () =>
-      await registry
-        .source(reference(), { signal })
-        .fetch(layer(digest, bytes.length), async () => void used++, {
-          signal,
-          tell: ({ kind }) => void (kind === "complete" && joined++),
-        });
-    await Promise.all([join(), join()]);
-    expect([used, joined, remote.count("GET", /blobs/)]).toEqual([1, 2, 1]);
+    const take = async () =>
+      await fetched(registry.source(reference(), { signal }), layer(digest, bytes.length));
+    const both = await Promise.all([take(), take()]);
+    expect(both.map((each) => each.equals(bytes))).toEqual([true, true]);
+    expect(remote.count("GET", /blobs/)).toBe(1);
+    expect(readdirSync(join(root, "arrivals"))).toEqual([]);
   });
 
   test("goes on for one who waits when another leaves", async () => {
@@ -221,11 +219,11 @@ describe("a blob", () => {
       return false;
     });
     const [registry, stop] = [await client(), new AbortController()];
-    const join = async (each: AbortSignal) =>
-      await registry
-        .source(reference(), { signal: each })
-        .fetch(layer(digest, bytes.length), async () => undefined, { signal: each, tell: () => undefined });
-    const [left, stayed] = [failure(join(stop.signal)), join(signal)];
+    const take = async (each: AbortSignal) =>
+      await fetched(registry.source(reference(), { signal: each }), layer(digest, bytes.length), {
+        signal: each,
+      });
+    const [left, stayed] = [failure(take(stop.signal)), take(signal)];
     setTimeout(() => stop.abort(), 10);
     expect((await left).kind).toBe("cancelled");
     await stayed;

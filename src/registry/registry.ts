@@ -8,10 +8,10 @@ import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Descriptor } from "#spec/image.ts";
 import { familiarName, familiarReference, type Reference } from "#spec/reference.ts";
-import type { Arrival, Arrivals } from "#store/arrivals.ts";
+import type { Arrivals } from "#store/arrivals.ts";
 import { Gate } from "#store/gate.ts";
-import { SharedWork } from "#store/shared-work.ts";
-import { download, type Received } from "./download.ts";
+import type { Received } from "./download.ts";
+import { Downloads, type FetchedBlob } from "./downloads.ts";
 import { pullRefusal } from "./refusal.ts";
 import { type Endpoint, endpointsOf, type RegistryOptions } from "./registry-options.ts";
 import { type ManifestBytes, Repository } from "./repository.ts";
@@ -30,16 +30,13 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #transport: Transport;
   readonly #schemes = new Map<string, "https" | "http">();
-  readonly #arrivals: Arrivals;
-  readonly #downloads: Gate;
+  readonly #downloads: Downloads;
   readonly #uploads: Gate;
-  readonly #fetching = new SharedWork<Digest, void, Received>();
 
   constructor(o: { readonly options: RegistryOptions; readonly arrivals: Arrivals }) {
     this.#options = o.options;
-    this.#arrivals = o.arrivals;
     this.#transport = new Transport(o.options);
-    this.#downloads = new Gate(o.options.maxDownloads);
+    this.#downloads = new Downloads(o.arrivals, o.options);
     this.#uploads = new Gate(o.options.maxUploads);
   }
 
@@ -54,9 +51,7 @@ export class Registry {
     );
     return new RemoteSource(reference, repositories, {
       options: this.#options,
-      arrivals: this.#arrivals,
-      gate: this.#downloads,
-      fetching: this.#fetching,
+      downloads: this.#downloads,
     });
   }
 
@@ -121,23 +116,22 @@ export class Registry {
   }
 }
 
-export interface SourceParts {
-  readonly options: RegistryOptions;
-  readonly arrivals: Arrivals;
-  readonly gate: Gate;
-  readonly fetching: SharedWork<Digest, void, Received>;
-}
-
 /** The mirrors of a repository and itself, as one. */
 export class RemoteSource {
   readonly reference: Reference;
-  readonly #parts: SourceParts;
+  readonly #options: RegistryOptions;
+  readonly #downloads: Downloads;
   #repositories: readonly Repository[];
 
-  constructor(reference: Reference, repositories: readonly Repository[], parts: SourceParts) {
+  constructor(
+    reference: Reference,
+    repositories: readonly Repository[],
+    o: { readonly options: RegistryOptions; readonly downloads: Downloads },
+  ) {
     this.reference = reference;
     this.#repositories = repositories;
-    this.#parts = parts;
+    this.#options = o.options;
+    this.#downloads = o.downloads;
   }
 
   /**
@@ -157,7 +151,7 @@ export class RemoteSource {
   }
 
   async #first<T>(signal: AbortSignal, work: (repository: Repository) => Promise<T>): Promise<T> {
-    const { maxAttempts, retryDelayMs: delayMs } = this.#parts.options;
+    const { maxAttempts, retryDelayMs: delayMs } = this.#options;
     let failure: Fault | undefined;
     for (const repository of this.#repositories) {
       try {
@@ -181,30 +175,12 @@ export class RemoteSource {
     });
   }
 
-  /**
-   * Fetches a blob, or joins whoever does, and has `use` make something of it, once for everybody who joined; what came
-   * is gone then. A broken transfer goes on where it stopped, at the next place if need be.
-   */
+  /** Fetches a blob, or joins whoever does. Dispose what it gives. */
   async fetch(
     blob: Descriptor,
-    use: (arrival: Arrival, signal: AbortSignal) => Promise<void>,
     o: { readonly signal: AbortSignal; readonly tell: (news: Received) => void },
-  ): Promise<void> {
-    const { arrivals, fetching, gate, options } = this.#parts;
-    await fetching.join(
-      blob.digest,
-      async (signal, tell) => {
-        using arrival = await arrivals.resume({ digest: blob.digest, sizeBytes: blob.size });
-        {
-          using _ = await gate.enter(signal);
-          await download(arrival, this.#repositories, options, { signal, tell });
-        }
-        tell({ kind: "complete" });
-        await use(arrival, signal);
-        await arrival.discard();
-      },
-      o,
-    );
+  ): Promise<FetchedBlob> {
+    return await this.#downloads.fetch(blob, this.#repositories, o);
   }
 }
 

@@ -137,7 +137,9 @@ export class Repository {
       signal,
     });
     for await (const _ of answer.body);
-    return answer.status === 201 ? undefined : this.#place(answer.headers, answer.url, 0);
+    if (answer.status === 201) return undefined;
+    // Some say "0-0" of nothing.
+    return { ...this.#place(answer.headers, answer.url, 0), offset: 0 };
   }
 
   /** Sends what comes next. */

@@ -35,15 +35,22 @@ export class ScriptedRegistry implements AsyncDisposable {
   }
 
   static async start(
-    o: { readonly hostname?: string; readonly tls?: Parameters<typeof createTlsServer>[0] } = {},
+    o: {
+      readonly hostname?: string;
+      readonly tls?: Parameters<typeof createTlsServer>[0];
+      /** Calls what opens the socket, as in another network namespace. */
+      readonly within?: (open: () => void) => void;
+    } = {},
   ): Promise<ScriptedRegistry> {
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       registry.#answer(request, response).catch(() => response.destroy());
     };
     const server = o.tls === undefined ? createServer(answer) : createTlsServer(o.tls, answer);
     const registry = new ScriptedRegistry(server as ReturnType<typeof createServer>);
-    server.listen(0, o.hostname ?? "127.0.0.1");
-    await once(server, "listening");
+    const open = () => void server.listen(0, o.hostname ?? "127.0.0.1");
+    if (o.within === undefined) open();
+    else o.within(open);
+    if (!server.listening) await once(server, "listening");
     return registry;
   }
 
@@ -136,7 +143,7 @@ export class ScriptedRegistry implements AsyncDisposable {
     if (request.method === "POST") {
       const mounted = this.blobs.has(url.searchParams.get("mount") ?? "");
       if (!mounted) this.#uploads.set(id, parts);
-      reply(response, mounted ? 201 : 202, "", place);
+      reply(response, mounted ? 201 : 202, "", mounted ? place : { ...place, Range: "0-0" });
       return;
     }
     if (!this.#uploads.has(id)) return refuse(response, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown");

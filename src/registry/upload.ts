@@ -21,8 +21,8 @@ export async function upload(
   let place: UploadPlace | undefined;
   let had = 0;
   return await retrying(
-    async (attempt) => {
-      if (place !== undefined && attempt > 0) place = await progress(repository, place, signal);
+    async () => {
+      if (place !== undefined) place = await progress(repository, place, signal);
       place ??= await begin(repository, signal);
       const bytes = new Hashed(open(signal), place.offset, o.tell);
       place = await repository.sendPart(place, bytes.rest(), signal);
@@ -50,14 +50,15 @@ async function begin(repository: Repository, signal: AbortSignal): Promise<Uploa
   return place;
 }
 
-/** Where the registry is; undefined when it has forgotten the upload, or what it has is of another attempt. */
+/** Where the registry is; undefined to begin anew: it has forgotten the upload, or has nothing ("0-0" may mean that). */
 async function progress(
   repository: Repository,
   place: UploadPlace,
   signal: AbortSignal,
 ): Promise<UploadPlace | undefined> {
   try {
-    return await repository.uploadStatus(place, signal);
+    const found = await repository.uploadStatus(place, signal);
+    return found.offset > 1 ? found : undefined;
   } catch (thrown) {
     if (isFault(thrown, "not-found") || isFault(thrown, "invalid")) return undefined;
     throw thrown;

@@ -50,6 +50,23 @@ export async function decompress(source: AsyncIterable<Uint8Array>): Promise<Pla
   return { compression, bytes: plainBytes(whole, compression) };
 }
 
+/** @throws Fault `invalid` at the first byte too many. */
+export async function* bounded(
+  source: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+): AsyncGenerator<Uint8Array> {
+  let total = 0;
+  for await (const part of source) {
+    total += part.length;
+    if (total > bytesMax)
+      throw new Fault(
+        "invalid",
+        `the archive unpacks to more than ${bytesMax} bytes, far more than its size: it is a bomb`,
+      );
+    yield part;
+  }
+}
+
 async function* resume(
   head: readonly Uint8Array[],
   iterator: AsyncIterator<Uint8Array>,

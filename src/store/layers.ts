@@ -13,10 +13,10 @@ import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import { type FileStat, fileKind } from "#kernel/files-at.ts";
 import { removingTree } from "#kernel/remove-tree.ts";
-import { type ChainId, encodedDigest } from "#spec/digest.ts";
+import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import { Breath } from "./breath.ts";
-import { decompress } from "./decompress.ts";
+import { bounded, decompress } from "./decompress.ts";
 import { explainFull } from "./disk-full.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { chainIdOf, LayerIndex, type LayerRecord, type WritableRecord } from "./layer-records.ts";
@@ -36,6 +36,15 @@ const writableId = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
 
 interface Cancellable {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface ApplyOptions {
+  /** Refuse a tar without its end mark. @default false */
+  readonly endRequired?: boolean;
+  /** What it must be. */
+  readonly diffId?: Digest;
+  /** More, uncompressed, is a bomb. */
+  readonly plainBytesMax?: number;
 }
 
 export class Layers {
@@ -79,12 +88,20 @@ export class Layers {
   async apply(
     parent: ChainId | undefined,
     tar: AsyncIterable<Uint8Array>,
-    o: Cancellable & { readonly endRequired?: boolean } = {},
+    o: Cancellable & ApplyOptions = {},
   ): Promise<LayerRecord> {
     const plain = await decompress(tar);
-    return await this.#add(parent, o, (directory, lower) =>
-      unpackLayer(plain.bytes, directory, lower, { signal: o.signal, endRequired: o.endRequired ?? false }),
-    );
+    const bytes = o.plainBytesMax === undefined ? plain.bytes : bounded(plain.bytes, o.plainBytesMax);
+    return await this.#add(parent, o, async (directory, lower) => {
+      const { signal, endRequired = false } = o;
+      const made = await unpackLayer(bytes, directory, lower, { signal, endRequired });
+      if (o.diffId !== undefined && made.diffId !== o.diffId)
+        throw new Fault(
+          "invalid",
+          `layer ${o.diffId} is really ${made.diffId}: its config or its archive is wrong`,
+        );
+      return made;
+    });
   }
 
   async #add(

@@ -1,0 +1,270 @@
+/**
+ * Images to registries.
+ * Owns: a push's steps: layers, config, manifest, index. Promises: what the registry has, in this repository or another of
+ * its own, is not sent; a manifest that came from a registry goes back as it was when its blobs are there, and an equal
+ * image has an equal manifest otherwise.
+ * Never: speaks HTTP.
+ */
+import { type ChainId, type Digest, shortDigest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
+import { type Descriptor, mediaType, type Platform } from "#spec/image.ts";
+import { parseManifest } from "#spec/manifest.ts";
+import {
+  familiarName,
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Reference,
+  repositoryName,
+} from "#spec/reference.ts";
+import type { Blobs } from "#store/blobs.ts";
+import { gzipBlocks } from "#store/gzip-blocks.ts";
+import type { Layers } from "#store/layers.ts";
+import type { Emit } from "./emit.ts";
+import type { ImageIndex } from "./image-index.ts";
+import type { ImageDetail } from "./image-list.ts";
+import { chainOf } from "./image-removal.ts";
+import type { Images } from "./images.ts";
+import type { Leases } from "./leases.ts";
+import { type ManifestDocument, makeIndex, makeManifest } from "./make-manifest.ts";
+import type { RegistryAccess, RegistryPart, RegistryTarget } from "./parts.ts";
+import type { LayerBlob, Provenance } from "./provenance.ts";
+import { LayerProgress, type Tell } from "./transfer-progress.ts";
+
+export interface PushesParts {
+  readonly registry: Pick<RegistryPart, "target">;
+  readonly blobs: Pick<Blobs, "read" | "stat" | "put">;
+  readonly layers: Pick<Layers, "get" | "tar">;
+  readonly images: Pick<Images, "get" | "candidates">;
+  readonly index: ImageIndex;
+  readonly provenance: Provenance;
+  readonly leases: Leases;
+  readonly emit: Emit;
+}
+
+export interface PushOptions extends RegistryAccess {
+  /** Only this one of what the name stands for. @default all of them */
+  readonly platform?: Platform | undefined;
+  readonly tell: Tell;
+}
+
+/** A layer and where it is going. */
+interface Layer {
+  readonly chainId: ChainId;
+  readonly diffId: Digest;
+  readonly tarSizeBytes: number;
+  readonly progress: LayerProgress;
+}
+
+/** Of a layer that the registry has in a form it knows. */
+type Placed = Omit<LayerBlob, "repositories">;
+
+export class Pushes {
+  readonly #parts: PushesParts;
+
+  constructor(parts: PushesParts) {
+    this.#parts = parts;
+  }
+
+  /** One tag, or every tag of the repository here when the reference has none. */
+  async push(reference: Reference, o: PushOptions): Promise<void> {
+    o.tell({ status: `The push refers to repository [${repositoryName(reference)}]` });
+    const tags = this.#tags(reference);
+    if (tags.length === 0)
+      throw new Fault(
+        "not-found",
+        `An image does not exist locally with the tag: ${familiarName(reference)}`,
+      );
+    const target = this.#parts.registry.target(reference, o);
+    for (const tag of tags) await this.#pushTag({ ...reference, tag }, target, o);
+  }
+
+  #tags(reference: Reference): string[] {
+    const { index } = this.#parts;
+    const repository = repositoryName(reference);
+    const names = index
+      .allNames()
+      .map(([name]) => parseReference(name))
+      .filter((each) => repositoryName(each) === repository && each.tag !== undefined);
+    return names
+      .map(({ tag }) => tag ?? "")
+      .filter((tag) => reference.tag === undefined || tag === reference.tag);
+  }
+
+  async #pushTag(reference: Reference, target: RegistryTarget, o: PushOptions): Promise<void> {
+    const { images, index, emit } = this.#parts;
+    const name = familiarReference(reference);
+    const chosen = o.platform === undefined ? images.candidates(name) : [images.get(name, o.platform)];
+    const pushed: (ManifestDocument & { readonly image: ImageDetail })[] = [];
+    for (const image of chosen) {
+      const document = await this.#pushImage(image, reference, target, o);
+      if (chosen.length > 1) await target.putManifest(document.digest, document, o.signal);
+      pushed.push({ ...document, image });
+    }
+    const [first] = pushed;
+    if (first === undefined) return;
+    const top = pushed.length === 1 ? first : await this.#indexOf(reference, pushed);
+    const tag = reference.tag ?? "latest";
+    await target.putManifest(tag, top, o.signal);
+    const { domain, path } = reference;
+    const byDigest = formatReference({ domain, path, digest: top.digest });
+    const variants = index.variants(formatReference(reference));
+    if (index.find(first.image.record.id) !== undefined)
+      index.name(first.image.record.id, byDigest, pushed.length > 1 ? variants : undefined);
+    const size = top.bytes.length;
+    o.tell({ status: `${tag}: digest: ${top.digest} size: ${size}` });
+    o.tell({ progressDetail: {}, aux: { Tag: tag, Digest: top.digest, Size: size } });
+    emit("image", "push", name, { name: familiarName(reference) });
+  }
+
+  /** Everything an image needs, without the manifest itself. */
+  async #pushImage(
+    image: ImageDetail,
+    reference: Reference,
+    target: RegistryTarget,
+    o: PushOptions,
+  ): Promise<ManifestDocument> {
+    const { blobs, index, layers, leases, provenance } = this.#parts;
+    const { id, chainId } = image.record;
+    const chain = chainOf(layers, chainId).map((layer): Layer => {
+      const progress = new LayerProgress(o.tell, shortDigest(layer.diffId));
+      return { ...layer, progress };
+    });
+    using _ = leases.hold([id, ...chain.map((each) => each.chainId)]);
+    for (const { progress } of chain) progress.say("Preparing");
+    const preferred = await this.#preferredBlobs(id);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([o.signal, stop.signal]);
+    const placing = chain.map(async (layer) => {
+      try {
+        return await this.#place(layer, reference, target, preferred, signal);
+      } catch (thrown) {
+        stop.abort(thrown);
+        throw thrown;
+      }
+    });
+    const settled = await Promise.allSettled(placing);
+    o.signal.throwIfAborted();
+    if (stop.signal.aborted) throw stop.signal.reason;
+    const placed = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value] : [])).reverse();
+    const config = await blobs.read(id);
+    if ((await target.hasBlob(id, o.signal)) === undefined)
+      await target.upload(() => once(config), { signal: o.signal });
+    const document =
+      (await this.#known(id, placed)) ?? makeManifest({ digest: id, size: config.length }, placed);
+    await blobs.put(once(document.bytes), { digest: document.digest });
+    index.transaction(() => {
+      const { digest, bytes } = document;
+      provenance.addManifest(id, { digest, mediaType: document.mediaType, sizeBytes: bytes.length });
+      const diffIds = chain.map(({ diffId }) => diffId).reverse();
+      for (const [at, blob] of placed.entries()) {
+        const diffId = diffIds[at];
+        if (diffId !== undefined) provenance.addBlob(diffId, blob, repositoryName(reference));
+      }
+    });
+    return document;
+  }
+
+  /** Blobs that make a manifest an image came with whole again. */
+  async #preferredBlobs(id: Digest): Promise<ReadonlySet<Digest>> {
+    const preferred = new Set<Digest>();
+    for (const { manifest } of await this.#manifests(id))
+      for (const { digest } of manifest) preferred.add(digest);
+    return preferred;
+  }
+
+  /** Manifests that registries have of an image, the newest first. */
+  async #manifests(
+    id: Digest,
+  ): Promise<{ readonly document: ManifestDocument; readonly manifest: readonly Descriptor[] }[]> {
+    const { blobs, provenance } = this.#parts;
+    const found: { document: ManifestDocument; manifest: readonly Descriptor[] }[] = [];
+    for (const { digest, mediaType: type } of provenance.manifests(id)) {
+      if ((await blobs.stat(digest)) === undefined) continue;
+      const bytes = await blobs.read(digest);
+      const parsed = parseManifest(bytes, type);
+      if (parsed.kind === "manifest")
+        found.push({ document: { bytes, digest, mediaType: type }, manifest: parsed.layers });
+    }
+    return found;
+  }
+
+  /** The manifest the image came with, when all its blobs are where it is going. */
+  async #known(id: Digest, placed: readonly Placed[]): Promise<ManifestDocument | undefined> {
+    const fits = (layers: readonly Descriptor[]) =>
+      layers.length === placed.length && layers.every(({ digest }, at) => digest === placed[at]?.digest);
+    return (await this.#manifests(id)).find(({ manifest }) => fits(manifest))?.document;
+  }
+
+  /** Sees to it that the repository has a layer, in one form or another. */
+  async #place(
+    layer: Layer,
+    reference: Reference,
+    target: RegistryTarget,
+    preferred: ReadonlySet<Digest>,
+    signal: AbortSignal,
+  ): Promise<Placed> {
+    const { layers, provenance } = this.#parts;
+    const { progress, tarSizeBytes } = layer;
+    const known = [...provenance.blobs(layer.diffId)].sort(
+      (a, b) => Number(preferred.has(b.digest)) - Number(preferred.has(a.digest)),
+    );
+    for (const blob of known)
+      if ((await target.hasBlob(blob.digest, signal)) !== undefined) {
+        progress.say("Layer already exists");
+        return blob;
+      }
+    const prefix = `${reference.domain}/`;
+    for (const blob of known)
+      for (const repository of blob.repositories) {
+        if (!repository.startsWith(prefix) || repository === repositoryName(reference)) continue;
+        const from = repository.slice(prefix.length);
+        if (!(await target.mount(blob.digest, from, signal))) continue;
+        progress.say(`Mounted from ${from}`);
+        return blob;
+      }
+    progress.say("Waiting");
+    const open = (each: AbortSignal) =>
+      gzipBlocks(
+        counted(layers.tar(layer.chainId, { signal: each }), (bytes) =>
+          progress.count("Pushing", bytes, tarSizeBytes),
+        ),
+      );
+    const sent = await target.upload(open, { signal });
+    progress.say("Pushed");
+    return { digest: sent.digest, sizeBytes: sent.sizeBytes, mediaType: mediaType.dockerLayerGzip };
+  }
+
+  /** The index the tag stands for, as it was if all of it is there. */
+  async #indexOf(
+    reference: Reference,
+    pushed: readonly (ManifestDocument & { readonly image: ImageDetail })[],
+  ): Promise<ManifestDocument> {
+    const { blobs, index } = this.#parts;
+    const known = index.variants(formatReference(reference))?.index;
+    if (known !== undefined && (await blobs.stat(known)) !== undefined) {
+      const bytes = await blobs.read(known);
+      const parsed = parseManifest(bytes);
+      const there = new Set(pushed.map(({ digest }) => digest));
+      if (parsed.kind === "index" && parsed.manifests.every(({ digest }) => there.has(digest)))
+        return { bytes, digest: known, mediaType: parsed.mediaType };
+    }
+    return makeIndex(pushed.map(({ image, ...document }) => ({ ...document, platform: image.config })));
+  }
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  tell: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let total = 0;
+  for await (const part of source) {
+    yield part;
+    total += part.length;
+    tell(total);
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

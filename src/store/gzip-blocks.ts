@@ -1,0 +1,46 @@
+/**
+ * Layers as they go to a registry: gzip, in blocks that are compressed side by side by the thread pool.
+ * Promises: equal bytes give equal bytes, whatever the sizes they come in and however many cores there are. Each block is a
+ * gzip member (RFC 1952 section 2.2), which every reader of gzip joins.
+ */
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+
+/** Plain bytes in a block: large enough to cost nothing in size. */
+const blockBytes = 1 << 20;
+/** Blocks in work at once: what is held in memory is this many blocks, twice. */
+const blocksMax = 6;
+/** Part of what a layer's digest depends on: never to be changed. */
+const level = 6;
+const compressed = promisify(gzip as (bytes: Uint8Array, o: { level: number }, done: Done) => void);
+type Done = (error: Error | null, result: Buffer) => void;
+
+/** @throws What `source` throws. */
+export async function* gzipBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const working: Promise<Buffer>[] = [];
+  for await (const block of inBlocks(source)) {
+    const work = compressed(block, { level });
+    work.catch(() => undefined);
+    working.push(work);
+    if (working.length === blocksMax) yield (await working.shift()) ?? Buffer.alloc(0);
+  }
+  for (const work of working) yield await work;
+}
+
+async function* inBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let block = Buffer.allocUnsafeSlow(blockBytes);
+  let [used, empty] = [0, true];
+  for await (const bytes of source)
+    for (let at = 0; at < bytes.length; ) {
+      const taken = Math.min(bytes.length - at, blockBytes - used);
+      block.set(bytes.subarray(at, at + taken), used);
+      used += taken;
+      at += taken;
+      if (used < blockBytes) continue;
+      yield block;
+      empty = false;
+      block = Buffer.allocUnsafeSlow(blockBytes);
+      used = 0;
+    }
+  if (used > 0 || empty) yield block.subarray(0, used);
+}
