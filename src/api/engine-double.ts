@@ -24,9 +24,9 @@ import type {
   HistoryLine,
   ImageDetail,
   LogLine,
-  TransferRequest,
   VolumeRecord,
 } from "./engine-face.ts";
+import { transfersDouble } from "./transfers-double.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
 
@@ -366,36 +366,10 @@ export class EngineDouble implements EngineFace {
 
   /** What a pull or a push tells, and how it ends. */
   transfer: (tell: (message: JsonMessage) => void) => Promise<void> = async () => undefined;
-
-  readonly #transferred =
-    (name: string) =>
-    async ({ tell, signal: _, ...request }: TransferRequest): Promise<void> => {
-      this.asked.push([name, request]);
-      await this.transfer(tell);
-    };
-
-  readonly transfers: EngineFace["transfers"] = {
-    pull: this.#transferred("pull"),
-    push: this.#transferred("push"),
-    inspect: async (name, { credentials }) => {
-      this.asked.push(["distribution", name, credentials]);
-      const descriptor = { mediaType: "m", digest: imageId, size: 7 };
-      return { descriptor, platforms: [{ os: "linux", architecture: "amd64" }] };
-    },
-    signIn: async (address, { credentials }) => {
-      this.asked.push(["sign in", address, credentials]);
-      if (credentials?.password !== "right") throw new Fault("unauthorized", "login attempt failed");
-    },
-    search: async (term, limit) => {
-      this.asked.push(["search", term, limit]);
-      return JSON.stringify({
-        results: [
-          { name: "a", description: "first", star_count: 9, is_official: true },
-          { name: "b", star_count: 1 },
-        ],
-      });
-    },
-  };
+  readonly transfers = transfersDouble(
+    (...words) => void this.asked.push(words),
+    (tell) => this.transfer(tell),
+  );
 
   readonly networks: EngineFace["networks"] = {
     list: () => [bridgeNetwork],

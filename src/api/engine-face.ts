@@ -263,7 +263,12 @@ export interface EngineTransfers {
   inspect(
     name: string,
     o: RegistryAccess,
-  ): Promise<{ readonly descriptor: Descriptor; readonly platforms: readonly Platform[] }>;
+  ): Promise<{
+    readonly descriptor: Descriptor;
+    readonly platforms: readonly Platform[];
+    /** The text of the manifest or index. */
+    readonly manifest: string;
+  }>;
   signIn(serverAddress: string, o: RegistryAccess): Promise<void>;
   /** @returns JSON of registry API 1. */
   search(term: string, limit: number, o: RegistryAccess): Promise<string>;

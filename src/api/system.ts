@@ -1,6 +1,5 @@
 /** The engine itself: ping, version, info. */
 import type { SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
-import { Fault } from "#spec/fault.ts";
 import { logDrivers } from "#telemetry/log-config.ts";
 import type { ApiParts } from "./api-parts.ts";
 import type { ApiRequest } from "./api-request.ts";

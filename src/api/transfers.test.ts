@@ -96,6 +96,7 @@ test("what a registry has", async () => {
     Descriptor: { mediaType: "m", digest: imageDetail.record.id, size: 7 },
     Platforms: [{ os: "linux", architecture: "amd64" }],
   });
+  expect((await api.get("/distribution/a/json?manifest=1")).json.Manifest).toBe("{}");
 });
 
 test("signing in", async () => {

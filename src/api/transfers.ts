@@ -1,10 +1,10 @@
 /** Images to and from registries: pull, push, looking, signing in, searching. */
 import * as v from "valibot";
-import type { JsonMessage } from "#spec/docker-wire.ts";
+import type { DistributionInspect, JsonMessage, SearchResult } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { booleanFilter, parseFilters } from "#spec/filters.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, integer, json, param, text } from "./api-request.ts";
+import { type ApiRequest, flag, integer, json, param, text } from "./api-request.ts";
 import { progressReply } from "./progress-reply.ts";
 import { authConfig, credentialsOf, toCredentials } from "./registry-auth.ts";
 import { jsonReply, type Reply } from "./reply.ts";
@@ -68,10 +68,12 @@ async function look({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
       if (fault.detail["status"] !== 401) throw fault;
       throw new Fault("denied", fault.message, { cause: fault });
     });
-  return jsonReply({
+  const answer: DistributionInspect = {
     Descriptor: found.descriptor,
-    Platforms: found.platforms.length === 0 ? null : found.platforms,
-  });
+    Platforms: found.platforms.length === 0 ? null : [...found.platforms],
+    ...(flag(request, "manifest") && { Manifest: found.manifest }),
+  };
+  return jsonReply(answer);
 }
 
 async function signIn({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
@@ -113,13 +115,15 @@ async function search({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   if (!parsed.success)
     throw new Fault("internal", "the registry answers a search with something else than results");
   const results = (parsed.output.results ?? [])
-    .map((each) => ({
-      star_count: each.star_count ?? 0,
-      is_official: each.is_official ?? false,
-      name: each.name,
-      is_automated: each.is_automated ?? false,
-      description: each.description ?? "",
-    }))
+    .map(
+      (each): SearchResult => ({
+        star_count: each.star_count ?? 0,
+        is_official: each.is_official ?? false,
+        name: each.name,
+        is_automated: each.is_automated ?? false,
+        description: each.description ?? "",
+      }),
+    )
     .filter((each) => each.star_count >= stars)
     .filter((each) => official === undefined || each.is_official === official)
     .filter((each) => automated === undefined || each.is_automated === automated);

@@ -29,6 +29,7 @@ const listing: Loader = async () => await import("./commands/ps.ts").then((each)
 const usage: Loader = async () => await import("./commands/stats.ts").then((each) => each.commands);
 const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
+const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
@@ -45,8 +46,13 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "Kill one or more execs, by the ids that inspect shows of their container",
   ),
   ps: from(listing, "ps", "List containers"),
+  pull: from(registry, "pull", "Download an image from a registry"),
+  push: from(registry, "push", "Upload an image to a registry"),
   build: from(building, "build", "Build an image from a Dockerfile"),
   images: from(images, "images", "List images"),
+  login: from(registry, "login", "Authenticate to a registry"),
+  logout: from(registry, "logout", "Log out from a registry"),
+  search: from(registry, "search", "Search Docker Hub for images"),
   version: from(system, "version", "Show the version information"),
   info: from(system, "info", "Display system-wide information"),
   attach: from(
@@ -80,6 +86,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   update: from(updating, "update", "Update configuration of one or more containers"),
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
   "image squash": from(committing, "squash", "Put the layers of an image into one"),
+  "manifest inspect": from(registry, "manifest inspect", "Display an image manifest, or manifest list"),
   "volume create": from(volumes, "create", "Create a volume"),
   "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
   "volume ls": from(volumes, "ls", "List volumes"),
@@ -101,6 +108,8 @@ const aliases: Readonly<Record<string, string>> = {
   "image history": "history",
   "image import": "import",
   "image tag": "tag",
+  "image pull": "pull",
+  "image push": "push",
   "volume list": "volume ls",
   "volume remove": "volume rm",
   "network list": "network ls",
@@ -116,6 +125,7 @@ const containerVerbs =
 export const commandGroups: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
+  manifest: "Manage image manifests and manifest lists",
   volume: "Manage volumes",
   network: "Manage networks",
   system: "Manage the engine",

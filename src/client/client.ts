@@ -53,6 +53,16 @@ export class Client {
     return await this.#connection.json("GET", "/info");
   }
 
+  /** Asks the engine to try credentials at a registry. @throws Fault with its refusal. */
+  async signIn(auth: {
+    readonly username?: string;
+    readonly password?: string;
+    readonly identitytoken?: string;
+    readonly serveraddress: string;
+  }): Promise<{ IdentityToken?: string; Status: string }> {
+    return await this.#connection.json("POST", "/auth", { body: auth });
+  }
+
   events(o: {
     readonly since?: string | undefined;
     readonly until?: string | undefined;

@@ -16,6 +16,8 @@ export interface RequestOptions {
   readonly body?: unknown;
   readonly stream?: AsyncIterable<Uint8Array>;
   readonly contentType?: string;
+  /** `X-Registry-Auth`. */
+  readonly registryAuth?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -83,6 +85,7 @@ export class Connection {
       Host: "api.moby.localhost",
       "User-Agent": "wherry",
       ...(contentType !== undefined && { "Content-Type": contentType }),
+      ...(o.registryAuth !== undefined && { "X-Registry-Auth": o.registryAuth }),
     };
     const target = this.target(path, o.query);
     try {

@@ -1,11 +1,13 @@
 /** Requests about images and builds (Engine API, "Image"). */
 import type {
+  DistributionInspect,
   HistoryItem,
   IdAnswer,
   ImageDeleted,
   ImageInspect,
   ImageSummary,
   JsonMessage,
+  SearchResult,
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import type { Connection } from "./connection.ts";
@@ -21,6 +23,17 @@ export interface BuildOptions {
   readonly platform?: string | undefined;
   readonly quiet: boolean;
 }
+
+export interface TransferOptions {
+  readonly name: string;
+  readonly tag?: string | undefined;
+  readonly platform?: string | undefined;
+  readonly auth?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/** Older engines want a header even so. */
+const nobody = "e30=";
 
 export class ImagesClient {
   readonly #connection: Connection;
@@ -81,6 +94,44 @@ export class ImagesClient {
       stream: tar,
       contentType: "application/x-tar",
     });
+  }
+
+  /** Without a tag: every tag. `auth` is what `X-Registry-Auth` takes. */
+  pull(o: TransferOptions): AsyncIterable<JsonMessage> {
+    const query = { fromImage: o.name, tag: o.tag, platform: o.platform };
+    return this.#connection.lines("POST", "/images/create", {
+      query,
+      registryAuth: o.auth,
+      signal: o.signal,
+    });
+  }
+
+  push(o: TransferOptions): AsyncIterable<JsonMessage> {
+    const query = { tag: o.tag, platform: o.platform };
+    const registryAuth = o.auth ?? nobody;
+    return this.#connection.lines("POST", `${at(o.name)}/push`, { query, registryAuth, signal: o.signal });
+  }
+
+  async search(
+    term: string,
+    o: {
+      readonly limit?: string | undefined;
+      readonly filters?: Filters;
+      readonly auth?: string | undefined;
+    } = {},
+  ): Promise<SearchResult[]> {
+    const filters = o.filters === undefined ? undefined : formatFilters(o.filters);
+    const query = { term, limit: o.limit, filters };
+    return await this.#connection.json("GET", "/images/search", { query, registryAuth: o.auth });
+  }
+
+  /** What a registry has under a name; `Manifest` is its text. */
+  async distribution(
+    name: string,
+    o: { readonly auth?: string | undefined } = {},
+  ): Promise<DistributionInspect> {
+    const path = `/distribution/${at(name).slice("/images/".length)}/json`;
+    return await this.#connection.json("GET", path, { query: { manifest: true }, registryAuth: o.auth });
   }
 
   build(

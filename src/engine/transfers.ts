@@ -27,6 +27,8 @@ export interface TransferRequest extends RegistryAccess {
 export interface RemoteImage {
   readonly descriptor: Descriptor;
   readonly platforms: readonly Platform[];
+  /** The text of the manifest or index. */
+  readonly manifest: string;
 }
 
 export class Transfers {
@@ -74,21 +76,23 @@ export class Transfers {
       digest: found.digest,
       size: found.bytes.length,
     };
+    const manifest = new TextDecoder().decode(found.bytes);
     if (document.kind === "index") {
       const platforms = runnable(document).flatMap(({ platform }) =>
         platform === undefined ? [] : [platform],
       );
-      return { descriptor, platforms };
+      return { descriptor, platforms, manifest };
     }
     const { config } = document;
     if (!isImageConfigType(config.mediaType) || config.size > configBytesMax)
-      return { descriptor, platforms: [] };
+      return { descriptor, platforms: [], manifest };
     await using blob = await source.fetch(config, { signal: o.signal, tell: () => undefined });
     const parts: Uint8Array[] = [];
     for await (const part of blob.read()) parts.push(part);
     blob.spend();
     const { architecture, os, variant } = readImageConfig(Buffer.concat(parts));
-    return { descriptor, platforms: [{ architecture, os, ...(variant !== undefined && { variant }) }] };
+    const platforms = [{ architecture, os, ...(variant !== undefined && { variant }) }];
+    return { descriptor, platforms, manifest };
   }
 
   /** `serverAddress`: a host, or a URL as old clients send it; empty for Docker's. @throws Fault `unauthorized`. */

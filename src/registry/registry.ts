@@ -160,7 +160,7 @@ export class RemoteSource {
           maxAttempts: this.#repositories.length > 1 ? 2 : maxAttempts,
           delayMs,
           signal,
-          giveUp: (fault) => fault.detail["network"] === "ConnectionRefused",
+          giveUp: (fault) => fault.detail["network"] === "refused",
         });
         this.#repositories = [repository, ...this.#repositories.filter((each) => each !== repository)];
         return result;
@@ -244,7 +244,7 @@ export class RemoteTarget {
       maxAttempts,
       delayMs,
       signal,
-      giveUp: (fault) => fault.detail["network"] === "ConnectionRefused",
+      giveUp: (fault) => fault.detail["network"] === "refused",
     });
   }
 }

@@ -152,7 +152,7 @@ function networkFault({ method, url }: Exchange, cause: unknown, silent: boolean
   return new Fault(
     "internal",
     `${verb} ${JSON.stringify(place)}: ${words ?? (cause instanceof Error ? cause.message : String(cause))}`,
-    { cause, detail: { network: silent ? "silent" : code === "" ? "broken" : code } },
+    { cause, detail: { network: silent ? "silent" : /refused/i.test(code) ? "refused" : "broken" } },
   );
 }
 

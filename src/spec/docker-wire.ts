@@ -4,7 +4,7 @@
  * (`#spec/container.ts` has those), schemas, behaviour. A field is optional where an engine may leave it out.
  */
 import type { ContainerConfig, EndpointSettings, HostConfig, PortBinding } from "#spec/container.ts";
-import type { Healthcheck, ImageRunConfig } from "#spec/image.ts";
+import type { Descriptor, Healthcheck, ImageRunConfig, Platform } from "#spec/image.ts";
 
 /** The body of every answer with a status of 400 or more. */
 export interface ErrorMessage {
@@ -256,6 +256,23 @@ export interface HistoryItem {
 
 /** One entry of `DELETE /images/{name}`. */
 export type ImageDeleted = { Untagged: string } | { Deleted: string };
+
+/** `GET /distribution/{name}/json`. */
+export interface DistributionInspect {
+  Descriptor: Descriptor;
+  Platforms: Platform[] | null;
+  /** The manifest's or index's text; only with `manifest=1`, which is this engine's own. */
+  Manifest?: string;
+}
+
+/** One entry of `GET /images/search`. */
+export interface SearchResult {
+  star_count: number;
+  is_official: boolean;
+  name: string;
+  is_automated: boolean;
+  description: string;
+}
 
 /** `GET /version`. */
 export interface VersionInfo {

@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { mountsBeneath, unmount } from "#kernel/mount.ts";
-import type { ChainId } from "#spec/digest.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import { Layers } from "./layers.ts";
 import { Records } from "./records.ts";
@@ -123,6 +123,28 @@ function changeThings(merged: string): void {
   writeFileSync(join(merged, "dir/c"), "c");
   symlinkSync("nowhere", join(merged, "lost"));
 }
+
+describe("what comes from strangers", () => {
+  test("is refused at the first byte too many, and leaves nothing (CVE-2017-14992)", async () => {
+    const bomb = gzipSync(await tarOf({ name: "zeros", content: "\0".repeat(8 << 20) }));
+    const work = layers.apply(undefined, inParts(bomb), { plainBytesMax: 1 << 20 });
+    expect((await work.catch(Fault.from)) as Fault).toMatchObject({
+      kind: "invalid",
+      message: expect.stringContaining("it is a bomb"),
+    });
+    expect([readdirSync(join(root, "l/layers")), readdirSync(join(root, "l/incoming"))]).toEqual([[], []]);
+  });
+
+  test("is what it should be, or nothing", async () => {
+    const tar = await tarOf({ name: "a", content: "a" });
+    const diffId = `sha256:${createHash("sha256").update(tar).digest("hex")}` as Digest;
+    const other = `sha256:${"0".repeat(64)}` as Digest;
+    const wrong = layers.apply(undefined, inParts(tar), { diffId: other });
+    expect(((await wrong.catch(Fault.from)) as Fault).message).toContain(`is really ${diffId}`);
+    expect(readdirSync(join(root, "l/layers"))).toEqual([]);
+    expect((await layers.apply(undefined, inParts(tar), { diffId })).diffId).toBe(diffId);
+  });
+});
 
 describe("a writable layer", () => {
   test("shows what is below, and its changes as docker diff does", async () => {

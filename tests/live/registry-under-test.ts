@@ -55,7 +55,7 @@ ${auth}`;
 
   /** The head and body of an answer; empty while nobody answers. */
   async get(path: string): Promise<string> {
-    const script = `exec 3<>/dev/tcp/${this.host.replace(":", "/")} && printf 'GET ${path} HTTP/1.0\\r\\nAccept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json\\r\\n\\r\\n' >&3 && cat <&3`;
+    const script = `exec 3<>/dev/tcp/${this.host.replace(":", "/")} && printf 'GET ${path} HTTP/1.0\\r\\nAccept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json\\r\\n\\r\\n' >&3 && cat <&3`;
     const child = spawn("nsenter", [`--net=${this.#netns}`, "bash", "-c", script], {
       stdio: ["ignore", "pipe", "ignore"],
     });

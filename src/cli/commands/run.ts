@@ -6,6 +6,7 @@ import { createRequest } from "#cli/create-request.ts";
 import { FlagValues } from "#cli/flag-values.ts";
 import type { FlagSpec } from "#cli/flags.ts";
 import { parseKeyValueFile } from "#cli/key-value-file.ts";
+import { withImage } from "#cli/pull-image.ts";
 import { securityOptions } from "#cli/security-flags.ts";
 import { runSession } from "#cli/session.ts";
 import type { Client } from "#client/client.ts";
@@ -54,21 +55,20 @@ async function create(o: Invocation, client: Client, attach: readonly StreamName
     );
   const idFile = await openIdFile(flags.text("cidfile"));
   try {
-    const { Id, Warnings } = await client.containers.create(body, {
-      name: flags.text("name"),
-      platform: flags.text("platform") ?? io.env["DOCKER_DEFAULT_PLATFORM"],
-    });
+    const platform = flags.text("platform") ?? io.env["DOCKER_DEFAULT_PLATFORM"];
+    const pull = { when: flags.text("pull") ?? "missing", quiet: flags.on("quiet"), platform };
+    const { Id, Warnings } = await withImage(
+      io,
+      client,
+      image,
+      pull,
+      async () => await client.containers.create(body, { name: flags.text("name"), platform }),
+    );
     for (const warning of Warnings ?? []) await write(io.stderr, `WARNING: ${warning}\n`);
     await idFile?.keep(Id);
     return Id;
   } catch (thrown) {
     await idFile?.drop();
-    const fault = Fault.from(thrown);
-    if (fault.kind === "not-found" && fault.message.startsWith("No such image"))
-      await write(
-        io.stderr,
-        `Unable to find image '${image.includes(":") ? image : `${image}:latest`}' locally\n`,
-      );
     throw thrown;
   }
 }
