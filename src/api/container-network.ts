@@ -4,41 +4,38 @@
  */
 import type { PortBinding } from "#spec/container.ts";
 import type { EndpointInfo, PortSummary } from "#spec/docker-wire.ts";
-import type { Endpoint } from "#spec/network.ts";
+import { type Endpoint, isUserDefined } from "#spec/network.ts";
 import type { ContainerDetail } from "./engine-face.ts";
 
-/** Attachments by network name: those that are, and the one the container will have when it is started. */
+/** Attachments by network name: those that are, or will be when the container is started. */
 export function endpointInfos(detail: ContainerDetail, version: number): Record<string, EndpointInfo> {
-  const { record, sandbox } = detail;
-  const mode = record.host.NetworkMode || "bridge";
-  if (mode.startsWith("container:")) return {};
-  const wanted = new Set([mode, ...Object.keys(record.endpoints)]);
-  for (const endpoint of sandbox?.endpoints ?? []) wanted.add(endpoint.networkName);
-  const infos = [...wanted].map((name): [string, EndpointInfo] => {
-    const actual = sandbox?.endpoints.find((endpoint) => endpoint.networkName === name);
-    return [name, endpointInfo(detail, name, actual, version)];
-  });
-  return Object.fromEntries(infos);
+  const { record, sandbox, networks } = detail;
+  return Object.fromEntries(
+    networks.map(({ id, name }): [string, EndpointInfo] => {
+      const actual = sandbox?.endpoints.find(({ networkName }) => networkName === name);
+      return [name, endpointInfo(record, { id, name }, actual, version)];
+    }),
+  );
 }
 
 function endpointInfo(
-  { record }: ContainerDetail,
-  network: string,
+  record: ContainerDetail["record"],
+  network: { readonly id: string; readonly name: string },
   actual: Endpoint | undefined,
   version: number,
 ): EndpointInfo {
-  const asked = record.endpoints[network];
-  const userDefined = !["bridge", "host", "none"].includes(network);
+  const asked = record.endpoints[network.name];
+  const userDefined = isUserDefined(network.name);
   const shortNames = [record.id.slice(0, 12), record.config.Hostname ?? ""].filter((name) => name !== "");
   const aliases = asked?.Aliases ?? null;
   return {
     IPAMConfig: asked?.IPAMConfig ?? null,
     Links: asked?.Links ?? null,
     Aliases: version < 45 && userDefined ? [...new Set([...(aliases ?? []), ...shortNames])] : aliases,
-    MacAddress: actual?.macAddress ?? "",
+    MacAddress: actual?.macAddress ?? asked?.MacAddress ?? "",
     DriverOpts: asked?.DriverOpts ?? null,
     ...(version >= 48 && { GwPriority: asked?.GwPriority ?? 0 }),
-    NetworkID: actual?.networkId ?? "",
+    NetworkID: actual?.networkId ?? network.id,
     EndpointID: actual?.endpointId ?? "",
     Gateway: actual?.gateway ?? "",
     IPAddress: actual?.ipAddress ?? "",
@@ -54,7 +51,7 @@ function endpointInfo(
 export function portMap({ record, sandbox }: ContainerDetail): Record<string, PortBinding[] | null> {
   if (sandbox === undefined) return {};
   const ports: Record<string, PortBinding[] | null> = {};
-  if (sandbox.endpoints.length > 0)
+  if (sandbox.endpoints.some(({ ipAddress }) => ipAddress !== ""))
     for (const port of exposedPorts(record.config.ExposedPorts ?? {})) ports[port] = null;
   for (const { containerPort, protocol, hostIp, hostPort } of sandbox.ports) {
     const key = `${containerPort}/${protocol}`;

@@ -20,6 +20,10 @@ const sandbox: Sandbox = {
       gateway: "172.17.0.1",
       macAddress: "02:42:ac:11:00:02",
       interfaceName: "eth0",
+      hostInterface: "wv1",
+      gatewayPriority: 0,
+      dnsNames: [],
+      links: [],
     },
   ],
   ports: [
@@ -30,7 +34,7 @@ const sandbox: Sandbox = {
 
 function detail(record: ContainerRecord, more: Partial<ContainerDetail> = {}): ContainerDetail {
   const paths = { log: "/l", hosts: "/h", hostname: "/n", resolvConf: "/r" };
-  return { record, paths, execIds: [], ...more };
+  return { record, paths, execIds: [], networks: [{ id: "", name: "bridge" }], ...more };
 }
 
 const inspect = (host: HostConfig = {}, more: Partial<ContainerDetail> = {}, version = 50) =>
@@ -114,7 +118,7 @@ describe("inspect", () => {
   });
 
   test("a container in the network of another has none of its own", () => {
-    expect(inspect({ NetworkMode: "container:abc" }).NetworkSettings.Networks).toEqual({});
+    expect(inspect({ NetworkMode: "container:abc" }, { networks: [] }).NetworkSettings.Networks).toEqual({});
   });
 
   test("mounts and the parts of the root are shown with their places", () => {

@@ -209,13 +209,10 @@ describe("create", () => {
     ["an old field", { Image: "x", HostConfig: { KernelMemory: 1 } }, 501, "KernelMemory cannot be honoured"],
     ["volumes of another", { Image: "x", HostConfig: { VolumesFrom: ["a"] } }, 501, "VolumesFrom"],
     [
-      "an address on the default bridge",
-      {
-        Image: "x",
-        NetworkingConfig: { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: "1.2.3.4" } } } },
-      },
+      "a link on the default bridge",
+      { Image: "x", HostConfig: { Links: ["db"] } },
       501,
-      "user defined networks only",
+      "HostConfig.Links cannot be honoured on the default bridge",
     ],
   ])("%s is refused", async (_name, body, status, message) => {
     const answer = await create(body);

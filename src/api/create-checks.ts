@@ -4,6 +4,7 @@
  */
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { isUserDefined } from "#spec/network.ts";
 import { checkLogConfig } from "#telemetry/log-config.ts";
 import { checkBounds } from "./create-bounds.ts";
 import type { HostFacts } from "./host-defaults.ts";
@@ -106,6 +107,11 @@ function checkCombinations(config: ContainerConfig, host: HostConfig): void {
   if (retries > 0 && restart !== "on-failure")
     refuse("invalid restart policy: maximum retry count can only be used with 'on-failure'");
   const mode = host.NetworkMode ?? "";
+  if ((host.Links ?? []).length > 0 && !isUserDefined(mode === "" ? "default" : mode))
+    throw new Fault(
+      "unsupported",
+      "HostConfig.Links cannot be honoured on the default bridge: make a network, on which containers find each other by name",
+    );
   if (mode.startsWith("container:")) {
     if (config.Hostname) refuse("conflicting options: hostname and the network mode");
     if (Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts === true)

@@ -26,6 +26,7 @@ import type {
   LogLine,
   VolumeRecord,
 } from "./engine-face.ts";
+import { bridgeNetwork } from "./network-double.ts";
 import { transfersDouble } from "./transfers-double.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
@@ -238,6 +239,7 @@ export class EngineDouble implements EngineFace {
         sandbox: this.sandboxes[record.id],
         paths: { log: "/log", hosts: "/hosts", hostname: "/hostname", resolvConf: "/resolv.conf" },
         execIds: [],
+        networks: [{ id: "", name: "bridge" }],
       };
     },
     size: async () => ({ rw: 10, rootFs: 30 }),
@@ -377,6 +379,20 @@ export class EngineDouble implements EngineFace {
       if (ref !== "bridge") throw new Fault("not-found", `network ${ref} not found`);
       return bridgeNetwork;
     },
+    members: (networkId) =>
+      Object.entries(this.sandboxes).flatMap(([containerId, { endpoints }]) =>
+        endpoints
+          .filter((endpoint) => endpoint.networkId === networkId)
+          .map((endpoint) => ({ containerId, name: this.find(containerId).name, endpoint })),
+      ),
+    create: async (request) => {
+      this.asked.push(["network create", request]);
+      return { id: "m".repeat(64), warning: "" };
+    },
+    remove: async (ref) => void this.asked.push(["network remove", ref]),
+    prune: async (wanted) => (wanted(bridgeNetwork) ? ["bridge"] : []),
+    connect: async (...args) => void this.asked.push(["connect", ...args]),
+    disconnect: async (...args) => void this.asked.push(["disconnect", ...args]),
   };
 
   readonly volumes: EngineFace["volumes"] = {
@@ -457,18 +473,6 @@ export class EngineDouble implements EngineFace {
     }),
   };
 }
-
-const bridgeNetwork = {
-  id: "n".repeat(64),
-  name: "bridge",
-  driver: "bridge",
-  created: zeroTime,
-  subnet: "172.17.0.0/16",
-  gateway: "172.17.0.1",
-  bridgeName: "wh0",
-  options: {},
-  labels: {},
-} as const;
 
 function hasSignal(value: unknown): boolean {
   return typeof value === "object" && value !== null && "signal" in value;

@@ -1,12 +1,18 @@
 /** What the api needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
-import type { ContainerConfig, ContainerRecord, CreateRequest, HostConfig } from "#spec/container.ts";
+import type {
+  ContainerConfig,
+  ContainerRecord,
+  CreateRequest,
+  EndpointSettings,
+  HostConfig,
+} from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
 import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
-import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
 import type { EngineLooking } from "./looking-face.ts";
 
@@ -44,6 +50,8 @@ export interface ContainerDetail {
     readonly resolvConf: string;
   };
   readonly execIds: readonly string[];
+  /** Those it is on, or will be on when it runs; the id is empty for one that is not there. */
+  readonly networks: readonly { readonly id: string; readonly name: string }[];
   /** Where the root file system's parts are on disk; lower ones top first. */
   readonly rootfs?:
     | {
@@ -274,10 +282,25 @@ export interface EngineTransfers {
   search(term: string, limit: number, o: RegistryAccess): Promise<string>;
 }
 
+/** One running container's attachment to one network. */
+export interface NetworkMember {
+  readonly containerId: string;
+  readonly name: string;
+  readonly endpoint: Endpoint;
+}
+
 export interface EngineNetworks {
   list(): NetworkRecord[];
   /** @throws Fault `not-found`. */
   get(ref: string): NetworkRecord;
+  members(networkId: string): NetworkMember[];
+  create(request: NetworkCreateRequest): Promise<{ id: string; warning: string }>;
+  /** @throws Fault `denied` for a predefined network and while containers are on it. */
+  remove(ref: string): Promise<void>;
+  /** @returns The names of those removed. */
+  prune(wanted: (network: NetworkRecord) => boolean): Promise<string[]>;
+  connect(ref: string, o: { container: string; settings: EndpointSettings }): Promise<void>;
+  disconnect(ref: string, o: { container: string; force: boolean }): Promise<void>;
 }
 
 export interface VolumeRecord {

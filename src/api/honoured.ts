@@ -82,7 +82,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   ExtraHosts: "honoured",
   GroupAdd: "honoured",
   IpcMode: "honoured",
-  Links: { because: "links are a legacy of Docker; containers on one network reach each other by address" },
+  Links: "honoured",
   OomScoreAdj: "honoured",
   PidMode: "honoured",
   Privileged: "honoured",
@@ -136,15 +136,12 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
 const answered: Rule = "honoured";
 
 const endpointRules: Record<keyof EndpointSettings, Rule> = {
-  IPAMConfig: {
-    because: "addresses can be chosen on user defined networks only",
-    unless: (value) => isZero(property(value, "IPv4Address")) && isZero(property(value, "IPv6Address")),
-  },
-  Links: { because: "links are a legacy of Docker" },
-  Aliases: { because: "network-scoped aliases are supported for user defined networks only" },
+  IPAMConfig: "honoured",
+  Links: "honoured",
+  Aliases: "honoured",
   MacAddress: "honoured",
-  DriverOpts: { because: later },
-  GwPriority: { because: later },
+  DriverOpts: "honoured",
+  GwPriority: "honoured",
   NetworkID: answered,
   EndpointID: answered,
   Gateway: answered,

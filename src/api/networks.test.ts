@@ -26,6 +26,10 @@ describe("networks and volumes", () => {
       gateway: "172.17.0.1",
       macAddress: "02:42:ac:11:00:02",
       interfaceName: "eth0",
+      hostInterface: "wv1",
+      gatewayPriority: 0,
+      dnsNames: [],
+      links: [],
     };
     api.engine.sandboxes = { [record.id]: { endpoints: [endpoint], ports: [] } };
     expect((await api.get("/networks/bridge")).json.Containers).toEqual({
@@ -37,8 +41,43 @@ describe("networks and volumes", () => {
         IPv6Address: "",
       },
     });
-    expect((await api.ask("DELETE", "/networks/bridge")).status).toBe(403);
-    expect((await api.post("/networks/prune")).json).toEqual({ NetworksDeleted: null });
+    expect((await api.get(`/networks${filterQuery({ dangling: ["true"] })}`)).json).toEqual([]);
+    expect((await api.get("/networks/bridge?scope=swarm")).status).toBe(404);
+    expect(Object.keys((await api.get("/v1.47/networks/bridge")).json)).not.toContain("EnableIPv4");
+    expect((await api.get("/networks/bridge")).json).toMatchObject({ EnableIPv4: true, EnableIPv6: false });
+  });
+
+  test("networks are made, connected, removed as the body says", async () => {
+    const made = await api.post("/networks/create", {
+      Name: "n",
+      IPAM: { Config: [{ Subnet: "10.1.0.0/24" }] },
+      Options: { a: null },
+    });
+    expect([made.status, made.json]).toEqual([201, { Id: "m".repeat(64), Warning: "" }]);
+    expect(api.engine.asked.at(-1)).toEqual([
+      "network create",
+      expect.objectContaining({
+        name: "n",
+        driver: "",
+        ipv4: true,
+        ipam: { driver: "", options: null, config: [{ Subnet: "10.1.0.0/24" }] },
+        options: { a: "" },
+      }),
+    ]);
+    const settings = { Aliases: ["a"], GwPriority: 3 };
+    expect((await api.post("/networks/n/connect", { Container: "c", EndpointConfig: settings })).status).toBe(
+      200,
+    );
+    expect(api.engine.asked.at(-1)).toEqual(["connect", "n", { container: "c", settings }]);
+    expect((await api.post("/networks/n/disconnect", { Container: "c", Force: true })).status).toBe(200);
+    expect(api.engine.asked.at(-1)).toEqual(["disconnect", "n", { container: "c", force: true }]);
+    const nobody = await api.post("/networks/n/connect", {});
+    expect([nobody.status, nobody.json]).toEqual([400, { message: 'invalid name or ID supplied: ""' }]);
+    expect((await api.ask("DELETE", "/networks/n")).status).toBe(204);
+    expect((await api.post("/networks/prune")).json).toEqual({ NetworksDeleted: ["bridge"] });
+    expect((await api.post(`/networks/prune${filterQuery({ label: ["no"] })}`)).json).toEqual({
+      NetworksDeleted: null,
+    });
   });
 
   test("volumes are made, shown, pruned", async () => {

@@ -1,104 +1,119 @@
-/** Networks: the predefined ones, and who is on them. */
-import type { NetworkInspect } from "#spec/docker-wire.ts";
+/** Networks: made, listed, removed, and who is on them. */
+import { networkConnectBody, networkCreateBody, networkDisconnectBody } from "#spec/docker-network.ts";
 import { Fault } from "#spec/fault.ts";
-import { type Filters, matchesExactly, matchesLabels, matchesPattern, parseFilters } from "#spec/filters.ts";
-import type { Endpoint, NetworkRecord } from "#spec/network.ts";
+import {
+  booleanFilter,
+  type Filters,
+  matchesExactly,
+  matchesLabels,
+  matchesPattern,
+  parseFilters,
+} from "#spec/filters.ts";
+import { type NetworkRecord, predefinedNetworks } from "#spec/network.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, param, text } from "./api-request.ts";
-import type { EngineFace } from "./engine-face.ts";
-import { jsonReply, type Reply } from "./reply.ts";
+import { type ApiRequest, json, param, text } from "./api-request.ts";
+import type { NetworkMember } from "./engine-face.ts";
+import { networkInspect } from "./network-wire.ts";
+import { pruneTest } from "./prune-filters.ts";
+import { emptyReply, jsonReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
 const listFilters = ["dangling", "driver", "id", "label", "name", "scope", "type"] as const;
 
 export function networkRoutes(parts: ApiParts): Route[] {
+  const { networks } = parts.engine;
   return [
     route("GET", "/networks", (request) => list(parts, request)),
     route("GET", "/networks/", (request) => list(parts, request)),
-    route("POST", "/networks/prune", (request) => {
-      parseFilters(text(request, "filters"), ["until", "label", "label!"]);
-      return jsonReply({ NetworksDeleted: null });
+    route("POST", "/networks/create", (request) => create(parts, request)),
+    route("POST", "/networks/prune", async (request) => {
+      const wanted = pruneTest(text(request, "filters"), ["until", "label", "label!"], Date.now());
+      const removed = await networks.prune(wanted);
+      return jsonReply({ NetworksDeleted: removed.length === 0 ? null : removed });
     }),
-    route("GET", "/networks/{id}", (request) => {
-      const network = parts.engine.networks.get(param(request, "id"));
-      return jsonReply(networkInspect(network, request.version, members(parts.engine, network)));
+    route("POST", "/networks/{id}/connect", (request) => connect(parts, request)),
+    route("POST", "/networks/{id}/disconnect", async (request) => {
+      const body = await json(request, networkDisconnectBody);
+      const container = named(body.Container);
+      await networks.disconnect(param(request, "id"), { container, force: body.Force ?? false });
+      return emptyReply(200);
     }),
-    route("DELETE", "/networks/{id}", (request) => {
-      const { name } = parts.engine.networks.get(param(request, "id"));
-      throw new Fault("denied", `${name} is a pre-defined network and cannot be removed`);
+    route("GET", "/networks/{id}", (request) => inspect(parts, request)),
+    route("DELETE", "/networks/{id}", async (request) => {
+      await networks.remove(param(request, "id"));
+      return emptyReply();
     }),
   ];
 }
 
 function list({ engine }: ApiParts, request: ApiRequest): Reply {
   const filters = parseFilters(text(request, "filters"), listFilters);
-  const found = engine.networks.list().filter((network) => matches(network, filters));
+  const found = engine.networks
+    .list()
+    .filter((network) => matches(network, filters, engine.networks.members(network.id)));
   return jsonReply(found.map((network) => networkInspect(network, request.version, [])));
 }
 
-/** Every network here is predefined: never dangling, never custom. */
-function matches(network: NetworkRecord, filters: Filters): boolean {
-  const { dangling = [], id: ids = [network.id], type = [], label } = filters;
+function matches(network: NetworkRecord, filters: Filters, members: readonly NetworkMember[]): boolean {
+  const { dangling, id: ids = [network.id], type = [], label } = filters;
   const odd = type.find((value) => value !== "builtin" && value !== "custom");
   if (odd !== undefined) throw new Fault("invalid", `invalid filter: 'type'='${odd}'`);
+  const predefined = predefinedNetworks.includes(network.name);
+  const isDangling = !predefined && members.length === 0;
   return (
     matchesExactly(filters, "driver", network.driver) &&
     matchesPattern(filters, "name", network.name) &&
     ids.some((id) => network.id.startsWith(id)) &&
     matchesLabels(label, network.labels) &&
     matchesExactly(filters, "scope", "local") &&
-    !dangling.some((value) => value === "true" || value === "1") &&
-    (type.length === 0 || type.includes("builtin"))
+    (dangling === undefined || booleanFilter(filters, "dangling", false) === isDangling) &&
+    (type.length === 0 || type.includes(predefined ? "builtin" : "custom"))
   );
 }
 
-/** One container's attachment to one network. */
-interface Member {
-  readonly containerId: string;
-  readonly name: string;
-  readonly endpoint: Endpoint;
-}
-
-function members(engine: EngineFace, network: NetworkRecord): Member[] {
-  return engine.containers.list({ all: false, filters: {} }).flatMap(({ id, name }) => {
-    const { sandbox } = engine.containers.detail(id);
-    const endpoint = sandbox?.endpoints.find(({ networkId }) => networkId === network.id);
-    return endpoint === undefined ? [] : [{ containerId: id, name, endpoint }];
-  });
-}
-
-function networkInspect(network: NetworkRecord, version: number, on: readonly Member[]): NetworkInspect {
-  const bridge = network.driver === "bridge";
-  return {
-    Name: network.name,
-    Id: network.id,
-    Created: network.created,
-    Scope: "local",
-    Driver: network.driver,
-    ...(version >= 47 && { EnableIPv4: true }),
-    EnableIPv6: false,
-    IPAM: {
-      Driver: "default",
-      Options: null,
-      Config: bridge ? [{ Subnet: network.subnet, Gateway: network.gateway }] : null,
+async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const body = await json(request, networkCreateBody);
+  const { id, warning } = await engine.networks.create({
+    name: body.Name ?? "",
+    driver: body.Driver ?? "",
+    scope: body.Scope ?? "",
+    ingress: body.Ingress ?? false,
+    ipv4: request.version < 48 || (body.EnableIPv4 ?? true),
+    ipv6: body.EnableIPv6 ?? false,
+    internal: body.Internal ?? false,
+    attachable: body.Attachable ?? false,
+    configOnly: body.ConfigOnly ?? false,
+    configFrom: body.ConfigFrom?.Network ?? "",
+    ipam: {
+      driver: body.IPAM?.Driver ?? "",
+      options: body.IPAM?.Options ?? null,
+      config: body.IPAM?.Config ?? [],
     },
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
-    Containers: Object.fromEntries(on.map((member) => [member.containerId, memberInfo(member)])),
-    Options: { ...network.options },
-    Labels: { ...network.labels },
-  };
+    options: body.Options ?? {},
+    labels: body.Labels ?? {},
+  });
+  return jsonReply({ Id: id, Warning: warning }, 201);
 }
 
-function memberInfo({ name, endpoint }: Member): NetworkInspect["Containers"][string] {
-  return {
-    Name: name,
-    EndpointID: endpoint.endpointId,
-    MacAddress: endpoint.macAddress,
-    IPv4Address: endpoint.ipAddress === "" ? "" : `${endpoint.ipAddress}/${endpoint.prefixLength}`,
-    IPv6Address: "",
-  };
+async function connect({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const body = await json(request, networkConnectBody);
+  const container = named(body.Container);
+  const settings = body.EndpointConfig ?? {};
+  await engine.networks.connect(param(request, "id"), { container, settings });
+  return emptyReply(200);
+}
+
+function named(container: string | undefined): string {
+  if (container === undefined || container === "")
+    throw new Fault("invalid", 'invalid name or ID supplied: ""');
+  return container;
+}
+
+function inspect({ engine }: ApiParts, request: ApiRequest): Reply {
+  const reference = param(request, "id");
+  const network = engine.networks.get(reference);
+  const scope = text(request, "scope");
+  if (scope !== undefined && scope !== "local")
+    throw new Fault("not-found", `network ${reference} not found`);
+  return jsonReply(networkInspect(network, request.version, engine.networks.members(network.id)));
 }

@@ -70,7 +70,6 @@ describe("every answer", () => {
   });
 
   test.each([
-    ["POST", "/networks/create", 501, "networks of your own"],
     ["POST", "/swarm/init", 501, "swarm init"],
     ["GET", "/services", 503, "This node is not a swarm manager."],
     ["GET", "/services/x", 503, "This node is not a swarm manager."],

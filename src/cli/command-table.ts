@@ -92,8 +92,13 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "volume ls": from(volumes, "ls", "List volumes"),
   "volume prune": from(volumes, "prune", "Remove unused local volumes"),
   "volume rm": from(volumes, "rm", "Remove one or more volumes"),
+  "network connect": from(networks, "connect", "Connect a container to a network"),
+  "network create": from(networks, "create", "Create a network"),
+  "network disconnect": from(networks, "disconnect", "Disconnect a container from a network"),
   "network inspect": from(networks, "inspect", "Display detailed information on one or more networks"),
   "network ls": from(networks, "ls", "List networks"),
+  "network prune": from(networks, "prune", "Remove all unused networks"),
+  "network rm": from(networks, "rm", "Remove one or more networks"),
 };
 
 /** The same command by its noun. */
@@ -113,6 +118,7 @@ const aliases: Readonly<Record<string, string>> = {
   "volume list": "volume ls",
   "volume remove": "volume rm",
   "network list": "network ls",
+  "network remove": "network rm",
   "system info": "info",
   "system events": "events",
   "builder build": "build",

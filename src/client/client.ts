@@ -1,18 +1,12 @@
 /** An engine, as programs talk to it: Docker's Engine API, typed. */
-import type {
-  EventMessage,
-  NetworkInspect,
-  SystemInfo,
-  VersionInfo,
-  VolumeInspect,
-  VolumeList,
-} from "#spec/docker-wire.ts";
+import type { EventMessage, SystemInfo, VersionInfo, VolumeInspect, VolumeList } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { parseAddress } from "./address.ts";
 import { ArchivesClient } from "./archives.ts";
 import { Connection } from "./connection.ts";
 import { ContainersClient } from "./containers.ts";
 import { ImagesClient } from "./images.ts";
+import { NetworksClient } from "./networks.ts";
 
 /** The newest version of the API this client speaks. */
 const newest = "1.50";
@@ -121,21 +115,5 @@ export class VolumesClient {
     return await this.#connection.json("POST", "/volumes/prune", {
       query: { filters: formatFilters(filters) },
     });
-  }
-}
-
-export class NetworksClient {
-  readonly #connection: Connection;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  async list(filters: Filters = {}): Promise<NetworkInspect[]> {
-    return await this.#connection.json("GET", "/networks", { query: { filters: formatFilters(filters) } });
-  }
-
-  async inspect(name: string): Promise<NetworkInspect> {
-    return await this.#connection.json("GET", `/networks/${encodeURIComponent(name)}`);
   }
 }

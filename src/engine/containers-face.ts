@@ -27,6 +27,8 @@ export interface ContainerDetail {
     readonly resolvConf: string;
   };
   readonly execIds: readonly string[];
+  /** Those it is on, or will be on when it runs; the id is empty for one that is not there. */
+  readonly networks: readonly { readonly id: string; readonly name: string }[];
   /** Where the root file system's parts are on disk; lower ones top first. */
   readonly rootfs?: ReturnType<LayerPart["paths"]> | undefined;
 }
@@ -36,7 +38,7 @@ export interface ContainersFaceParts {
   readonly images: Images;
   readonly layers: LayerPart;
   readonly launch: Launch;
-  readonly network: Pick<NetworkPart, "sandbox" | "list">;
+  readonly network: Pick<NetworkPart, "sandbox" | "find">;
   readonly containers: Containers;
   readonly streams: Streams;
   readonly execs: Execs;
@@ -119,12 +121,10 @@ export class ContainersFace {
 
   /** Those it is on, or would be on if it ran. */
   #networks(record: ContainerRecord): { id: string; name: string }[] {
-    const { endpoints } = this.#sandbox(record) ?? { endpoints: [] };
-    if (endpoints.length > 0)
-      return endpoints.map(({ networkId, networkName }) => ({ id: networkId, name: networkName }));
-    const mode = record.host.NetworkMode ?? "bridge";
-    const wanted = new Set([mode === "default" ? "bridge" : mode, ...Object.keys(record.endpoints)]);
-    return this.#parts.network.list().filter(({ id, name }) => wanted.has(name) || wanted.has(id));
+    return Object.keys(record.endpoints).map((name) => ({
+      id: this.#parts.network.find(name)?.id ?? "",
+      name,
+    }));
   }
 
   detail(reference: string): ContainerDetail {
@@ -135,6 +135,7 @@ export class ContainersFace {
       sandbox: this.#sandbox(record),
       paths: launch.files(record.id),
       execIds: execs.of(record.id),
+      networks: this.#networks(record),
       rootfs: present(() => layers.paths(record.id)),
     };
   }

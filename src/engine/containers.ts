@@ -22,10 +22,11 @@ import type { Images } from "./images.ts";
 import type { Launch } from "./launch.ts";
 import { isLive } from "./lifecycle.ts";
 import { mergeConfig } from "./merge-config.ts";
-import type { RuntimePart, VolumePart, Waiting } from "./parts.ts";
+import type { NetworkPart, RuntimePart, VolumePart, Waiting } from "./parts.ts";
 import { signalNumber } from "./signals.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { Exit, Waiters } from "./waiters.ts";
+import { wantedNetworks } from "./wanted-networks.ts";
 
 /** Docker's grace before SIGKILL when neither request nor container says otherwise. */
 const stopTimeoutSeconds = 10;
@@ -39,6 +40,7 @@ export interface ContainersParts {
   readonly supervisor: Supervisor;
   readonly runtime: Pick<RuntimePart, "signal" | "pause" | "resume" | "update">;
   readonly volumes: Pick<VolumePart, "plan">;
+  readonly network: Pick<NetworkPart, "check" | "find" | "rename">;
   readonly waiters: Waiters;
   readonly emit: Emit;
   readonly now: () => string;
@@ -63,6 +65,7 @@ export class Containers {
     if (request.config.StopSignal) signalNumber(request.config.StopSignal);
     const platform = request.platform === undefined ? undefined : parsePlatform(request.platform);
     const image = images.get(request.config.Image ?? "", platform);
+    this.#checkNetworks(request);
     const config = mergeConfig(request.config, image.config.config);
     const name =
       request.name === undefined || request.name === ""
@@ -96,7 +99,12 @@ export class Containers {
     signal.throwIfAborted();
     const id = parseContainerId(this.#parts.randomHex(32));
     const config = { ...given.config, Hostname: this.#hostname(id, given) };
-    const doomed: ContainerRecord = { ...blank, ...given, id, config, created: this.#parts.now() };
+    const find = (reference: string) => this.#parts.network.find(reference);
+    const endpoints =
+      config.NetworkDisabled === true
+        ? { none: {} }
+        : wantedNetworks(given.host.NetworkMode, given.endpoints, find);
+    const doomed: ContainerRecord = { ...blank, ...given, endpoints, id, config, created: this.#parts.now() };
     index.add(doomed);
     try {
       const mounts = await volumes.plan({
@@ -113,6 +121,16 @@ export class Containers {
     }
     await supervisor.happen(id, { kind: "created" });
     return index.get(id);
+  }
+
+  #checkNetworks({ endpoints }: CreateRequest): void {
+    for (const [name, settings] of Object.entries(endpoints))
+      try {
+        this.#parts.network.check(name, settings);
+      } catch (thrown) {
+        const { kind, message } = Fault.from(thrown);
+        throw new Fault(kind, `invalid config for network ${name}: ${message}`, { cause: thrown });
+      }
   }
 
   #hostname(id: string, o: Pick<ContainerRecord, "config" | "host">): string {
@@ -214,6 +232,7 @@ export class Containers {
       throw new Fault("invalid", "Renaming a container with the same name as its current name");
     await this.#parts.supervisor.exclusively(record.id, async () => {
       this.#parts.index.rename(record.id, target);
+      this.#parts.network.rename(record.id, target);
     });
     this.#emit("rename", this.get(record.id), { oldName: `/${record.name}` });
   }

@@ -27,6 +27,7 @@ import { openImageRoom } from "./image-room.ts";
 import type { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
 import { Looking, type LookingRuntime } from "./looking.ts";
+import { NetworkDesk } from "./network-desk.ts";
 import type { EventPart, LogPart, NetworkPart, RegistryPart, RuntimePart, VolumePart } from "./parts.ts";
 import { Streams } from "./streams.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -69,7 +70,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly looking: Looking;
   readonly images: Images;
   readonly transfers: Transfers;
-  readonly networks: Pick<NetworkPart, "list" | "get">;
+  readonly networks: NetworkDesk;
   readonly volumes: Volumes;
   readonly events: Events;
   readonly system: System;
@@ -83,7 +84,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly looking: Looking;
     readonly images: Images;
     readonly transfers: Transfers;
-    readonly networks: NetworkPart;
+    readonly networks: NetworkDesk;
     readonly volumes: Volumes;
     readonly events: Events;
     readonly system: System;
@@ -130,9 +131,12 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       machineHostname: parts.machine().hostname,
       collectLayers: async (top) => await images.collectLayers(top),
       container: (reference) => index.get(reference),
+      emit,
     });
     const supervisor = new Supervisor({ index, launch, runtime, waiters, emit, now, report });
-    const shared = { index, images, launch, supervisor, runtime, volumes, waiters, emit, now, randomHex };
+    const shared = {
+      ...{ index, images, launch, network, supervisor, runtime, volumes, waiters, emit, now, randomHex },
+    };
     const lifecycle = new Containers(shared);
     const memory = new ExecMemory(records, parts.nowNano);
     const execs = new Execs({ index, runtime, memory, emit, randomHex, report });
@@ -158,20 +162,11 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     await commits.comeBack();
     await execs.comeBack();
     await images.collectAllLayers();
-    const newId = () => randomHex(16);
-    const system = new System({ ...parts, newId });
+    const system = new System({ ...parts, newId: () => randomHex(16) });
+    const networks = new NetworkDesk({ index, network, launch, supervisor, emit });
     const looking = new Looking({ index, runtime, now });
     return new Engine({
-      containers,
-      archives,
-      commits,
-      looking,
-      images,
-      transfers,
-      networks: network,
-      volumes,
-      events,
-      system,
+      ...{ containers, archives, commits, looking, images, transfers, networks, volumes, events, system },
       supervisor,
       execs,
     });

@@ -8,14 +8,15 @@ import { join } from "node:path";
 import type { ContainerRecord } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Sandbox } from "#spec/network.ts";
+import type { Endpoint, Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
+import type { Emit } from "./emit.ts";
 import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
 export interface LaunchParts {
   readonly layers: LayerPart;
   readonly logs: Pick<LogPart, "prepare" | "open" | "keep" | "settle" | "forget">;
-  readonly network: Pick<NetworkPart, "attach" | "detach" | "files">;
+  readonly network: Pick<NetworkPart, "attach" | "detach" | "files" | "find">;
   readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog">;
   readonly volumes: Pick<VolumePart, "populate" | "removeAnonymous">;
   /** Holds one directory per container. */
@@ -25,6 +26,7 @@ export interface LaunchParts {
   readonly collectLayers: (top: ChainId | undefined) => Promise<void>;
   /** The running container that another one's namespace is shared with. */
   readonly container: (reference: string) => ContainerRecord;
+  readonly emit: Emit;
 }
 
 export class Launch {
@@ -77,7 +79,7 @@ export class Launch {
       ...this.#joined("pid", record.host.PidMode),
       ...this.#joined("ipc", record.host.IpcMode),
     };
-    const hostname = this.#hostname(record);
+    const hostname = this.hostname(record);
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => await this.release(record));
     const attaching = network.attach({
@@ -85,7 +87,7 @@ export class Launch {
       name: record.name,
       hostname,
       config: record.config,
-      host: record.config.NetworkDisabled === true ? { ...record.host, NetworkMode: "none" } : record.host,
+      host: record.host,
       endpoints: record.endpoints,
       joins: this.#joinedNetwork(record)?.id,
       signal,
@@ -99,6 +101,7 @@ export class Launch {
     const files = this.files(record.id);
     await logs.open(record, files.log, signal);
     const sandbox = await attaching;
+    this.#tell("connect", record, sandbox.endpoints);
     const texts = await this.#nameFiles(record, sandbox, hostname);
     await Promise.all([
       writeFile(files.hosts, texts.hosts),
@@ -127,7 +130,7 @@ export class Launch {
     await using stack = new AsyncDisposableStack();
     stack.defer(async () => await logs.settle(record, this.files(record.id).log));
     stack.defer(() => layers.unmount(record.id));
-    stack.defer(async () => await network.detach(record.id));
+    stack.defer(async () => this.#tell("disconnect", record, await network.detach(record.id)));
     stack.defer(async () => await runtime.delete(record.id));
   }
 
@@ -165,7 +168,17 @@ export class Launch {
     return other;
   }
 
-  #hostname(record: ContainerRecord): string {
+  /** Steps of builds are nobody's business. */
+  #tell(action: string, record: ContainerRecord, endpoints: readonly Endpoint[]): void {
+    if (record.purpose !== undefined) return;
+    for (const { networkId, networkName: name } of endpoints) {
+      const type = this.#parts.network.find(networkId)?.driver ?? "";
+      this.#parts.emit("network", action, networkId, { container: record.id, name, type });
+    }
+  }
+
+  /** What the container calls itself. */
+  hostname(record: ContainerRecord): string {
     if (record.config.Hostname) return record.config.Hostname;
     const hosts = record.host.UTSMode === "host" || record.host.NetworkMode === "host";
     return hosts ? this.#parts.machineHostname : record.id.slice(0, 12);

@@ -1,9 +1,15 @@
 /** What the engine needs of the parts, and no more: the parts satisfy it as they are, tests bring doubles. */
-import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
+import type {
+  ContainerConfig,
+  ContainerRecord,
+  EndpointSettings,
+  HostConfig,
+  MountPoint,
+} from "#spec/container.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Descriptor } from "#spec/image.ts";
-import type { NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { Reference } from "#spec/reference.ts";
 import type { ContainerTree, ContainerTreeRequest } from "#volume/container-tree.ts";
 import type { Reality } from "./lifecycle.ts";
@@ -113,24 +119,61 @@ export interface RuntimePart {
   adoptExecs(id: string, o: Waiting): Promise<ReadonlyMap<string, ExecSession>>;
 }
 
+/** A container as networks know it. */
+export interface NetworkedContainer {
+  readonly containerId: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+}
+
 export interface NetworkPart {
   /** Puts right what differs from the records; drops what belongs to none of these containers. */
   prepare(live: ReadonlySet<string>): Promise<void>;
   /** Idempotent by container. `joins` is the id of the container whose network it shares. */
-  attach(o: {
-    readonly joins?: string | undefined;
-    readonly containerId: string;
-    readonly name: string;
-    readonly hostname: string;
-    readonly config: ContainerConfig;
-    readonly host: HostConfig;
-    readonly endpoints: ContainerRecord["endpoints"];
-    readonly signal: AbortSignal;
-  }): Promise<Sandbox>;
-  detach(containerId: string): Promise<void>;
+  attach(
+    o: NetworkedContainer & {
+      readonly joins?: string | undefined;
+      readonly endpoints: ContainerRecord["endpoints"];
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Sandbox>;
+  /** @returns The endpoints it had. */
+  detach(containerId: string): Promise<readonly Endpoint[]>;
+  /** For a container that runs; undefined when it has no sandbox any more. */
+  connect(
+    o: NetworkedContainer,
+    network: NetworkRecord,
+    settings: EndpointSettings,
+  ): Promise<Sandbox | undefined>;
+  /** False when it was not on it. */
+  disconnect(o: NetworkedContainer, network: NetworkRecord): Promise<boolean>;
+  /** The container has another name from now on. */
+  rename(containerId: string, name: string): void;
   sandbox(containerId: string): Sandbox | undefined;
   list(): NetworkRecord[];
   get(reference: string): NetworkRecord;
+  /** By name or id, without a fault. */
+  find(reference: string): NetworkRecord | undefined;
+  /** @throws Fault `invalid` or `unsupported` naming what is wrong with the settings. */
+  check(reference: string, settings: EndpointSettings): void;
+  /** @returns A warning, empty for none. */
+  create(request: NetworkCreateRequest): Promise<{ network: NetworkRecord; warning: string }>;
+  /** @throws Fault `denied` for a predefined network and while containers are on it. */
+  remove(reference: string): Promise<NetworkRecord>;
+  /** Running containers on a network. */
+  members(networkId: string): { containerId: string; name: string; endpoint: Endpoint }[];
+  /** Changes a running container's name files after a connect or disconnect, where nobody else changed them. */
+  editFiles(
+    record: ContainerRecord,
+    o: {
+      readonly before: Sandbox;
+      readonly after: Sandbox;
+      readonly files: { readonly hosts: string; readonly resolvConf: string };
+      readonly hostname: string;
+    },
+  ): Promise<void>;
   /** Text of the container's `/etc/hosts` and `/etc/resolv.conf`. */
   files(
     record: ContainerRecord,

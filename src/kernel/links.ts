@@ -1,5 +1,6 @@
 /** Network interfaces, addresses and routes, through rtnetlink(7). IPv4. */
 
+import { Errno } from "./libc.ts";
 import { flag, type Netlink } from "./netlink.ts";
 import { decodeAttributes, text, u32, untilNul } from "./netlink-message.ts";
 
@@ -7,16 +8,28 @@ const message = {
   newLink: 16,
   deleteLink: 17,
   getLink: 18,
+  setLink: 19,
   newAddress: 20,
   getAddress: 22,
   newRoute: 24,
+  deleteRoute: 25,
   getRoute: 26,
 } as const;
-const link = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, netnsDescriptor: 28 } as const;
+const link = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  master: 10,
+  protocolInfo: 12,
+  linkInfo: 18,
+  netnsDescriptor: 28,
+} as const;
 const linkInfo = { kind: 1, data: 2 } as const;
+/** `IFLA_BRPORT_MODE` and `_ISOLATED`, and the flag of an attribute that holds others. */
+const [portHairpin, portIsolated, nested] = [4, 33, 0x8000];
 const vethPeer = 1;
 const isUp = 1;
-const ipv4 = 2;
+const [ipv4, bridgeFamily] = [2, 7];
 
 export interface Link {
   readonly index: number;
@@ -32,8 +45,14 @@ export interface Subnet {
 }
 
 /** `struct ifinfomsg`. */
-function linkBody(o: { readonly index?: number; readonly flags?: number; readonly change?: number }): Buffer {
+function linkBody(o: {
+  readonly family?: number;
+  readonly index?: number;
+  readonly flags?: number;
+  readonly change?: number;
+}): Buffer {
   const body = Buffer.alloc(16);
+  body.writeUInt8(o.family ?? 0, 0);
   body.writeInt32LE(o.index ?? 0, 4);
   body.writeUInt32LE(o.flags ?? 0, 8);
   body.writeUInt32LE(o.change ?? 0, 12);
@@ -41,25 +60,46 @@ function linkBody(o: { readonly index?: number; readonly flags?: number; readonl
 }
 
 export function listLinks(netlink: Netlink): Link[] {
-  return netlink.list(message.getLink, linkBody({}), "list the network interfaces").map(({ payload }) => {
-    const attributes = decodeAttributes(payload, 16);
-    return {
-      index: payload.readInt32LE(4),
-      name: untilNul(attributes.get(link.name) ?? Buffer.alloc(0)),
-      up: (payload.readUInt32LE(8) & isUp) !== 0,
-      master: attributes.get(link.master)?.readUInt32LE(0),
-    };
-  });
+  return netlink
+    .list(message.getLink, linkBody({}), "list the network interfaces")
+    .map(({ payload }) => linkOf(payload));
+}
+
+function linkOf(payload: Buffer): Link {
+  const attributes = decodeAttributes(payload, 16);
+  return {
+    index: payload.readInt32LE(4),
+    name: untilNul(attributes.get(link.name) ?? Buffer.alloc(0)),
+    up: (payload.readUInt32LE(8) & isUp) !== 0,
+    master: attributes.get(link.master)?.readUInt32LE(0),
+  };
+}
+
+/** The one of that name, without a look at all others. */
+export function findLink(netlink: Netlink, name: string): Link | undefined {
+  try {
+    const [found] = netlink.ask(
+      message.getLink,
+      linkBody({}),
+      [[link.name, text(name)]],
+      `look at the interface ${name}`,
+    );
+    return found === undefined ? undefined : linkOf(found.payload);
+  } catch (error) {
+    if (error instanceof Errno && error.code === "ENODEV") return undefined;
+    throw error;
+  }
 }
 
 /** @throws Errno `EEXIST` when the name is taken. */
-export function addBridge(netlink: Netlink, name: string): void {
+export function addBridge(netlink: Netlink, name: string, o: { readonly mtu?: number } = {}): void {
   netlink.change(
     message.newLink,
     flag.create | flag.exclusive,
     linkBody({}),
     [
       [link.name, text(name)],
+      ...(o.mtu === undefined ? [] : ([[link.mtu, u32(o.mtu)]] as const)),
       [link.linkInfo, [[linkInfo.kind, text("bridge")]]],
     ],
     `make the bridge ${name}`,
@@ -138,12 +178,46 @@ export function setMac(netlink: Netlink, index: number, mac: Uint8Array): void {
   );
 }
 
-/** False when there is none of that name. */
+export interface BridgePort {
+  /** What comes in may go out again by the same port. */
+  readonly hairpin: boolean;
+  /** Nothing passes between it and other isolated ports; the host reaches all. */
+  readonly isolated: boolean;
+}
+
+export function setBridgePort(netlink: Netlink, index: number, { hairpin, isolated }: BridgePort): void {
+  netlink.change(
+    message.setLink,
+    0,
+    linkBody({ family: bridgeFamily, index }),
+    [
+      [
+        link.protocolInfo | nested,
+        [
+          [portHairpin, Buffer.from([Number(hairpin)])],
+          [portIsolated, Buffer.from([Number(isolated)])],
+        ],
+      ],
+    ],
+    "set up a port of a bridge",
+  );
+}
+
+/** False when there is none of that name. Waits for the kernel, some 20 ms. */
 export function deleteLink(netlink: Netlink, name: string): boolean {
-  const found = listLinks(netlink).find((each) => each.name === name);
-  if (found === undefined) return false;
-  netlink.change(message.deleteLink, 0, linkBody({ index: found.index }), [], `remove the interface ${name}`);
-  return true;
+  try {
+    netlink.change(
+      message.deleteLink,
+      0,
+      linkBody({}),
+      [[link.name, text(name)]],
+      `remove the interface ${name}`,
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof Errno && error.code === "ENODEV") return false;
+    throw error;
+  }
 }
 
 /** Idempotent. */
@@ -168,40 +242,58 @@ export function addAddress(netlink: Netlink, index: number, { address, prefixLen
   );
 }
 
-export function addDefaultRoute(netlink: Netlink, gateway: string): void {
+/** `struct rtmsg` of the main table. */
+function routeBody(): Buffer {
   const [mainTable, bootProtocol, everywhere, unicast] = [254, 3, 0, 1];
-  const body = Buffer.from([ipv4, 0, 0, 0, mainTable, bootProtocol, everywhere, unicast, 0, 0, 0, 0]);
+  return Buffer.from([ipv4, 0, 0, 0, mainTable, bootProtocol, everywhere, unicast, 0, 0, 0, 0]);
+}
+
+/** In place of the one there is. */
+export function setDefaultRoute(netlink: Netlink, gateway: string): void {
   netlink.change(
     message.newRoute,
     flag.create | flag.replace,
-    body,
+    routeBody(),
     [[5, addressBytes(gateway)]],
     `set the route through ${gateway}`,
   );
 }
 
+/** Idempotent. */
+export function removeDefaultRoute(netlink: Netlink): void {
+  try {
+    netlink.change(message.deleteRoute, 0, routeBody(), [], "remove the default route");
+  } catch (error) {
+    if (!(error instanceof Errno && error.code === "ESRCH")) throw error;
+  }
+}
+
+export interface UsedSubnet extends Subnet {
+  /** Name of the interface that leads there; empty when the kernel names none. */
+  readonly interfaceName: string;
+}
+
 /** Every subnet some route or address of this namespace speaks of, but the default route. */
-export function usedSubnets(netlink: Netlink): Subnet[] {
-  const routes = netlink.list(
-    message.getRoute,
-    Buffer.from([ipv4, ...Array<number>(11).fill(0)]),
-    "list the routes",
-  );
-  const addresses = netlink.list(
-    message.getAddress,
-    Buffer.from([ipv4, ...Array<number>(7).fill(0)]),
-    "list the addresses",
-  );
-  const ofRoutes = routes.map(({ payload }) => ({
-    address: decodeAttributes(payload, 12).get(1),
-    prefixLength: payload.readUInt8(1),
-  }));
-  const ofAddresses = addresses.map(({ payload }) => ({
+export function usedSubnets(netlink: Netlink): UsedSubnet[] {
+  const rest = (bytes: number): Buffer => Buffer.from([ipv4, ...Array<number>(bytes).fill(0)]);
+  const routes = netlink.list(message.getRoute, rest(11), "list the routes").map(({ payload }) => {
+    const attributes = decodeAttributes(payload, 12);
+    return {
+      address: attributes.get(1),
+      prefixLength: payload.readUInt8(1),
+      index: attributes.get(4)?.readInt32LE(0),
+    };
+  });
+  const addresses = netlink.list(message.getAddress, rest(7), "list the addresses").map(({ payload }) => ({
     address: decodeAttributes(payload, 8).get(1),
     prefixLength: payload.readUInt8(1),
+    index: payload.readInt32LE(4),
   }));
-  return [...ofRoutes, ...ofAddresses].flatMap(({ address, prefixLength }) =>
-    address === undefined || prefixLength === 0 ? [] : [{ address: [...address].join("."), prefixLength }],
+  const names = new Map(listLinks(netlink).map(({ index, name }) => [index, name]));
+  return [...routes, ...addresses].flatMap(({ address, prefixLength, index }) =>
+    address === undefined || prefixLength === 0
+      ? []
+      : [{ address: [...address].join("."), prefixLength, interfaceName: names.get(index ?? 0) ?? "" }],
   );
 }
 

@@ -58,13 +58,13 @@ test("two namespaces are joined by a bridge and a pair, and the thread stays whe
     ["br0", true, undefined],
     ["v0", true, inA.master],
   ]);
-  expect(inA.used).toContainEqual({ address: "172.17.0.0", prefixLength: 16 });
+  expect(inA.used).toContainEqual({ address: "172.17.0.0", prefixLength: 16, interfaceName: "br0" });
   inNamespace(at("b"), () => {
     using netlink = new Netlink();
     const eth0 = links.listLinks(netlink).find(({ name }) => name === "eth0");
     links.addAddress(netlink, eth0?.index ?? 0, { address: "172.17.0.2", prefixLength: 16 });
     links.setUp(netlink, eth0?.index ?? 0);
-    links.addDefaultRoute(netlink, "172.17.0.1");
+    links.setDefaultRoute(netlink, "172.17.0.1");
     expect(readFileSync("/proc/thread-self/net/route", "utf8")).toContain("eth0\t00000000\t010011AC");
   });
   inNamespace(at("a"), () => {

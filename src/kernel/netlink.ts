@@ -55,6 +55,11 @@ export class Netlink implements Disposable {
     this.#converse(type, flags | flag.request | flag.acknowledge, body, attributes, what);
   }
 
+  /** What the kernel answers to a question about one thing. @throws Errno `ENODEV` and others when there is none. */
+  ask(type: number, body: Uint8Array, attributes: readonly Attribute[], what: string): NetlinkMessage[] {
+    return this.#converse(type, flag.request | flag.acknowledge, body, attributes, what);
+  }
+
   /** Everything the kernel lists. */
   list(type: number, body: Uint8Array, what: string): NetlinkMessage[] {
     return this.#converse(type, flag.request | flag.dump, body, [], what);

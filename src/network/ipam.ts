@@ -67,8 +67,13 @@ export function contains(subnet: Subnet, address: string): boolean {
   return overlap(subnet, { address, prefixLength: 32 });
 }
 
-/** The first subnet of the pools that nothing uses. @throws Fault `unavailable` when there is none. */
-export function chooseSubnet(used: readonly Subnet[], pools: readonly AddressPool[]): Subnet {
+/** What keeps a subnet from being chosen, and whose it is: `network web`, `the host's route through eth0`. */
+export interface UsedBy extends Subnet {
+  readonly owner: string;
+}
+
+/** The first subnet of the pools that nothing uses. @throws Fault `unavailable`, saying what is in the way. */
+export function chooseSubnet(used: readonly UsedBy[], pools: readonly AddressPool[]): Subnet {
   for (const { base, size } of pools) {
     const [first, last] = range(base);
     for (let at = first; at <= last; at += 2 ** (32 - size)) {
@@ -78,8 +83,20 @@ export function chooseSubnet(used: readonly Subnet[], pools: readonly AddressPoo
   }
   throw new Fault(
     "unavailable",
-    "all predefined address pools have been fully subnetted: give the bridge a subnet with --bip",
+    `all predefined address pools have been fully subnetted: ${inTheWay(used, pools)}: remove networks nobody uses (network prune), choose a --subnet, or give the engine more with --default-address-pool`,
   );
+}
+
+/** How many of those in the way are named. */
+const namedMax = 5;
+
+function inTheWay(used: readonly UsedBy[], pools: readonly AddressPool[]): string {
+  const blocking = used.filter((each) => pools.some(({ base }) => overlap(base, each)));
+  // The widest first: one route may cover them all.
+  const widest = [...blocking].sort((a, b) => a.prefixLength - b.prefixLength);
+  const named = [...new Set(widest.map((each) => `${each.owner} has ${formatSubnet(each)}`))];
+  const more = named.length - namedMax;
+  return named.slice(0, namedMax).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 /** The first host address of a subnet. */
@@ -88,13 +105,20 @@ export function firstAddress(subnet: Subnet): string {
 }
 
 /**
- * The next free address after `after`, going around once: an address given back is not used again soon.
+ * The next free address of `within` after `after`, going around once: an address given back is not used again soon.
+ * Neither the subnet's own address nor its broadcast is ever chosen.
  * @throws Fault `unavailable` when all are taken.
  */
-export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, after: string): string {
+export function chooseAddress(
+  subnet: Subnet,
+  taken: { has(address: string): boolean },
+  after: string,
+  o: { readonly within?: Subnet | undefined; readonly network?: string | undefined } = {},
+): string {
   const [first, last] = range(subnet);
-  // Neither the network's own address nor the broadcast.
-  const [low, count] = [first + 1, last - first - 1];
+  const [from, to] = range(o.within ?? subnet);
+  const [low, high] = [Math.max(from, first + 1), Math.min(to, last - 1)];
+  const count = high - low + 1;
   const start = Math.max(0, (parseAddress(after) ?? 0) - low + 1);
   for (let step = 0; step < count; step++) {
     const address = formatAddress(low + ((start + step) % count));
@@ -102,8 +126,20 @@ export function chooseAddress(subnet: Subnet, taken: ReadonlySet<string>, after:
   }
   throw new Fault(
     "unavailable",
-    `no available IPv4 addresses on this network's address pool: ${formatSubnet(subnet)}`,
+    `no available IPv4 addresses on this network's address pools: ${o.network ?? formatSubnet(subnet)}: all ${Math.max(0, count)} of ${formatSubnet(o.within ?? subnet)} are taken; disconnect containers, or make a larger network`,
   );
+}
+
+/** A host address: neither the subnet's own nor its broadcast. */
+export function isHostAddress(subnet: Subnet, address: string): boolean {
+  const value = parseAddress(address);
+  const [first, last] = range(subnet);
+  return value !== undefined && value > first && value < last;
+}
+
+/** Six bytes in hex with colons, unicast. */
+export function isMac(text: string): boolean {
+  return /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0;
 }
 
 /** Docker's scheme for containers: a local address with the IPv4 address in it. */

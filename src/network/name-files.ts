@@ -20,12 +20,31 @@ const always = [
 ] as const;
 
 export function renderHosts(o: HostsInput): string {
-  const names = o.domainname === "" ? o.hostname : `${o.hostname}.${o.domainname} ${o.hostname}`;
+  const names = ownNames(o);
   return lines([
     ...always,
     ...extraHosts(o.extra, o.gateway),
     ...o.addresses.map((address) => [address, names] as const),
   ]);
+}
+
+function ownNames({ hostname, domainname }: Pick<HostsInput, "hostname" | "domainname">): string {
+  return domainname === "" ? hostname : `${hostname}.${domainname} ${hostname}`;
+}
+
+/** The container's own lines for other addresses; everything else in the file stays. */
+export function changeOwnLines(
+  text: string,
+  o: Pick<HostsInput, "hostname" | "domainname"> & {
+    readonly before: readonly string[];
+    readonly after: readonly string[];
+  },
+): string {
+  const names = ownNames(o);
+  const gone = o.before.filter((each) => !o.after.includes(each)).map((each) => `${each}\t${names}`);
+  const added = o.after.filter((each) => !o.before.includes(each)).map((each) => [each, names] as const);
+  const kept = text.split("\n").filter((line) => !gone.includes(line));
+  return kept.join("\n") + (kept.at(-1) === "" ? "" : "\n") + lines(added);
 }
 
 /** The host's own file, for a container that shares its network, and what was asked for beside. */

@@ -61,12 +61,14 @@ async function attach(
   more: { config?: ContainerConfig; joins?: string } = {},
 ) {
   const { config = {}, joins } = more;
+  const mode = host.NetworkMode ?? "bridge";
   return await networks.attach({
     containerId,
     name: `c${containerId[0]}`,
+    hostname: "box",
     config,
     host,
-    endpoints: {},
+    endpoints: mode.startsWith("container:") ? {} : { [mode]: {} },
     joins,
     signal,
   });
@@ -227,7 +229,7 @@ test("host, none and another container's network", async () => {
   expect((await attach(a, { NetworkMode: "host" })).netnsPath).toBeUndefined();
   await networks.detach(a);
   const none = await attach(a, { NetworkMode: "none" });
-  expect(none.endpoints).toEqual([]);
+  expect(none.endpoints).toMatchObject([{ networkName: "none", ipAddress: "", interfaceName: "" }]);
   await networks.detach(a);
   const one = await attach(a);
   const joined = await attach(b, { NetworkMode: `container:${a}` }, { joins: a });
@@ -235,7 +237,9 @@ test("host, none and another container's network", async () => {
   // The owner goes first: its address must not stay in use.
   await networks.detach(a);
   expect(linkNames().filter((name) => name.startsWith("wv"))).toEqual([]);
-  expect((await faultOf(attach(a, { NetworkMode: "nosuch" }))).message).toBe("network nosuch not found");
+  expect((await faultOf(attach(a, { NetworkMode: "nosuch" }))).message).toBe(
+    "could not find a network matching network mode nosuch: network nosuch not found",
+  );
 });
 
 test("an engine that comes back finds its networks, keeps the ports, and drops what nobody has any more", async () => {
@@ -251,7 +255,9 @@ test("an engine that comes back finds its networks, keeps the ports, and drops w
   expect(await says("127.0.0.1", 8080)).toBe("still\n");
   expect(networks.sandbox(b)).toBeUndefined();
   await Bun.sleep(150);
-  expect(linkNames().filter((name) => name.startsWith("wv"))).toEqual([`wv${a.slice(0, 11)}`]);
+  expect(linkNames().filter((name) => name.startsWith("wv"))).toEqual([
+    one.endpoints[0]?.hostInterface ?? "",
+  ]);
   expect(readdirSync(join(directory, "exec/netns"))).not.toContain(two.netnsPath?.split("/").at(-1) ?? "");
   expect(
     (await faultOf(attach(b, { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } }))).message,

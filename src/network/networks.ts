@@ -1,44 +1,47 @@
 /**
- * Networks of containers: the default bridge, the host's own, and none.
- * Owns: one bridge, one nftables table, the namespaces, addresses and ports of running containers.
- * Promises: a record is written before what it names is acquired, so that nothing is lost sight of; attach and detach are
- * idempotent; several engines on one host do not touch one another. Never: another program's rules, routes or links.
+ * Networks of containers, as the engine sees them.
+ * Owns: which networks there are, and everything containers have of them: one nftables table, bridges, namespaces, addresses
+ * and ports. Promises: a record is written before what it names is acquired, and deleted after it was given back; several
+ * engines on one host do not touch one another. Never: another program's rules, routes or links.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, openSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { addAddress, addDefaultRoute, listLinks, setUp } from "#kernel/links.ts";
+import { usedSubnets } from "#kernel/links.ts";
 import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace } from "#kernel/netns.ts";
-import type { ContainerConfig, ContainerRecord, HostConfig } from "#spec/container.ts";
+import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Endpoint, NetworkRecord, PublishedPort, Sandbox } from "#spec/network.ts";
-import type { Records, Table } from "#store/records.ts";
-import { Bridge, hostSubnets } from "./bridge.ts";
 import {
-  type AddressPool,
-  chooseAddress,
-  chooseSubnet,
-  defaultPools,
-  firstAddress,
-  formatSubnet,
-  macOf,
-  networkOf,
-  parseSubnet,
-} from "./ipam.ts";
-import { extendHosts, isLoopback, renderHosts, renderResolvConf } from "./name-files.ts";
-import { Namespaces } from "./namespaces.ts";
-import { portRequests } from "./ports.ts";
-import { PublishedPorts } from "./published.ts";
+  type Endpoint,
+  type NetworkCreateRequest,
+  type NetworkRecord,
+  predefinedNetworks,
+  type Sandbox,
+} from "#spec/network.ts";
+import type { Records } from "#store/records.ts";
+import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
+import { BridgeDriver, bridged } from "./bridge-driver.ts";
+import { bridgeOption } from "./bridge-options.ts";
+import { containerFiles, editNameFiles } from "./container-files.ts";
+import type { NetworkDriver } from "./driver.ts";
+import { checkEndpoint } from "./endpoint-settings.ts";
+import { Firewall } from "./firewall.ts";
+import { type AddressPool, defaultPools, type UsedBy } from "./ipam.ts";
+import { Namespaces, write } from "./namespaces.ts";
+import { NetworkTable } from "./network-table.ts";
+import { hostDriver, nullDriver } from "./plain-drivers.ts";
+import { checkNetworkRequest, planPool, routeWarning } from "./plan-network.ts";
+import { decidePredefined, defaultNetwork } from "./predefined.ts";
+import { SandboxTable } from "./sandbox-table.ts";
+
+export type { AttachRequest };
 
 export interface NetworksOptions {
   readonly records: Records;
   /** For namespaces; a reboot ends them. */
   readonly execRoot: string;
-  /** Of bridge and table: no other engine's; at most 12 letters and digits. */
+  /** Of bridges and table: no other engine's; at most 12 letters and digits. */
   readonly name: string;
-  /** `10.1.0.1/24`: the bridge's address and subnet. */
+  /** `10.1.0.1/24`: the default bridge's address and subnet. */
   readonly bip?: string | undefined;
   readonly addressPools?: readonly AddressPool[] | undefined;
   readonly dns?: readonly string[] | undefined;
@@ -47,50 +50,40 @@ export interface NetworksOptions {
   readonly report: (fault: Fault) => void;
 }
 
-/** What a container has of networks, written first. */
-interface SandboxRecord extends Sandbox {
-  readonly containerId: string;
-  readonly containerName: string;
-  /** Host end of the pair. */
-  readonly veth?: string;
-  /** Whose network it shares. */
-  readonly joins?: string;
-}
-
-export interface AttachRequest {
-  readonly containerId: string;
-  readonly name: string;
-  readonly config: ContainerConfig;
-  readonly host: HostConfig;
-  readonly endpoints: ContainerRecord["endpoints"];
-  readonly joins?: string | undefined;
-  readonly signal: AbortSignal;
-}
-
-const vethPrefix = "wv";
-const defaultNetwork = "bridge";
+/** Kinds of networks that Docker has and this engine has not. */
+const absentDrivers: readonly string[] = ["macvlan", "ipvlan"];
 
 export class Networks implements Disposable {
   readonly #o: NetworksOptions;
-  readonly #networks: Table<NetworkRecord>;
-  readonly #sandboxes: Table<SandboxRecord>;
+  readonly #networks: NetworkTable;
+  readonly #sandboxes: SandboxTable;
   readonly #namespaces: Namespaces;
-  readonly #ports: PublishedPorts;
-  readonly #bridge: Bridge;
-  #lastAddress = "0.0.0.0";
+  readonly #firewall: Firewall;
+  readonly #drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly #attachments: Attachments;
 
   private constructor(o: NetworksOptions) {
     this.#o = o;
-    this.#networks = o.records.table("networks");
-    this.#sandboxes = o.records.table("sandboxes");
+    this.#networks = new NetworkTable(o.records);
+    this.#sandboxes = new SandboxTable(o.records);
     this.#namespaces = new Namespaces(join(o.execRoot, "netns"));
-    this.#ports = new PublishedPorts((port) => this.#holderOf(port));
-    const { bridgeName, subnet, gateway } = this.#defaultNetworks();
-    this.#bridge = new Bridge({
-      name: bridgeName,
-      table: `wherry-${o.name}`,
-      gateway,
-      subnet: parseSubnet(subnet),
+    this.#firewall = new Firewall(`wherry-${o.name}`);
+    const drivers = [new BridgeDriver(o.name, this.#firewall), hostDriver, nullDriver];
+    this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
+    this.#attachments = new Attachments({
+      networks: this.#networks,
+      sandboxes: this.#sandboxes,
+      namespaces: this.#namespaces,
+      firewall: this.#firewall,
+      driver: (network) => this.#driver(network.driver),
+      report: o.report,
+    });
+    decidePredefined(this.#networks, {
+      device: `wh${o.name}`,
+      bip: o.bip,
+      pools: o.addressPools ?? defaultPools,
+      used: () => this.#usedByHost(),
+      created: o.now(),
     });
   }
 
@@ -99,174 +92,253 @@ export class Networks implements Disposable {
     return new Networks(o);
   }
 
-  /** @returns That of the bridge. */
-  #defaultNetworks(): NetworkRecord {
-    const known = new Map(this.#networks.list().map((record) => [record.name, record]));
-    const shared = {
-      created: this.#o.now(),
-      subnet: "",
-      gateway: "",
-      bridgeName: "",
-      options: {},
-      labels: {},
-    };
-    for (const [name, driver] of [
-      ["host", "host"],
-      ["none", "null"],
-    ] as const)
-      if (!known.has(name)) this.#networks.put(name, { ...shared, id: newId(), name, driver });
-    const { bip } = this.#o;
-    const bridge = known.get(defaultNetwork);
-    const wanted = bip === undefined ? undefined : parseSubnet(bip);
-    if (bridge !== undefined && (wanted === undefined || bridge.gateway === wanted.address)) return bridge;
-    const subnet = networkOf(wanted ?? chooseSubnet(hostSubnets(), this.#o.addressPools ?? defaultPools));
-    const made: NetworkRecord = {
-      ...shared,
-      id: newId(),
-      name: defaultNetwork,
-      driver: "bridge",
-      subnet: formatSubnet(subnet),
-      gateway: wanted?.address ?? firstAddress(subnet),
-      bridgeName: `wh${this.#o.name}`,
-    };
-    this.#networks.put(defaultNetwork, made);
-    return made;
+  #driver(name: string): NetworkDriver {
+    const driver = this.#drivers.get(name);
+    if (driver !== undefined) return driver;
+    if (absentDrivers.includes(name))
+      throw new Fault(
+        "unsupported",
+        `the network driver ${name} is not supported by this engine yet: use bridge`,
+      );
+    throw new Fault("not-found", `plugin ${JSON.stringify(name)} not found`);
+  }
+
+  /** What the host has routes or addresses in, but through networks of this engine. */
+  #usedByHost(): UsedBy[] {
+    using netlink = new Netlink();
+    const own = new Set(this.#networks.list().map(({ device }) => device));
+    return usedSubnets(netlink)
+      .filter(({ interfaceName }) => !own.has(interfaceName))
+      .map(({ address, prefixLength, interfaceName }) => ({
+        address,
+        prefixLength,
+        owner: interfaceName === "" ? "a route of the host" : `the host's route through ${interfaceName}`,
+      }));
   }
 
   /** See the engine's part of that name. */
   async prepare(live: ReadonlySet<string>): Promise<void> {
-    const [kept, gone] = [[] as SandboxRecord[], [] as SandboxRecord[]];
-    for (const record of this.#sandboxes.list()) (live.has(record.containerId) ? kept : gone).push(record);
-    const targets = kept.flatMap(targetsOf);
-    this.#bridge.prepare(targets);
-    for (const { containerId, ports } of kept)
-      for (const { hostIp, hostPort } of this.#ports.retake(containerId, ports))
-        this.#o.report(
-          new Fault(
-            "conflict",
-            `the port ${hostIp}:${hostPort} of container ${containerId} was taken by another program while the engine was away`,
-          ),
-        );
-    for (const { containerId } of gone) await this.detach(containerId);
-    const veths = new Set(kept.map(({ veth }) => veth));
-    for (const name of this.#bridge.ports())
-      if (name.startsWith(vethPrefix) && !veths.has(name)) this.#bridge.unplug(name);
+    write("/proc/sys/net/ipv4/ip_forward", "1");
+    const kept = this.#sandboxes.list().filter(({ containerId }) => live.has(containerId));
+    const bridges = this.#networks
+      .list()
+      .filter(({ driver, configOnly }) => driver === "bridge" && !configOnly);
+    this.#firewall.replace(bridges.map(bridged), kept.flatMap(targetsOf));
+    for (const network of this.#networks.list()) this.#prepareOne(network);
+    this.#attachments.resume(live);
+    const ends = new Set(
+      kept.flatMap(({ endpoints }) => endpoints.map(({ hostInterface }) => hostInterface)),
+    );
+    for (const network of this.#networks.list()) this.#drivers.get(network.driver)?.sweep(network, ends);
     this.#namespaces.sweep(new Set(kept.map(({ netnsPath }) => netnsPath ?? "")));
     this.#namespaces.fill();
   }
 
-  async attach(o: AttachRequest): Promise<Sandbox> {
-    o.signal.throwIfAborted();
-    const known = this.#sandboxes.get(o.containerId);
-    if (known !== undefined) return known;
-    const mode = o.host.NetworkMode || defaultNetwork;
-    if (mode === "host") return this.#keep({ ...blank(o) });
-    if (o.joins !== undefined) return this.#join(o, o.joins);
-    if (mode === "none" || o.config.NetworkDisabled === true)
-      return this.#keep({ ...blank(o), netnsPath: this.#namespaces.take() });
-    const network = this.get(mode === "default" ? defaultNetwork : mode);
-    if (network.driver !== "bridge")
-      throw new Fault("invalid", `container cannot be attached to the network ${mode}`);
-    return this.#plug(o, network);
-  }
-
-  #keep(record: SandboxRecord): SandboxRecord {
-    this.#sandboxes.put(record.containerId, record);
-    return record;
-  }
-
-  #join(o: AttachRequest, joins: string): Sandbox {
-    const other = this.#sandboxes.get(joins);
-    if (other === undefined)
-      throw new Fault("conflict", `cannot join network of a non running container: ${joins}`);
-    const { netnsPath } = other;
-    return this.#keep({ ...blank(o), joins, ...(netnsPath !== undefined && { netnsPath }) });
-  }
-
-  #plug(o: AttachRequest, network: NetworkRecord): Sandbox {
-    const ports = this.#ports.take(o.containerId, o.name, portRequests(o.config, o.host));
+  /** The default bridge must be there; another network's trouble is told and stays its own. */
+  #prepareOne(network: NetworkRecord): void {
+    if (network.configOnly) return;
     try {
-      const netnsPath = this.#namespaces.take();
-      const endpoint = this.#endpoint(o, network);
-      const veth = `${vethPrefix}${o.containerId.slice(0, 11)}`;
-      const record = this.#keep({ ...blank(o), netnsPath, endpoints: [endpoint], ports, veth });
-      this.#connect(record, endpoint);
-      return record;
-    } catch (error) {
-      this.#ports.release(o.containerId);
-      throw error;
+      this.#driver(network.driver).make(network);
+    } catch (thrown) {
+      const fault = Fault.from(thrown);
+      if (network.name === defaultNetwork) throw fault;
+      this.#o.report(
+        new Fault(fault.kind, `network ${network.name} could not be made again: ${fault.message}`, {
+          cause: thrown,
+        }),
+      );
     }
   }
 
-  #endpoint(o: AttachRequest, network: NetworkRecord): Endpoint {
-    const subnet = parseSubnet(network.subnet);
-    const endpoints = this.#sandboxes.list().flatMap((record) => record.endpoints);
-    const taken = new Set([network.gateway, ...endpoints.map(({ ipAddress }) => ipAddress)]);
-    const ipAddress = chooseAddress(subnet, taken, this.#lastAddress);
-    this.#lastAddress = ipAddress;
-    const given =
-      o.endpoints[network.name]?.MacAddress || o.endpoints["default"]?.MacAddress || o.config.MacAddress;
+  /** @returns A warning, empty for none. @throws Fault in dockerd's words. */
+  async create(request: NetworkCreateRequest): Promise<{ network: NetworkRecord; warning: string }> {
+    checkNetworkRequest(request);
+    if (this.#networks.named(request.name) !== undefined)
+      throw new Fault("conflict", `network with name ${request.name} already exists`);
+    const settings = this.#settingsOf(request);
+    const driver = this.#driver(settings.configOnly ? "null" : settings.driver);
+    if (driver.single && !settings.configOnly)
+      throw new Fault("denied", `only one instance of "${driver.name}" network is allowed`);
+    driver.check(settings);
+    const used = this.#usedByHost();
+    const pool = driver.addressed
+      ? planPool(settings.ipam.config, this.#networks.list(), used, this.#o.addressPools ?? defaultPools)
+      : undefined;
+    const id = randomBytes(32).toString("hex");
+    const device = settings.configOnly ? "" : driver.device({ id, options: settings.options });
+    const network = this.#record(request, settings, { id, device, driver, pool });
+    this.#networks.put(network);
+    try {
+      if (!network.configOnly) driver.make(network);
+    } catch (error) {
+      driver.remove(network);
+      this.#networks.delete(network);
+      throw error;
+    }
+    return { network, warning: pool === undefined ? "" : routeWarning(pool, used) };
+  }
+
+  /** As asked, or those of the network it takes them from. */
+  #settingsOf(request: NetworkCreateRequest): NetworkCreateRequest {
+    if (request.configFrom === "") return { ...request, driver: request.driver || "bridge" };
+    const from = this.#networks.get(request.configFrom);
+    if (!from.configOnly)
+      throw new Fault(
+        "denied",
+        `the network ${from.name} is no configuration network: make it with --config-only`,
+      );
+    const { ipam, options, labels } = from;
+    const driver = request.driver || "bridge";
     return {
-      networkId: network.id,
-      networkName: network.name,
-      endpointId: newId(),
-      ipAddress,
-      prefixLength: subnet.prefixLength,
-      gateway: network.gateway,
-      macAddress: given || macOf(ipAddress),
-      interfaceName: "eth0",
+      ...request,
+      driver,
+      configFrom: from.name,
+      ipam,
+      options,
+      labels: { ...labels, ...request.labels },
     };
   }
 
-  #connect(record: SandboxRecord, endpoint: Endpoint): void {
-    const { netnsPath = "", veth = "" } = record;
-    const netns = openSync(netnsPath, "r");
-    try {
-      this.#bridge.plug(veth, netns, endpoint.macAddress);
-    } finally {
-      closeSync(netns);
-    }
-    inNamespace(netnsPath, () => {
-      using netlink = new Netlink();
-      const index = listLinks(netlink).find(({ name }) => name === endpoint.interfaceName)?.index ?? 0;
-      addAddress(netlink, index, { address: endpoint.ipAddress, prefixLength: endpoint.prefixLength });
-      setUp(netlink, index);
-      addDefaultRoute(netlink, endpoint.gateway);
-    });
-    this.#bridge.publish(targetsOf(record));
+  #record(
+    request: NetworkCreateRequest,
+    settings: NetworkCreateRequest,
+    o: {
+      id: string;
+      device: string;
+      driver: NetworkDriver;
+      pool: NetworkRecord["pools"][number] | undefined;
+    },
+  ): NetworkRecord {
+    const { device, driver, id, pool } = o;
+    const named = settings.options[bridgeOption.name] !== undefined;
+    const rival = this.#networks.list().find((each) => device !== "" && each.device === device);
+    if (rival !== undefined)
+      throw new Fault(
+        "denied",
+        `cannot create network ${id} (${device}): conflicts with network ${rival.id} (${rival.device}): networks have same bridge name`,
+      );
+    return {
+      id,
+      name: request.name,
+      created: this.#o.now(),
+      driver: driver.name,
+      internal: settings.internal,
+      attachable: settings.attachable,
+      configOnly: settings.configOnly,
+      configFrom: settings.configFrom,
+      ipam: {
+        driver: settings.ipam.driver || "default",
+        options: settings.ipam.options,
+        config: settings.ipam.config,
+      },
+      options: settings.options,
+      labels: settings.labels,
+      pools: pool === undefined ? [] : [pool],
+      device,
+      ownsDevice: device !== "" && !(named && driver.present(device)),
+    };
   }
 
-  /** Idempotent. */
-  async detach(containerId: string): Promise<void> {
-    const record = this.#sandboxes.get(containerId);
-    if (record === undefined) return;
-    this.#ports.release(containerId);
-    for (const port of record.ports) ignoreMissing(() => this.#bridge.unpublish([port]));
-    if (record.joins === undefined && record.netnsPath !== undefined) {
-      // The pair goes with its namespace, unless somebody who joined keeps that alive.
-      const shared = this.#sandboxes.list().some(({ joins }) => joins === containerId);
-      if (shared && record.veth !== undefined) this.#bridge.unplug(record.veth);
-      this.#namespaces.remove(record.netnsPath);
-    }
-    this.#sandboxes.delete(containerId);
+  /** @throws Fault `not-found`, `denied` for a predefined network and while containers are on it. */
+  async remove(reference: string): Promise<NetworkRecord> {
+    const network = this.get(reference);
+    if (predefinedNetworks.includes(network.name))
+      throw new Fault("denied", `${network.name} is a pre-defined network and cannot be removed`);
+    if (network.configOnly && this.list().some(({ configFrom }) => configFrom === network.name))
+      throw new Fault(
+        "denied",
+        `error while removing network: configuration network ${JSON.stringify(network.name)} is in use`,
+      );
+    const members = this.members(network.id);
+    if (members.length > 0)
+      throw new Fault(
+        "denied",
+        `error while removing network: network ${network.name} has active endpoints (${members
+          .map(({ name, endpoint }) => `name:"${name}" id:"${endpoint.endpointId.slice(0, 12)}"`)
+          .join(", ")}): disconnect or stop these containers first`,
+      );
+    if (!network.configOnly) this.#driver(network.driver).remove(network);
+    this.#networks.delete(network);
+    this.#sandboxes.leases.forget(network.id);
+    return network;
+  }
+
+  async attach(o: AttachRequest): Promise<Sandbox> {
+    o.signal.throwIfAborted();
+    return this.#attachments.attach(o);
+  }
+
+  /** @returns The endpoint; undefined when the container does not run. */
+  async connect(
+    o: Omit<AttachRequest, "signal" | "endpoints">,
+    network: NetworkRecord,
+    settings: EndpointSettings,
+  ): Promise<Sandbox | undefined> {
+    return this.#attachments.connect(o, network, settings);
+  }
+
+  /** False when it was not on it. */
+  async disconnect(o: Omit<AttachRequest, "signal" | "endpoints">, network: NetworkRecord): Promise<boolean> {
+    return this.#attachments.disconnect(o, network);
+  }
+
+  /** Idempotent. @returns What it had. */
+  async detach(containerId: string): Promise<readonly Endpoint[]> {
+    return this.#attachments.detach(containerId);
   }
 
   sandbox(containerId: string): Sandbox | undefined {
     return this.#sandboxes.get(containerId);
   }
 
+  /** Running containers on a network. */
+  members(networkId: string): { containerId: string; name: string; endpoint: Endpoint }[] {
+    return [...this.#sandboxes.members(networkId)].map(([containerId, endpoint]) => ({
+      containerId,
+      name: this.#sandboxes.get(containerId)?.containerName ?? "",
+      endpoint,
+    }));
+  }
+
   list(): NetworkRecord[] {
     return this.#networks.list();
   }
 
-  /** By name, id or the beginning of an id. @throws Fault `not-found`. */
+  /** By id, name or the beginning of an id. @throws Fault `not-found`. */
   get(reference: string): NetworkRecord {
-    const list = this.list();
-    const found =
-      list.find(({ name, id }) => name === reference || id === reference) ??
-      list.find(({ id }) => reference.length > 0 && id.startsWith(reference));
-    if (found === undefined) throw new Fault("not-found", `network ${reference} not found`);
-    return found;
+    return this.#networks.get(reference);
+  }
+
+  /** By name or id. */
+  find(reference: string): NetworkRecord | undefined {
+    return this.#networks.withId(reference) ?? this.#networks.named(reference);
+  }
+
+  /**
+   * A network that is not there shows when the container starts.
+   * @throws Fault `invalid` with everything that is wrong with the settings.
+   */
+  check(reference: string, settings: EndpointSettings): void {
+    const network = this.find(reference);
+    checkEndpoint(settings, network?.name ?? reference, network);
+  }
+
+  /** A running container has another name from now on. */
+  rename(containerId: string, name: string): void {
+    this.#attachments.rename(containerId, name);
+  }
+
+  /** Changes name files in place, so that the container sees it: only lines the engine wrote. */
+  async editFiles(
+    record: ContainerRecord,
+    o: {
+      readonly before: Sandbox;
+      readonly after: Sandbox;
+      readonly files: { readonly hosts: string; readonly resolvConf: string };
+      readonly hostname: string;
+    },
+  ): Promise<void> {
+    await editNameFiles(record, o);
   }
 
   async files(
@@ -274,78 +346,14 @@ export class Networks implements Disposable {
     sandbox: Sandbox,
     hostname: string,
   ): Promise<{ hosts: string; resolvConf: string }> {
-    const { config, host } = record;
-    const sharesHost = sandbox.netnsPath === undefined;
-    const gateway = this.get(defaultNetwork).gateway;
-    const extra = host.ExtraHosts ?? [];
-    const hosts = sharesHost
-      ? extendHosts(await textOf("/etc/hosts"), extra, "127.0.0.1")
-      : renderHosts({
-          hostname,
-          domainname: config.Domainname ?? "",
-          addresses: sandbox.endpoints.map(({ ipAddress }) => ipAddress),
-          extra,
-          gateway,
-        });
-    const asked = host.Dns ?? [];
-    const resolvConf = renderResolvConf({
-      host: await hostResolvConf(sharesHost),
-      nameservers: asked.length > 0 ? asked : sharesHost ? [] : (this.#o.dns ?? []),
-      search: host.DnsSearch ?? [],
-      options: host.DnsOptions ?? [],
-      sharesHost,
-    });
-    return { hosts, resolvConf };
-  }
-
-  #holderOf(port: PublishedPort): string | undefined {
-    const holder = this.#sandboxes
-      .list()
-      .find(({ ports }) =>
-        ports.some((each) => each.hostPort === port.hostPort && each.protocol === port.protocol),
-      );
-    return holder?.containerName;
+    const gateway = this.get(defaultNetwork).pools[0]?.gateway ?? "";
+    return await containerFiles(record, sandbox, { hostname, gateway, dns: this.#o.dns ?? [] });
   }
 
   /** Gives back what only this engine's life needs; networks of running containers stay. */
   [Symbol.dispose](): void {
     this.#namespaces[Symbol.dispose]();
-    this.#ports.releaseAll();
-    this.#bridge[Symbol.dispose]();
+    this.#attachments.releasePorts();
+    for (const driver of this.#drivers.values()) driver[Symbol.dispose]();
   }
-}
-
-function newId(): string {
-  return randomBytes(32).toString("hex");
-}
-
-function blank({ containerId, name }: AttachRequest): SandboxRecord {
-  return { containerId, containerName: name, endpoints: [], ports: [] };
-}
-
-function targetsOf({ ports, endpoints }: SandboxRecord): { port: PublishedPort; address: string }[] {
-  const [endpoint] = endpoints;
-  return endpoint === undefined ? [] : ports.map((port) => ({ port, address: endpoint.ipAddress }));
-}
-
-/** A rule that was never made, or that went with its table, needs no removal. */
-function ignoreMissing(work: () => void): void {
-  try {
-    work();
-  } catch (thrown) {
-    if (!/No such file or directory|does not exist/.test(Fault.from(thrown).message)) throw thrown;
-  }
-}
-
-async function textOf(path: string): Promise<string> {
-  return await readFile(path, "utf8").catch(() => "");
-}
-
-/** systemd-resolved's own list, when the host's file only points at it. */
-async function hostResolvConf(sharesHost: boolean): Promise<string> {
-  const text = await textOf("/etc/resolv.conf");
-  const behind = "/run/systemd/resolve/resolv.conf";
-  const servers = [...text.matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] ?? "");
-  const onlyLoopback = servers.length > 0 && servers.every(isLoopback);
-  return onlyLoopback && !sharesHost && existsSync(behind) ? await textOf(behind) : text;
 }

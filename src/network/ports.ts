@@ -11,19 +11,26 @@ export interface PortRequest {
   readonly hostPort?: { readonly low: number; readonly high: number } | undefined;
 }
 
-/** Every binding in the order of the container's ports. @throws Fault `invalid` in Docker's words. */
-export function portRequests(config: ContainerConfig, host: HostConfig): PortRequest[] {
+/**
+ * Every binding in the order of the container's ports; on `anyIp` where nothing is said.
+ * @throws Fault `invalid` in Docker's words.
+ */
+export function portRequests(config: ContainerConfig, host: HostConfig, anyIp = "0.0.0.0"): PortRequest[] {
   const bindings = host.PortBindings ?? {};
   const requests: PortRequest[] = [];
   for (const [key, list] of Object.entries(bindings)) {
     const port = parsePort(key);
     for (const { HostIp: hostIp = "", HostPort: hostPort = "" } of list ?? [{}])
       if (!isIpv6(hostIp))
-        requests.push({ ...port, hostIp: checkedIp(hostIp), hostPort: parseHostPort(hostPort) });
+        requests.push({
+          ...port,
+          hostIp: hostIp === "" ? anyIp : checkedIp(hostIp),
+          hostPort: parseHostPort(hostPort),
+        });
   }
   if (host.PublishAllPorts === true)
     for (const key of Object.keys(config.ExposedPorts ?? {}))
-      if (bindings[key] === undefined) requests.push({ ...parsePort(key), hostIp: "0.0.0.0" });
+      if (bindings[key] === undefined) requests.push({ ...parsePort(key), hostIp: anyIp });
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }
 
@@ -46,7 +53,6 @@ function isIpv6(text: string): boolean {
 }
 
 function checkedIp(text: string): string {
-  if (text === "") return "0.0.0.0";
   const parts = text.split(".");
   if (parts.length !== 4 || parts.some((part) => !/^\d{1,3}$/.test(part) || Number(part) > 255))
     throw new Fault("invalid", `invalid IP address: ${text}`);

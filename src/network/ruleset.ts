@@ -1,15 +1,24 @@
 /**
  * Pure. The engine's one nftables table, as commands for `nft`.
- * Published ports are elements of two maps, so a port more or less changes no rule: `any` for those on every address of
- * the host, `one` for those on a single one.
+ * Networks are elements of sets and published ports elements of maps, so neither a network nor a port more or less changes
+ * a rule: `any` holds ports on every address of the host, `one` those on a single one.
  */
 import type { PublishedPort } from "#spec/network.ts";
 
-export interface RulesetInput {
-  readonly table: string;
+/** A network carried by a bridge. */
+export interface BridgedNetwork {
   readonly bridge: string;
   /** `172.17.0.0/16`. */
   readonly subnet: string;
+  readonly internal: boolean;
+  readonly masquerade: boolean;
+  /** What its containers appear as outside, in place of the address of the interface they leave by. */
+  readonly source?: string | undefined;
+}
+
+export interface RulesetInput {
+  readonly table: string;
+  readonly networks: readonly BridgedNetwork[];
   readonly published: readonly PublishedTarget[];
 }
 
@@ -18,14 +27,22 @@ export interface PublishedTarget {
   readonly address: string;
 }
 
-/** Replaces the whole table, in one step, whatever it was before. */
-export function replaceTable(o: RulesetInput): string {
-  const { table, bridge, subnet } = o;
+/**
+ * Replaces the whole table, in one step, whatever it was before.
+ * Networks are closed to one another and to the outside but for published ports; internal ones to everything else.
+ */
+export function replaceTable({ table, networks, published }: RulesetInput): string {
   return `table ip ${table}
 delete table ip ${table}
 table ip ${table} {
   map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
   map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
+  set bridges { type ifname; }
+  set same { type ifname . ifname; }
+  set home { type ipv4_addr . ifname; flags interval; }
+  set internal { type ifname; }
+  set masqueraded { type ifname; }
+  map sources { type ifname : ipv4_addr; }
   chain publish {
     fib daddr type != local return
     dnat to meta l4proto . ip daddr . th dport map @one
@@ -41,23 +58,56 @@ table ip ${table} {
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    oifname "${bridge}" ip saddr 127.0.0.0/8 masquerade
-    oifname "${bridge}" ip saddr ${subnet} ct status dnat masquerade
-    oifname != "${bridge}" ip saddr ${subnet} masquerade
+    oifname @bridges ip saddr 127.0.0.0/8 masquerade
+    ip saddr . oifname @home ct status dnat masquerade
+    oifname @bridges return
+    snat to iifname map @sources
+    iifname @masqueraded masquerade
   }
   chain guard {
     type filter hook prerouting priority raw; policy accept;
-    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+    iifname @bridges ip daddr 127.0.0.0/8 drop
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-    iifname "${bridge}" accept
-    oifname "${bridge}" ct state established,related accept
-    oifname "${bridge}" ct status dnat accept
-    oifname "${bridge}" drop
+    iifname . oifname @same accept
+    iifname @internal drop
+    oifname @internal drop
+    oifname @bridges ct state established,related accept
+    oifname @bridges ct status dnat accept
+    oifname @bridges drop
   }
 }
-${addPorts(table, o.published)}`;
+${networks.map((network) => addNetwork(table, network)).join("")}${addPorts(table, published)}`;
+}
+
+export function addNetwork(table: string, network: BridgedNetwork): string {
+  return membership(network)
+    .map(({ set, element }) => `add element ip ${table} ${set} { ${element} }\n`)
+    .join("");
+}
+
+export function deleteNetwork(table: string, network: BridgedNetwork): string {
+  return membership(network)
+    .map(({ set, element }) => `delete element ip ${table} ${set} { ${element.split(" : ", 1)[0]} }\n`)
+    .join("");
+}
+
+function membership({ bridge, subnet, internal, masquerade, source }: BridgedNetwork): {
+  set: string;
+  element: string;
+}[] {
+  const name = `"${bridge}"`;
+  const leaves = masquerade && !internal;
+  return [
+    { set: "bridges", element: name },
+    { set: "same", element: `${name} . ${name}` },
+    // By address: where bridges are filtered like routers, nobody says which interface a packet came in by.
+    { set: "home", element: `${subnet} . ${name}` },
+    ...(internal ? [{ set: "internal", element: name }] : []),
+    ...(leaves && source !== undefined ? [{ set: "sources", element: `${name} : ${source}` }] : []),
+    ...(leaves && source === undefined ? [{ set: "masqueraded", element: name }] : []),
+  ];
 }
 
 export function addPorts(table: string, published: readonly PublishedTarget[]): string {

@@ -202,8 +202,10 @@ const endpoint = {
 /** One schema per field, none left out. */
 type Schemas<Type> = Record<keyof Type, v.GenericSchema | v.ExactOptionalSchema<v.GenericSchema, undefined>>;
 
+export const endpointSettings = fields(endpoint);
+
 const nullableEndpoint = v.pipe(
-  v.nullable(v.union([fields(endpoint)])),
+  v.nullable(v.union([endpointSettings])),
   v.transform((settings): EndpointSettings => settings ?? {}),
 );
 

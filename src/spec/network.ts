@@ -1,3 +1,5 @@
+/** Networks, endpoints and ports as the engine knows them. Pure. */
+
 /** A port opened for a container, as it is on the host. */
 export interface PublishedPort {
   readonly protocol: "tcp" | "udp";
@@ -12,11 +14,22 @@ export interface Endpoint {
   readonly networkId: string;
   readonly networkName: string;
   readonly endpointId: string;
+  /** Empty on networks without addresses (host, none). */
   readonly ipAddress: string;
   readonly prefixLength: number;
+  /** Empty where the network leads nowhere else. */
   readonly gateway: string;
   readonly macAddress: string;
+  /** In the container; empty when there is none. */
   readonly interfaceName: string;
+  /** The other end, on the host; empty when there is none. */
+  readonly hostInterface: string;
+  /** The highest one's gateway is the container's way out. */
+  readonly gatewayPriority: number;
+  /** What others on the network call the container; none where names are not answered. */
+  readonly dnsNames: readonly string[];
+  /** `CONTAINER:ALIAS`: names only this container has for others. */
+  readonly links: readonly string[];
 }
 
 /** A network namespace with its endpoints, as made for one container. */
@@ -27,15 +40,71 @@ export interface Sandbox {
   readonly ports: readonly PublishedPort[];
 }
 
-export interface NetworkRecord {
-  readonly id: string;
-  readonly name: string;
-  readonly driver: "bridge" | "host" | "null";
-  /** RFC 3339. */
-  readonly created: string;
+/** One subnet of a network, as decided. */
+export interface NetworkPool {
+  /** `172.18.0.0/16`. */
   readonly subnet: string;
+  /** Where addresses of containers are chosen from, when not the whole subnet. */
+  readonly range?: string;
   readonly gateway: string;
-  readonly bridgeName: string;
+  /** Addresses by name that other machines have. */
+  readonly auxiliary: Readonly<Record<string, string>>;
+}
+
+/** `IPAM.Config[]` as asked for (Engine API `IPAMConfig`). */
+export interface NetworkIpamConfig {
+  readonly Subnet?: string;
+  readonly IPRange?: string;
+  readonly Gateway?: string;
+  readonly AuxiliaryAddresses?: Readonly<Record<string, string>>;
+}
+
+/** What makes a network, apart from what the engine decides. */
+export interface NetworkSettings {
+  readonly driver: string;
+  /** Nothing outside it is reached from it, nor it from outside. */
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  /** Only a pattern for others. */
+  readonly configOnly: boolean;
+  /** Name of the network whose settings these are; empty for none. */
+  readonly configFrom: string;
+  readonly ipam: {
+    readonly driver: string;
+    readonly options: Readonly<Record<string, string>> | null;
+    /** As asked for; empty where the engine chose. */
+    readonly config: readonly NetworkIpamConfig[];
+  };
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface NetworkRecord extends NetworkSettings {
+  readonly id: string;
+  readonly name: string;
+  /** RFC 3339. */
+  readonly created: string;
+  /** Of drivers with addresses. */
+  readonly pools: readonly NetworkPool[];
+  /** The interface on the host that carries it; empty for none. */
+  readonly device: string;
+  /** False when it was there before the network. */
+  readonly ownsDevice: boolean;
+}
+
+/** The body of `POST /networks/create`, validated. */
+export interface NetworkCreateRequest extends NetworkSettings {
+  readonly name: string;
+  readonly scope: string;
+  readonly ingress: boolean;
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
+
+/** Names that networks of the engine's own have; nobody else's can. */
+export const predefinedNetworks: readonly string[] = ["bridge", "host", "none"];
+
+/** Whether containers find one another by name there. */
+export function isUserDefined(network: string): boolean {
+  return !predefinedNetworks.includes(network) && network !== "default" && !network.startsWith("container:");
 }

@@ -19,7 +19,7 @@ import { Records } from "#store/records.ts";
 
 const checkout = join(import.meta.dir, "../..");
 const applets =
-  "sh cat echo sleep ls true false httpd id env wc hostname touch ps stty kill date mkdir wget nc trap head dd seq rm mount tail sed pwd test uname grep tty";
+  "sh cat echo sleep ls true false httpd id env wc hostname touch ps stty kill date mkdir wget nc trap head dd seq rm mount tail sed pwd test uname grep tty ip nslookup";
 
 export interface CliResult {
   readonly code: number;
@@ -184,7 +184,7 @@ export class EngineUnderTest implements AsyncDisposable {
         .map((name) => `cgroup ${name}`),
     );
     const rules = inNamespace(this.netns, () => runNft("list ruleset"));
-    const elements = /elements = /.test(rules) ? ["nftables elements"] : [];
+    const elements = /map (?:any|one) \{[^}]*elements = /.test(rules) ? ["published ports"] : [];
     return [...mounts, ...runs, ...kept, ...veths, ...groups, ...elements];
   }
 

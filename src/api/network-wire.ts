@@ -1,0 +1,52 @@
+/**
+ * A network on the wire.
+ * Pure.
+ */
+import type { NetworkInspect } from "#spec/docker-wire.ts";
+import type { NetworkRecord } from "#spec/network.ts";
+import type { NetworkMember } from "./engine-face.ts";
+
+/** `GET /networks/{id}`, and with no members an entry of `GET /networks`. */
+export function networkInspect(
+  network: NetworkRecord,
+  version: number,
+  members: readonly NetworkMember[],
+): NetworkInspect {
+  const { ipam, pools } = network;
+  const config =
+    ipam.config.length > 0
+      ? ipam.config.map((each) => ({ ...each }))
+      : pools.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway }));
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: network.created,
+    Scope: "local",
+    Driver: network.driver,
+    ...(version >= 48 && { EnableIPv4: true }),
+    EnableIPv6: false,
+    IPAM: {
+      Driver: ipam.driver,
+      Options: ipam.options === null ? null : { ...ipam.options },
+      Config: config.length === 0 ? null : config,
+    },
+    Internal: network.internal,
+    Attachable: network.attachable,
+    Ingress: false,
+    ConfigFrom: { Network: network.configFrom },
+    ConfigOnly: network.configOnly,
+    Containers: Object.fromEntries(members.map((member) => [member.containerId, memberInfo(member)])),
+    Options: { ...network.options },
+    Labels: { ...network.labels },
+  };
+}
+
+function memberInfo({ name, endpoint }: NetworkMember): NetworkInspect["Containers"][string] {
+  return {
+    Name: name,
+    EndpointID: endpoint.endpointId,
+    MacAddress: endpoint.macAddress,
+    IPv4Address: endpoint.ipAddress === "" ? "" : `${endpoint.ipAddress}/${endpoint.prefixLength}`,
+    IPv6Address: "",
+  };
+}

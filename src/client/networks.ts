@@ -1,0 +1,56 @@
+/** The part of the API that is about networks. */
+import type { EndpointSettings } from "#spec/container.ts";
+import type { NetworkCreateBody } from "#spec/docker-network.ts";
+import type { NetworkInspect } from "#spec/docker-wire.ts";
+import { type Filters, formatFilters } from "#spec/filters.ts";
+import type { Connection } from "./connection.ts";
+
+export type { NetworkCreateBody };
+
+export class NetworksClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async list(filters: Filters = {}): Promise<NetworkInspect[]> {
+    return await this.#connection.json("GET", "/networks", { query: { filters: formatFilters(filters) } });
+  }
+
+  async inspect(name: string, o: { readonly verbose?: boolean } = {}): Promise<NetworkInspect> {
+    return await this.#connection.json("GET", at(name), { query: { verbose: o.verbose } });
+  }
+
+  async create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
+    return await this.#connection.json("POST", "/networks/create", { body });
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#connection.done("DELETE", at(name));
+  }
+
+  async prune(filters: Filters = {}): Promise<{ NetworksDeleted: string[] | null }> {
+    return await this.#connection.json("POST", "/networks/prune", {
+      query: { filters: formatFilters(filters) },
+    });
+  }
+
+  async connect(
+    name: string,
+    body: { readonly Container: string; readonly EndpointConfig?: EndpointSettings },
+  ): Promise<void> {
+    await this.#connection.done("POST", `${at(name)}/connect`, { body });
+  }
+
+  async disconnect(
+    name: string,
+    body: { readonly Container: string; readonly Force?: boolean },
+  ): Promise<void> {
+    await this.#connection.done("POST", `${at(name)}/disconnect`, { body });
+  }
+}
+
+function at(name: string): string {
+  return `/networks/${encodeURIComponent(name)}`;
+}

@@ -1,0 +1,334 @@
+/**
+ * Containers on networks.
+ * Owns: their namespaces, endpoints, addresses and published ports. Promises: a record is written before what it names is
+ * acquired; attach, detach and disconnect are idempotent; a step that fails leaves nothing that a detach does not find.
+ * Never: decides which networks there are.
+ */
+import { randomBytes } from "node:crypto";
+import { closeSync, openSync } from "node:fs";
+import type { ContainerConfig, ContainerRecord, EndpointSettings, HostConfig } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+import { type Endpoint, isUserDefined, type NetworkRecord, type PublishedPort } from "#spec/network.ts";
+import type { NetworkDriver } from "./driver.ts";
+import { dnsNames, endpointOptions, gatewayOrder, nextInterface } from "./endpoint-settings.ts";
+import type { Firewall } from "./firewall.ts";
+import { configureInterfaces, type InterfaceExtras } from "./interfaces.ts";
+import { macOf } from "./ipam.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type { NetworkTable } from "./network-table.ts";
+import { portRequests } from "./ports.ts";
+import { PublishedPorts } from "./published.ts";
+import type { PublishedTarget } from "./ruleset.ts";
+import type { SandboxRecord, SandboxTable } from "./sandbox-table.ts";
+
+export interface AttachmentsParts {
+  readonly networks: NetworkTable;
+  readonly sandboxes: SandboxTable;
+  readonly namespaces: Namespaces;
+  readonly firewall: Firewall;
+  readonly driver: (network: Pick<NetworkRecord, "driver">) => NetworkDriver;
+  /** Told of what could not be put right. */
+  readonly report: (fault: Fault) => void;
+}
+
+export interface AttachRequest {
+  readonly containerId: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  /** By network: those it shall be on. */
+  readonly endpoints: ContainerRecord["endpoints"];
+  readonly joins?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+type Member = Pick<AttachRequest, "containerId" | "name" | "hostname" | "config" | "host">;
+
+export class Attachments {
+  readonly #parts: AttachmentsParts;
+  readonly #ports: PublishedPorts;
+
+  constructor(parts: AttachmentsParts) {
+    this.#parts = parts;
+    this.#ports = new PublishedPorts((port) => this.#holderOf(port));
+  }
+
+  /** Idempotent by container. */
+  attach(o: AttachRequest): SandboxRecord {
+    const { sandboxes, namespaces } = this.#parts;
+    const known = sandboxes.get(o.containerId);
+    if (known !== undefined) return known;
+    if (o.joins !== undefined) return this.#join(o, o.joins);
+    const wanted = Object.entries(o.endpoints).map(
+      ([name, settings]) => [this.#network(name, o.host.NetworkMode), settings] as const,
+    );
+    const sharesHost = wanted.some(([{ driver }]) => driver === "host");
+    const alone = wanted.find(([network]) => this.#parts.driver(network).single);
+    if (alone !== undefined && wanted.length > 1)
+      throw new Fault(
+        "invalid",
+        `container cannot be connected to multiple networks with one of the networks in private (${alone[0].name}) mode`,
+      );
+    if (sharesHost) return sandboxes.put({ ...blank(o), endpoints: this.#endpoints(o, wanted) });
+    const endpoints = this.#endpoints(o, wanted);
+    const opened = this.#open(o, endpoints);
+    try {
+      const netnsPath = namespaces.take();
+      const record = sandboxes.put({ ...blank(o), netnsPath, endpoints, ...opened });
+      this.#plug(
+        record,
+        endpoints.map((endpoint, index) => [endpoint, wanted[index]?.[1] ?? {}]),
+      );
+      this.#parts.firewall.publish(targetsOf(record));
+      return record;
+    } catch (error) {
+      this.#ports.release(o.containerId);
+      throw error;
+    }
+  }
+
+  #network(name: string, mode?: string): NetworkRecord {
+    const { networks } = this.#parts;
+    const network = networks.named(name) ?? networks.withId(name);
+    if (network === undefined) {
+      const missing = `network ${name} not found`;
+      const text =
+        name === mode ? `could not find a network matching network mode ${mode}: ${missing}` : missing;
+      throw new Fault("not-found", text);
+    }
+    if (network.configOnly)
+      throw new Fault(
+        "denied",
+        `configuration-only network ${network.name} cannot be used by containers: make a network with --config-from ${network.name}`,
+      );
+    return network;
+  }
+
+  #join(o: AttachRequest, joins: string): SandboxRecord {
+    const other = this.#parts.sandboxes.get(joins);
+    if (other === undefined)
+      throw new Fault("conflict", `cannot join network of a non running container: ${joins}`);
+    const { netnsPath } = other;
+    return this.#parts.sandboxes.put({
+      ...blank(o),
+      joins,
+      ...(netnsPath !== undefined && { netnsPath }),
+    });
+  }
+
+  #endpoints(o: Member, wanted: readonly (readonly [NetworkRecord, EndpointSettings])[]): Endpoint[] {
+    const endpoints: Endpoint[] = [];
+    for (const [network, settings] of wanted) endpoints.push(this.#endpoint(o, network, settings, endpoints));
+    return endpoints;
+  }
+
+  #endpoint(
+    o: Member,
+    network: NetworkRecord,
+    settings: EndpointSettings,
+    others: readonly Endpoint[],
+  ): Endpoint {
+    const driver = this.#parts.driver(network);
+    const { address, prefixLength } = this.#parts.sandboxes.leases.choose(
+      network,
+      settings.IPAMConfig?.IPv4Address,
+    );
+    const endpointId = randomBytes(32).toString("hex");
+    const { interfaceName } = endpointOptions(settings.DriverOpts ?? {});
+    const taken = others.map((each) => each.interfaceName);
+    if (interfaceName !== undefined && taken.includes(interfaceName))
+      throw new Fault("conflict", `the container has an interface ${interfaceName} already`);
+    const aliases = settings.Aliases ?? [];
+    return {
+      networkId: network.id,
+      networkName: network.name,
+      endpointId,
+      ipAddress: address,
+      prefixLength,
+      gateway: driver.leadsOut(network) ? (network.pools[0]?.gateway ?? "") : "",
+      macAddress: driver.addressed ? (settings.MacAddress || macOf(address)).replaceAll("-", ":") : "",
+      interfaceName: driver.addressed
+        ? (interfaceName ?? nextInterface(driver.interfacePrefix(network), taken))
+        : "",
+      hostInterface: driver.addressed ? `${driver.hostPrefix}${endpointId.slice(0, 11)}` : "",
+      gatewayPriority: settings.GwPriority ?? 0,
+      dnsNames: isUserDefined(network.name) ? dnsNames({ ...o, aliases }) : [],
+      links: settings.Links ?? [],
+    };
+  }
+
+  /** Takes the ports, on the way out, where that is a network that can have some. */
+  #open(o: Member, endpoints: readonly Endpoint[]): Pick<SandboxRecord, "ports" | "publishedOn"> {
+    const [first] = gatewayOrder(endpoints);
+    const network = this.#parts.networks.withId(first?.networkId ?? "");
+    const publishing = network && this.#parts.driver(network).publishing(network);
+    if (network === undefined || publishing === undefined) return { ports: [] };
+    const requests = portRequests(o.config, o.host, publishing.hostIp);
+    const ports = this.#ports.take(o.containerId, o.name, requests);
+    return { ports, publishedOn: network.id };
+  }
+
+  #plug(
+    { netnsPath = "", endpoints }: SandboxRecord,
+    added: readonly (readonly [Endpoint, EndpointSettings])[],
+  ): void {
+    if (added.every(([{ hostInterface }]) => hostInterface === "")) return;
+    const netns = openSync(netnsPath, "r");
+    try {
+      for (const [endpoint] of added) {
+        const network = this.#parts.networks.get(endpoint.networkId);
+        this.#parts.driver(network).plug(network, endpoint, netns);
+      }
+    } finally {
+      closeSync(netns);
+    }
+    const configured = added.map(([endpoint, settings]) => [endpoint, extrasOf(settings)] as const);
+    configureInterfaces(netnsPath, configured, wayOut(endpoints));
+  }
+
+  /** While the container runs. @throws Fault `denied` when it is on the network already. */
+  connect(o: Member, network: NetworkRecord, settings: EndpointSettings): SandboxRecord | undefined {
+    const { sandboxes } = this.#parts;
+    const before = sandboxes.get(o.containerId);
+    if (before === undefined) return undefined;
+    if (before.endpoints.some(({ networkId }) => networkId === network.id))
+      throw new Fault("denied", `endpoint with name ${o.name} already exists in network ${network.name}`);
+    this.#network(network.name);
+    // What stands for no network at all gives way.
+    const kept = before.endpoints.filter(({ hostInterface }) => hostInterface !== "");
+    const endpoint = this.#endpoint(o, network, settings, kept);
+    const record = sandboxes.put({ ...before, endpoints: [...kept, endpoint] });
+    try {
+      this.#plug(record, [[endpoint, settings]]);
+      return this.#moveWayOut(record, o);
+    } catch (error) {
+      this.#parts.driver(network).unplug(network, endpoint);
+      sandboxes.put(before);
+      throw error;
+    }
+  }
+
+  /** While the container runs. False when it is not on the network. */
+  disconnect(o: Member, network: NetworkRecord): boolean {
+    const { sandboxes } = this.#parts;
+    const before = sandboxes.get(o.containerId);
+    const endpoint = before?.endpoints.find(({ networkId }) => networkId === network.id);
+    if (before === undefined || endpoint === undefined) return false;
+    const endpoints = before.endpoints.filter((each) => each !== endpoint);
+    this.#parts.driver(network).unplug(network, endpoint);
+    const record = sandboxes.put({ ...before, endpoints });
+    if (record.netnsPath !== undefined && endpoint.hostInterface !== "")
+      configureInterfaces(record.netnsPath, [], wayOut(endpoints));
+    this.#moveWayOut(record, o);
+    return true;
+  }
+
+  /** Ports are published where the way out is: answers to them leave by it. */
+  #moveWayOut(record: SandboxRecord, o: Member): SandboxRecord {
+    const { firewall, networks, sandboxes } = this.#parts;
+    const [first] = gatewayOrder(record.endpoints);
+    const network = networks.withId(first?.networkId ?? "");
+    const target = network && this.#parts.driver(network).publishing(network) ? network.id : undefined;
+    if (target === record.publishedOn) return record;
+    const { publishedOn: _before, ...rest } = record;
+    firewall.unpublish(record.ports);
+    if (target === undefined) {
+      this.#ports.release(record.containerId);
+      return sandboxes.put({ ...rest, ports: [] });
+    }
+    const opened =
+      record.ports.length > 0
+        ? { ports: record.ports, publishedOn: target }
+        : this.#open(o, record.endpoints);
+    const moved = sandboxes.put({ ...rest, ...opened });
+    firewall.publish(targetsOf(moved));
+    return moved;
+  }
+
+  /** Its names on networks change with it. */
+  rename(containerId: string, name: string): void {
+    const { sandboxes } = this.#parts;
+    const record = sandboxes.get(containerId);
+    if (record === undefined) return;
+    const renamed = (names: readonly string[]) =>
+      names.map((each) => (each === record.containerName ? name : each));
+    const endpoints = record.endpoints.map((each) => ({ ...each, dnsNames: renamed(each.dnsNames) }));
+    sandboxes.put({ ...record, containerName: name, endpoints });
+  }
+
+  /** Gives back what the container has. Idempotent. @returns The endpoints it had. */
+  detach(containerId: string): readonly Endpoint[] {
+    const { sandboxes, namespaces, firewall } = this.#parts;
+    const record = sandboxes.get(containerId);
+    if (record === undefined) return [];
+    this.#ports.release(containerId);
+    firewall.unpublish(record.ports);
+    if (record.joins === undefined && record.netnsPath !== undefined) {
+      // Interfaces go with their namespace, unless somebody who joined keeps that alive.
+      if (sandboxes.list().some(({ joins }) => joins === containerId)) this.#unplugAll(record);
+      namespaces.remove(record.netnsPath);
+    }
+    sandboxes.delete(containerId);
+    return record.endpoints;
+  }
+
+  #unplugAll({ endpoints }: SandboxRecord): void {
+    for (const endpoint of endpoints) {
+      const network = this.#parts.networks.withId(endpoint.networkId);
+      if (network !== undefined) this.#parts.driver(network).unplug(network, endpoint);
+    }
+  }
+
+  /** For an engine that comes back: the ports of those that live are taken again, what the others had is given back. */
+  resume(live: ReadonlySet<string>): void {
+    const { sandboxes, report } = this.#parts;
+    for (const { containerId, ports } of sandboxes.list()) {
+      if (!live.has(containerId)) {
+        this.detach(containerId);
+        continue;
+      }
+      for (const { hostIp, hostPort } of this.#ports.retake(containerId, ports))
+        report(
+          new Fault(
+            "conflict",
+            `the port ${hostIp}:${hostPort} of container ${containerId} was taken by another program while the engine was away`,
+          ),
+        );
+    }
+  }
+
+  #holderOf(port: PublishedPort): string | undefined {
+    const holder = this.#parts.sandboxes
+      .list()
+      .find(({ ports }) =>
+        ports.some((each) => each.hostPort === port.hostPort && each.protocol === port.protocol),
+      );
+    return holder?.containerName;
+  }
+
+  /** Ports are let go; networks of running containers stay. */
+  releasePorts(): void {
+    this.#ports.releaseAll();
+  }
+}
+
+function blank({ containerId, name, hostname }: Member): SandboxRecord {
+  return { containerId, containerName: name, hostname, endpoints: [], ports: [] };
+}
+
+function extrasOf(settings: EndpointSettings): InterfaceExtras {
+  const { sysctls } = endpointOptions(settings.DriverOpts ?? {});
+  return { linkLocal: settings.IPAMConfig?.LinkLocalIPs ?? [], sysctls };
+}
+
+function wayOut(endpoints: readonly Endpoint[]): string | undefined {
+  const gateway = gatewayOrder(endpoints)[0]?.gateway;
+  return gateway === "" ? undefined : gateway;
+}
+
+/** Where a container's ports lead. */
+export function targetsOf({ ports, endpoints, publishedOn }: SandboxRecord): PublishedTarget[] {
+  const endpoint = endpoints.find(({ networkId }) => networkId === publishedOn);
+  return endpoint === undefined ? [] : ports.map((port) => ({ port, address: endpoint.ipAddress }));
+}

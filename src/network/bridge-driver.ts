@@ -1,0 +1,159 @@
+/**
+ * Networks carried by a bridge on this host, each container by a pair of interfaces.
+ * Owns: the bridges and their ports, and the networks' place in the firewall. Idempotent: what is there already is put
+ * right. Never: a bridge that somebody else made, but to use it when a network names it.
+ */
+import {
+  addAddress,
+  addBridge,
+  addVeth,
+  deleteLink,
+  findLink,
+  listLinks,
+  setBridgePort,
+  setMac,
+  setUp,
+} from "#kernel/links.ts";
+import { Netlink } from "#kernel/netlink.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Endpoint, NetworkRecord, NetworkSettings } from "#spec/network.ts";
+import { type BridgeOptions, bridgeOption, bridgeOptions } from "./bridge-options.ts";
+import type { NetworkDriver } from "./driver.ts";
+import type { Firewall } from "./firewall.ts";
+import { macOf, parseSubnet } from "./ipam.ts";
+import { write } from "./namespaces.ts";
+import type { BridgedNetwork } from "./ruleset.ts";
+
+interface Made {
+  readonly index: number;
+  readonly options: BridgeOptions;
+}
+
+export class BridgeDriver implements NetworkDriver {
+  readonly name = "bridge";
+  readonly single = false;
+  readonly addressed = true;
+  readonly hostPrefix = "wv";
+  readonly #netlink = new Netlink();
+  readonly #engine: string;
+  readonly #firewall: Pick<Firewall, "addNetwork" | "removeNetwork">;
+  /** By network id: what a start must not ask the kernel for. */
+  readonly #made = new Map<string, Made>();
+
+  /** `engine`: letters and digits that no other engine on this host has. */
+  constructor(engine: string, firewall: Pick<Firewall, "addNetwork" | "removeNetwork">) {
+    this.#engine = engine;
+    this.#firewall = firewall;
+  }
+
+  check({ options, ipam }: Pick<NetworkSettings, "options" | "ipam">): void {
+    if (ipam.config.length > 1) throw new Fault("denied", "bridge driver doesn't support multiple subnets");
+    bridgeOptions(options);
+  }
+
+  device({ id, options }: Pick<NetworkRecord, "id" | "options">): string {
+    // Both parts tell it from other engines' and other networks'; 15 letters are the most.
+    return bridgeOptions(options).name ?? `wh${this.#engine.slice(0, 5)}${id.slice(0, 8)}`;
+  }
+
+  present(device: string): boolean {
+    return findLink(this.#netlink, device) !== undefined;
+  }
+
+  make(network: NetworkRecord): void {
+    const { device } = network;
+    const options = bridgeOptions(network.options);
+    const [pool] = network.pools;
+    if (pool === undefined) throw new Fault("internal", `network ${network.name} has no subnet`);
+    let link = findLink(this.#netlink, device);
+    if (link === undefined) {
+      addBridge(this.#netlink, device, options.mtu === undefined ? {} : { mtu: options.mtu });
+      link = findLink(this.#netlink, device);
+    }
+    const index = link?.index ?? 0;
+    // A bridge without an address of its own takes one of its ports', and changes it when that goes.
+    if (network.ownsDevice) setMac(this.#netlink, index, macBytes(macOf(pool.gateway)));
+    const { prefixLength } = parseSubnet(pool.subnet);
+    if (!options.inhibit) addAddress(this.#netlink, index, { address: pool.gateway, prefixLength });
+    // Published ports answer on 127.0.0.1 too; the firewall keeps containers from the rest of it.
+    write(`/proc/sys/net/ipv4/conf/${device}/route_localnet`, "1");
+    setUp(this.#netlink, index);
+    this.#made.set(network.id, { index, options });
+    this.#firewall.addNetwork(bridged(network));
+  }
+
+  remove(network: NetworkRecord): void {
+    this.#made.delete(network.id);
+    this.#firewall.removeNetwork(bridged(network));
+    if (network.ownsDevice) deleteLink(this.#netlink, network.device);
+  }
+
+  plug(network: NetworkRecord, endpoint: Endpoint, netns: number): void {
+    const made = this.#made.get(network.id);
+    if (made === undefined) throw new Fault("unavailable", `network ${network.name} is not there any more`);
+    const peer = { netns, name: endpoint.interfaceName, mac: macBytes(endpoint.macAddress) };
+    const { mtu, icc } = made.options;
+    addVeth(this.#netlink, { name: endpoint.hostInterface, master: made.index, mtu, peer });
+    try {
+      const port = findLink(this.#netlink, endpoint.hostInterface);
+      // A container reaches its own published ports; where bridges are filtered like routers, that never leaves its port.
+      setBridgePort(this.#netlink, port?.index ?? 0, { hairpin: true, isolated: !icc });
+    } catch (error) {
+      deleteLink(this.#netlink, endpoint.hostInterface);
+      throw error;
+    }
+  }
+
+  unplug(_: NetworkRecord, { hostInterface }: Endpoint): void {
+    deleteLink(this.#netlink, hostInterface);
+  }
+
+  sweep({ id }: NetworkRecord, known: ReadonlySet<string>): void {
+    const index = this.#made.get(id)?.index;
+    for (const { name, master } of listLinks(this.#netlink))
+      if (master === index && name.startsWith(this.hostPrefix) && !known.has(name))
+        deleteLink(this.#netlink, name);
+  }
+
+  publishing(network: NetworkRecord): { hostIp: string } | undefined {
+    return network.internal ? undefined : { hostIp: this.#options(network).hostIp };
+  }
+
+  leadsOut({ internal }: NetworkRecord): boolean {
+    return !internal;
+  }
+
+  interfacePrefix(network: NetworkRecord): string {
+    return this.#options(network).interfacePrefix;
+  }
+
+  #options(network: NetworkRecord): BridgeOptions {
+    return this.#made.get(network.id)?.options ?? bridgeOptions(network.options);
+  }
+
+  [Symbol.dispose](): void {
+    this.#netlink[Symbol.dispose]();
+  }
+}
+
+/** A network's place in the firewall. */
+export function bridged({ device, internal, options, pools }: NetworkRecord): BridgedNetwork {
+  const { masquerade, source } = bridgeOptions(options);
+  return { bridge: device, subnet: pools[0]?.subnet ?? "", internal, masquerade, source };
+}
+
+/** What dockerd says of its own bridge. */
+export function defaultBridgeOptions(device: string): Record<string, string> {
+  return {
+    [bridgeOption.isDefault]: "true",
+    [bridgeOption.icc]: "true",
+    [bridgeOption.masquerade]: "true",
+    [bridgeOption.hostIp]: "0.0.0.0",
+    [bridgeOption.name]: device,
+    [bridgeOption.mtu]: "1500",
+  };
+}
+
+function macBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(/[:-]/), (part) => Number.parseInt(part, 16));
+}

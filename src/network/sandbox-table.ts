@@ -1,0 +1,73 @@
+/**
+ * What containers have of networks, as records: written before it is acquired, deleted after it was given back.
+ * Owns: the table, and the leases of addresses that stand in it.
+ */
+import type { Endpoint, Sandbox } from "#spec/network.ts";
+import type { Records, Table } from "#store/records.ts";
+import { Leases } from "./leases.ts";
+
+export interface SandboxRecord extends Sandbox {
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly hostname: string;
+  /** Whose network it shares. */
+  readonly joins?: string;
+  /** Of the network whose endpoint the ports lead to. */
+  readonly publishedOn?: string;
+}
+
+export class SandboxTable {
+  readonly leases = new Leases();
+  readonly #table: Table<SandboxRecord>;
+  readonly #all = new Map<string, SandboxRecord>();
+  readonly #members = new Map<string, Map<string, Endpoint>>();
+
+  constructor(records: Records) {
+    this.#table = records.table("sandboxes");
+    for (const record of this.#table.list()) this.#remember(record);
+  }
+
+  get(containerId: string): SandboxRecord | undefined {
+    return this.#all.get(containerId);
+  }
+
+  list(): SandboxRecord[] {
+    return [...this.#all.values()];
+  }
+
+  /** Of a network: container ids to their endpoints. */
+  members(networkId: string): ReadonlyMap<string, Endpoint> {
+    return this.#members.get(networkId) ?? new Map<string, Endpoint>();
+  }
+
+  put(record: SandboxRecord): SandboxRecord {
+    this.#table.put(record.containerId, record);
+    this.#forget(record.containerId);
+    this.#remember(record);
+    return record;
+  }
+
+  /** Idempotent. */
+  delete(containerId: string): void {
+    this.#table.delete(containerId);
+    this.#forget(containerId);
+  }
+
+  #remember(record: SandboxRecord): void {
+    const { containerId, containerName, endpoints } = record;
+    this.#all.set(containerId, record);
+    for (const endpoint of endpoints) {
+      this.leases.add(endpoint.networkId, endpoint.ipAddress, `container ${containerName}`);
+      const members = this.#members.get(endpoint.networkId) ?? new Map<string, Endpoint>();
+      this.#members.set(endpoint.networkId, members.set(containerId, endpoint));
+    }
+  }
+
+  #forget(containerId: string): void {
+    for (const { networkId, ipAddress } of this.#all.get(containerId)?.endpoints ?? []) {
+      this.leases.delete(networkId, ipAddress);
+      this.#members.get(networkId)?.delete(containerId);
+    }
+    this.#all.delete(containerId);
+  }
+}

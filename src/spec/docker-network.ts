@@ -1,0 +1,36 @@
+/**
+ * The bodies of requests about networks as schemas.
+ * Pure.
+ */
+import * as v from "valibot";
+import { endpointSettings } from "#spec/docker-create.ts";
+import { fields, flag, maybe, text, textMap } from "#spec/docker-json.ts";
+
+export const networkCreateBody = fields({
+  Name: text,
+  Driver: text,
+  Scope: text,
+  EnableIPv4: flag,
+  EnableIPv6: flag,
+  Internal: flag,
+  Attachable: flag,
+  Ingress: flag,
+  ConfigOnly: flag,
+  ConfigFrom: maybe(fields({ Network: text })),
+  IPAM: maybe(
+    fields({
+      Driver: text,
+      Options: textMap,
+      Config: maybe(
+        v.array(fields({ Subnet: text, IPRange: text, Gateway: text, AuxiliaryAddresses: textMap })),
+      ),
+    }),
+  ),
+  Options: textMap,
+  Labels: textMap,
+});
+
+export type NetworkCreateBody = v.InferOutput<typeof networkCreateBody>;
+
+export const networkConnectBody = fields({ Container: text, EndpointConfig: maybe(endpointSettings) });
+export const networkDisconnectBody = fields({ Container: text, Force: flag });
