@@ -5,7 +5,15 @@
  * followed unless a method says so. Never: magic links of /proc.
  */
 import { FFIType, ptr } from "bun:ffi";
-import { type BytePath, cleanBytePath, joinPath, pathBytesMax, pathText } from "./byte-path.ts";
+import {
+  type BytePath,
+  cleanBytePath,
+  joinPath,
+  lastName,
+  parentPath,
+  pathBytesMax,
+  pathText,
+} from "./byte-path.ts";
 import * as at from "./files-at.ts";
 import { openFlag } from "./files-at.ts";
 import { Errno, errno, libc, pinnedBuffer } from "./libc.ts";
@@ -76,11 +84,26 @@ export class Beneath extends Tree {
     const parent = path.slice(0, Math.max(slash, 0)) as BytePath;
     if (parent === "") return [this.#root, name];
     if (parent !== this.#parentPath) {
+      const next = this.#next(parent) ?? this.open(parent, openFlag.read | openFlag.directory);
       this.forget();
-      this.#parent = this.open(parent, openFlag.read | openFlag.directory);
+      this.#parent = next;
       this.#parentPath = parent;
     }
     return [this.#parent, name];
+  }
+
+  /** One step from the directory used last, so that a walk costs no more the deeper it is; undefined when it is more. */
+  #next(path: BytePath): number | undefined {
+    if (this.#parentPath === undefined || parentPath(path) !== this.#parentPath) return undefined;
+    const name = lastName(path);
+    if (name === "" || name === "." || name === "..") return undefined;
+    try {
+      return at.openAt(this.#parent, name, openFlag.read | openFlag.directory | openFlag.noFollow);
+    } catch (error) {
+      // A link, which is followed from the root.
+      if (error instanceof Errno && (error.code === "ENOTDIR" || error.code === "ELOOP")) return undefined;
+      throw error;
+    }
   }
 
   #parentOfUnclean(path: BytePath): [directory: number, name: BytePath] {

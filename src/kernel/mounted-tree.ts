@@ -139,25 +139,40 @@ export class MountedTree extends Tree {
     return [fd, "" as BytePath];
   }
 
-  /** The directory at `path`, kept until another one is asked for. */
+  /** The directory that `path` leads to, kept until another one is asked for. */
   #above(path: BytePath): Spot {
     if (this.#parent !== undefined && path === this.#parentPath) return this.#parent;
+    const spot = this.#next(path) ?? this.#directory(path);
     this.forget();
     this.#parentPath = path;
-    this.#parent = this.#directory(path);
-    return this.#parent;
+    this.#parent = spot;
+    return spot;
+  }
+
+  /** One step from the directory used last, so that a walk costs no more the deeper it is; undefined when it is more. */
+  #next(path: BytePath): Spot | undefined {
+    const from = this.#parent;
+    if (from === undefined || path === "" || parentPath(path) !== this.#parentPath) return undefined;
+    const chain = [from];
+    try {
+      this.#step(chain, lastName(path));
+      return chain[1];
+    } catch (error) {
+      if (error instanceof Errno && (error.code === "ENOTDIR" || error.code === "ELOOP")) return undefined;
+      throw error;
+    }
   }
 
   override list(path: BytePath): BytePath[] {
-    const names = new Set(super.list(path));
-    const here = this.#directory(path);
+    const here = this.#above(path);
+    const fd = at.openAt(here.fd, "." as BytePath, openFlag.read | openFlag.directory);
     try {
+      const names = new Set(at.listDescriptor(fd));
       const places = this.#places.size === 0 ? undefined : this.#places.get(keyOf(here));
-      if (places === undefined) return [...names].sort();
-      for (const name of places.keys()) if (this.#at(here, name) !== undefined) names.add(name);
+      for (const name of places?.keys() ?? []) if (this.#at(here, name) !== undefined) names.add(name);
       return [...names].sort();
     } finally {
-      leave([here]);
+      at.closeDescriptor(fd);
     }
   }
 

@@ -41,6 +41,8 @@ export const tarLimit = {
   nameBytes: 4095,
   /** Bytes of one attribute's value: Linux's XATTR_SIZE_MAX. */
   xattrBytes: 65536,
+  /** Bytes of one attribute's name: Linux's XATTR_NAME_MAX. */
+  xattrNameBytes: 255,
   /** Attributes of one file. */
   xattrs: 1024,
   /** Stored stretches of one sparse file. */

@@ -80,6 +80,12 @@ export function xattrsOf(records: PaxRecords): ReadonlyMap<string, Uint8Array> {
   }
   if (xattrs.size > tarLimit.xattrs)
     throw new Fault("invalid", `a file in the archive has more than ${tarLimit.xattrs} attributes`);
+  for (const name of xattrs.keys())
+    if (name.length > tarLimit.xattrNameBytes)
+      throw new Fault(
+        "invalid",
+        `the name of an attribute in the archive has more than ${tarLimit.xattrNameBytes} bytes`,
+      );
   for (const [name, value] of xattrs)
     if (value.length > tarLimit.xattrBytes)
       throw new Fault(
