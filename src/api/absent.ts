@@ -7,7 +7,6 @@ import type { ApiRequest } from "./api-request.ts";
 import { type Route, route } from "./router.ts";
 
 const absent: readonly (readonly [Route["method"], string, string])[] = [
-  ["GET", "/containers/{name}/attach/ws", "attaching over a WebSocket"],
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],
   ["GET", "/images/get", "saving images"],

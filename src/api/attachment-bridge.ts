@@ -20,7 +20,7 @@ export interface BridgeOptions {
  */
 export async function bridge(
   attachment: Attachment,
-  connection: Hijacked,
+  connection: Pick<Hijacked, "input" | "output" | "gone">,
   options: BridgeOptions,
 ): Promise<void> {
   await using session = attachment;

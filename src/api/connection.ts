@@ -176,7 +176,7 @@ export class Connection {
     const gone = (): void => abort.abort(new Fault("cancelled", "the client closed the connection"));
     this.#socket.once("close", gone);
     if (this.#socket.destroyed) gone();
-    this.#sendHead(reply.status, reply.statusText, reply.headers);
+    if (reply.ownHead !== true) this.#sendHead(reply.status, reply.statusText, reply.headers);
     const output = new Outlet(this.#socket, { chunked: false });
     try {
       await reply.run({

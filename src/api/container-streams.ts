@@ -1,30 +1,19 @@
-/** Containers: what waits or streams (wait, logs, attach, resize). */
+/** Containers: what waits or streams (wait, logs, resize). */
 import type { WaitAnswer } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatRfc3339 } from "#spec/unix-time.ts";
 import { detailsText } from "#telemetry/log-attributes.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, integer, moment, param, text } from "./api-request.ts";
-import { bridge } from "./attachment-bridge.ts";
-import { parseDetachKeys } from "./detach-keys.ts";
 import { muxFrame } from "./mux.ts";
 import type { Sink } from "./outlet.ts";
-import {
-  emptyReply,
-  hijackReply,
-  jsonReply,
-  multiplexedStream,
-  type Reply,
-  rawStream,
-  streamReply,
-} from "./reply.ts";
+import { emptyReply, jsonReply, multiplexedStream, type Reply, rawStream, streamReply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
 export function containerStreamRoutes(parts: ApiParts): Route[] {
   return [
     route("POST", "/containers/{name}/wait", (request) => wait(parts, request)),
     route("GET", "/containers/{name}/logs", (request) => logs(parts, request)),
-    route("POST", "/containers/{name}/attach", (request) => attach(parts, request)),
     route("POST", "/containers/{name}/resize", async (request) => {
       await parts.engine.containers.resize(param(request, "name"), consoleSize(request));
       return emptyReply(200);
@@ -107,34 +96,9 @@ async function writeLogs(
   }
 }
 
-function streamType(tty: boolean, version: number): string {
+/** For the version asked for. */
+export function streamType(tty: boolean, version: number): string {
   return !tty && version >= 42 ? multiplexedStream : rawStream;
-}
-
-async function attach({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
-  const detachKeys = parseDetachKeys(text(request, "detachKeys"));
-  const { id, config, observed } = engine.containers.get(param(request, "name"));
-  if (observed.status === "paused")
-    throw new Fault("conflict", `container ${id} is paused, unpause the container before attach`);
-  if (observed.status === "restarting")
-    throw new Fault("conflict", `container ${id} is restarting, wait until the container is running`);
-  if (!(await request.body.drain())) throw new Fault("invalid", "attach takes no request body");
-  const stdin = flag(request, "stdin");
-  const detach = new AbortController();
-  const attachment = await engine.containers.attach(id, {
-    logs: flag(request, "logs"),
-    stream: flag(request, "stream"),
-    stdin,
-    stdout: flag(request, "stdout"),
-    stderr: flag(request, "stderr"),
-    signal: detach.signal,
-  });
-  const tty = config.Tty === true;
-  const atInputEnd = tty || !stdin ? "nothing" : config.StdinOnce === true ? "close-stdin" : "leave";
-  return hijackReply(upgradeOf(request), streamType(tty, request.version), async (connection) => {
-    connection.gone.addEventListener("abort", () => detach.abort(connection.gone.reason), { once: true });
-    await bridge(attachment, connection, { raw: tty, detachKeys, atInputEnd });
-  });
 }
 
 /** The upgrade Docker's clients ask for when they want a 101; the header alone decides, as in dockerd. */

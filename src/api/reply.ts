@@ -44,6 +44,8 @@ export interface HijackReply {
   readonly status: 101 | 200;
   readonly statusText: string;
   readonly headers: ReplyHeaders;
+  /** `run` writes the head itself. */
+  readonly ownHead?: true;
   readonly run: (connection: Hijacked) => Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import { absentRoutes } from "./absent.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { formatVersion, newestVersion } from "./api-version.ts";
 import { archiveRoutes } from "./archive.ts";
+import { attachRoutes } from "./attach.ts";
 import { buildRoutes } from "./build.ts";
 import { commitRoutes } from "./commit.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
@@ -81,6 +82,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
   return [
     ...systemRoutes(parts),
     ...containerRoutes(parts),
+    ...attachRoutes(parts),
     ...containerStreamRoutes(parts),
     ...archiveRoutes(parts),
     ...lookingRoutes(parts),

@@ -114,8 +114,11 @@ export class Streams {
   /** @throws Fault `conflict` when it does not run. */
   async resize(reference: string, size: ConsoleSize): Promise<void> {
     const record = this.#parts.index.get(reference);
-    if (!isLive(record)) throw new Fault("conflict", `Container ${record.id} is not running`);
+    if (!isLive(record)) throw new Fault("conflict", `container ${record.id} is not running`);
     await this.#parts.runtime.resize(record.id, size);
+    const { height, width } = size;
+    const attributes = { ...containerAttributes(record), height: String(height), width: String(width) };
+    this.#parts.emit("container", "resize", record.id, attributes);
   }
 }
 
