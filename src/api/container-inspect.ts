@@ -2,14 +2,16 @@
  * A container as `GET /containers/{id}/json` shows it.
  * Pure. Owns: the shape, by API version. Promises: every field dockerd writes, in its order.
  */
-import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
+import type { ContainerConfig, ContainerRecord, Ending, HostConfig, MountPoint } from "#spec/container.ts";
 import type {
   ContainerInspect,
   ContainerNetworkSettings,
   ContainerState,
   DriverData,
+  HealthInfo,
   MountPointInfo,
 } from "#spec/docker-wire.ts";
+import type { Health } from "#spec/health.ts";
 import { endpointInfos, portMap } from "./container-network.ts";
 import type { ContainerDetail } from "./engine-face.ts";
 
@@ -57,8 +59,8 @@ export function containerInspect(
   };
 }
 
-function stateInfo({ observed }: ContainerRecord): ContainerState {
-  const { status } = observed;
+function stateInfo({ observed, ending, previous, restartAt }: ContainerRecord): ContainerState {
+  const { status, health } = observed;
   return {
     Status: status,
     Running: status === "running" || status === "paused" || status === "restarting",
@@ -71,6 +73,34 @@ function stateInfo({ observed }: ContainerRecord): ContainerState {
     Error: observed.error,
     StartedAt: observed.startedAt,
     FinishedAt: observed.finishedAt,
+    ...(health !== undefined && { Health: healthInfo(health) }),
+    ...endingInfo(ending),
+    ...(previous !== undefined && {
+      Previous: {
+        ExitCode: previous.exitCode,
+        OOMKilled: previous.oomKilled,
+        FinishedAt: previous.finishedAt,
+        ...endingInfo(previous.ending),
+      },
+    }),
+    ...(restartAt !== undefined && { RestartAt: restartAt }),
+  };
+}
+
+function endingInfo(ending: Ending | undefined): Pick<ContainerState, "Ending"> {
+  return ending === undefined ? {} : { Ending: { By: ending.by, Signal: ending.signal, At: ending.at } };
+}
+
+function healthInfo({ status, failingStreak, log }: Health): HealthInfo {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
   };
 }
 

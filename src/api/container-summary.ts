@@ -44,12 +44,17 @@ function commandLine({ config }: ContainerRecord): string {
   return [path, ...args.map((argument) => (argument.includes(" ") ? `'${argument}'` : argument))].join(" ");
 }
 
-/** `Up 5 minutes`, `Exited (0) 2 hours ago`, in dockerd's words. */
+function healthText({ health }: Observed): string {
+  if (health === undefined) return "";
+  return ` (${health.status === "starting" ? "health: starting" : health.status})`;
+}
+
+/** `Up 5 minutes (healthy)`, `Exited (0) 2 hours ago`, in dockerd's words. */
 export function statusText(observed: Observed, nowMs: number): string {
   const since = (time: string): string => humanDuration(nowMs / 1000 - Date.parse(time) / 1000);
   switch (observed.status) {
     case "running":
-      return `Up ${since(observed.startedAt)}`;
+      return `Up ${since(observed.startedAt)}${healthText(observed)}`;
     case "paused":
       return `Up ${since(observed.startedAt)} (Paused)`;
     case "restarting":

@@ -6,6 +6,7 @@ import type { UpdateAnswer } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, check, json, param } from "./api-request.ts";
+import { checkRestartPolicy } from "./create-checks.ts";
 import { isZero } from "./honoured.ts";
 import { jsonReply, type Reply } from "./reply.ts";
 import { checkResources } from "./resource-checks.ts";
@@ -36,6 +37,7 @@ export async function updateContainer({ engine }: ApiParts, request: ApiRequest)
   const sent = await json(request, v.unknown());
   refuseFixed(sent);
   const changes: HostConfig = { ...check(updateBody, sent) };
+  checkRestartPolicy(changes);
   if (request.version < 40) delete changes.PidsLimit;
   else if (changes.PidsLimit !== undefined && (changes.PidsLimit ?? 0) <= 0) changes.PidsLimit = 0;
   const { host, warnings } = checkResources(changes, engine.system.facts(), { update: true });

@@ -200,12 +200,6 @@ describe("create", () => {
       400,
       "unknown log opt 'nosuch' for json-file log driver",
     ],
-    [
-      "a health check",
-      { Image: "x", Healthcheck: { Test: ["CMD", "true"] } },
-      501,
-      "Healthcheck cannot be honoured",
-    ],
     ["an old field", { Image: "x", HostConfig: { KernelMemory: 1 } }, 501, "KernelMemory cannot be honoured"],
     ["volumes of another", { Image: "x", HostConfig: { VolumesFrom: ["a"] } }, 501, "VolumesFrom"],
     [
@@ -221,8 +215,13 @@ describe("create", () => {
     expect(api.engine.asked).toEqual([]);
   });
 
-  test("no health check is not a health check", async () => {
-    expect((await create({ Image: "busybox", Healthcheck: { Test: ["NONE"] } })).status).toBe(201);
+  test.each([
+    ["Interval", 5, "Interval in Healthcheck cannot be less than 1ms"],
+    ["StartInterval", -1, "StartInterval in Healthcheck cannot be less than 1ms"],
+    ["Retries", -1, "Retries in Healthcheck cannot be negative"],
+  ])("a health check's %s of %p is refused in Docker's words", async (name, value, message) => {
+    const answer = await create({ Image: "busybox", Healthcheck: { Test: ["CMD", "true"], [name]: value } });
+    expect([answer.status, answer.json.message]).toEqual([400, message]);
   });
 
   test.each([

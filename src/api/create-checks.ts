@@ -37,8 +37,19 @@ function checkConfig(config: ContainerConfig): void {
       refuse(`invalid environment variable: ${JSON.stringify(variable)}`);
   for (const port of Object.keys(config.ExposedPorts ?? {}))
     if (!isPort(port)) refuse(`invalid exposed port ${JSON.stringify(port)}: want PORT[-PORT][/tcp|udp]`);
+  checkHealth(config);
   const stopTimeout = config.StopTimeout ?? 0;
   if (stopTimeout < -1) refuse(`invalid stop timeout ${stopTimeout}: want seconds, or -1 to wait for ever`);
+}
+
+const leastPeriodNs = 1e6;
+
+function checkHealth({ Healthcheck: check = {} }: ContainerConfig): void {
+  for (const name of ["Interval", "Timeout", "StartPeriod", "StartInterval"] as const) {
+    const period = check[name] ?? 0;
+    if (period !== 0 && period < leastPeriodNs) refuse(`${name} in Healthcheck cannot be less than 1ms`);
+  }
+  if ((check.Retries ?? 0) < 0) refuse("Retries in Healthcheck cannot be negative");
 }
 
 function isPort(text: string): boolean {
@@ -98,14 +109,26 @@ function checkTmpfs(path: string, options: string): void {
   }
 }
 
+const restartPolicies = ["", "no", "always", "on-failure", "unless-stopped", "on-unhealthy"];
+
+/** @throws Fault `invalid` in dockerd's words. */
+export function checkRestartPolicy(host: HostConfig): void {
+  const restart = host.RestartPolicy?.Name ?? "";
+  if (!restartPolicies.includes(restart))
+    refuse(
+      `invalid restart policy: unknown policy '${restart}'; use one of 'no', 'always', 'on-failure', 'unless-stopped', or 'on-unhealthy'`,
+    );
+  const retries = host.RestartPolicy?.MaximumRetryCount ?? 0;
+  if (retries < 0) refuse("invalid restart policy: maximum retry count cannot be negative");
+  if (retries > 0 && restart !== "on-failure" && restart !== "on-unhealthy")
+    refuse("invalid restart policy: maximum retry count can only be used with 'on-failure'");
+}
+
 function checkCombinations(config: ContainerConfig, host: HostConfig): void {
   const restart = host.RestartPolicy?.Name ?? "";
   if (host.AutoRemove === true && restart !== "" && restart !== "no")
     refuse("can't create 'AutoRemove' container with restart policy");
-  const retries = host.RestartPolicy?.MaximumRetryCount ?? 0;
-  if (retries < 0) refuse("invalid restart policy: maximum retry count cannot be negative");
-  if (retries > 0 && restart !== "on-failure")
-    refuse("invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  checkRestartPolicy(host);
   const mode = host.NetworkMode ?? "";
   if ((host.Links ?? []).length > 0 && !isUserDefined(mode === "" ? "default" : mode))
     throw new Fault(

@@ -30,11 +30,7 @@ const configRules: Record<keyof ContainerConfig, Rule> = {
   StdinOnce: "honoured",
   Env: "honoured",
   Cmd: "honoured",
-  Healthcheck: {
-    because: `${later}; run with --no-healthcheck`,
-    unless: (value) =>
-      isZero(property(value, "Test")) || JSON.stringify(property(value, "Test")) === '["NONE"]',
-  },
+  Healthcheck: "honoured",
   ArgsEscaped: { because: "it is for Windows images" },
   Image: "honoured",
   Volumes: "honoured",

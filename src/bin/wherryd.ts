@@ -12,6 +12,7 @@ import { changeConfig } from "#build/change-config.ts";
 import { Engine } from "#engine/engine.ts";
 import { hostFacts } from "#kernel/host.ts";
 import { Networks } from "#network/networks.ts";
+import { reachHttp, reachTcp } from "#network/reach.ts";
 import { Registry } from "#registry/registry.ts";
 import { Runtime } from "#runtime/runtime.ts";
 import { confinement, type Machine } from "#security/confinement.ts";
@@ -101,6 +102,7 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   const engine = stack.use(
     await Engine.open({
       ...{ records, blobs, layers, runtime, network, registry, events, logs },
+      reach: { tcp: reachTcp, http: reachHttp },
       volumes: async (usersOf) =>
         await Volumes.open({
           ...{ records, usersOf, now, randomHex },

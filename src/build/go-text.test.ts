@@ -1,13 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import {
-  cleanPath,
-  formatGoDuration,
-  goQuote,
-  goQuoteList,
-  hasWildcards,
-  parseGoDuration,
-  pathMatcher,
-} from "./go-text.ts";
+import { formatGoDuration } from "#spec/go-duration.ts";
+import { cleanPath, goQuote, goQuoteList, hasWildcards, parseGoDuration, pathMatcher } from "./go-text.ts";
 
 describe("pathMatcher() follows filepath.Match", () => {
   const cases: [pattern: string, path: string, matches: boolean][] = [

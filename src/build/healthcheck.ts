@@ -1,8 +1,9 @@
 /** Pure. HEALTHCHECK's grammar, and how Docker prints one in an image's history. */
 import { Fault } from "#spec/fault.ts";
+import { formatGoDuration } from "#spec/go-duration.ts";
 import type { Healthcheck } from "#spec/image.ts";
 import { readFlags } from "./flags.ts";
-import { formatGoDuration, goQuote, parseGoDuration } from "./go-text.ts";
+import { goQuote, parseGoDuration } from "./go-text.ts";
 import { jsonWords } from "./words.ts";
 
 const flagTypes = {

@@ -5,14 +5,15 @@
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ContainerIndex } from "./container-index.ts";
-import { isLive, type Reality } from "./lifecycle.ts";
+import { isLive } from "./lifecycle.ts";
 import type { LayerPart, NetworkPart, RuntimePart } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { Reality } from "./transition.ts";
 
 export interface BootParts {
   readonly index: ContainerIndex;
-  readonly supervisor: Pick<Supervisor, "happen">;
-  readonly runtime: Pick<RuntimePart, "reality" | "list" | "delete">;
+  readonly supervisor: Pick<Supervisor, "happen" | "beginRestarts">;
+  readonly runtime: Pick<RuntimePart, "reality" | "list" | "delete" | "endProbes">;
   readonly network: Pick<NetworkPart, "prepare">;
   readonly layers: Pick<LayerPart, "removeWritable" | "unmount"> & {
     writables(): { readonly id: string }[];
@@ -29,6 +30,7 @@ export async function comeBack(parts: BootParts): Promise<void> {
   const known = new Set(records.map(({ id }) => id as string));
   const strangers = (await runtime.list()).filter((id) => !known.has(id));
   await inParallel(strangers, async (id) => await guarded(parts, async () => await runtime.delete(id)));
+  await guarded(parts, async () => await runtime.endProbes());
   const realities = new Map<string, Reality>();
   await inParallel(records, async (record) => {
     await guarded(parts, async () => {
@@ -44,6 +46,7 @@ export async function comeBack(parts: BootParts): Promise<void> {
       await parts.supervisor.happen(id, { kind: "engine-started", reality });
     });
   });
+  parts.supervisor.beginRestarts();
   await removeStrayLayers(parts);
 }
 

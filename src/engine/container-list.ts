@@ -59,7 +59,7 @@ export function listContainers(
       matchesNetwork(filters["network"], look.networks(record)) &&
       matchesPort(filters["publish"], publishedPorts(look.ports(record))) &&
       matchesPort(filters["expose"], Object.keys(record.config.ExposedPorts ?? {})) &&
-      matchesExactly(filters, "health", "none"),
+      matchesExactly(filters, "health", record.observed.health?.status ?? "none"),
   );
   return o.limit !== undefined && o.limit > 0 ? shown.slice(0, o.limit) : shown;
 }

@@ -11,27 +11,25 @@ import {
   zeroTime,
 } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { parseProbe } from "#spec/health.ts";
 import { parsePlatform } from "#spec/platform.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { parseContainerName, randomName } from "./container-name.ts";
 import { updateContainer } from "./container-update.ts";
+import { withDonorIds } from "./donors.ts";
 import type { Emit } from "./emit.ts";
+import { endProcess, killProcess, sendSignal, stopSignalOf } from "./ending.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import type { Images } from "./images.ts";
 import type { Launch } from "./launch.ts";
-import { isLive } from "./lifecycle.ts";
+import { isLive, isUp } from "./lifecycle.ts";
 import { mergeConfig } from "./merge-config.ts";
 import type { NetworkPart, RuntimePart, VolumePart, Waiting } from "./parts.ts";
 import { signalNumber } from "./signals.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { Exit, Waiters } from "./waiters.ts";
 import { wantedNetworks } from "./wanted-networks.ts";
-
-/** Docker's grace before SIGKILL when neither request nor container says otherwise. */
-const stopTimeoutSeconds = 10;
-/** How long a removal waits for a process it killed. */
-const killWaitMs = 10_000;
 
 export interface ContainersParts {
   readonly index: ContainerIndex;
@@ -54,6 +52,8 @@ export interface StopOptions extends Waiting {
 
 export class Containers {
   readonly #parts: ContainersParts;
+  /** Being removed by a request that is not answered yet. */
+  readonly #leaving = new Set<string>();
 
   constructor(parts: ContainersParts) {
     this.#parts = parts;
@@ -67,6 +67,8 @@ export class Containers {
     const image = images.get(request.config.Image ?? "", platform);
     this.#checkNetworks(request);
     const config = mergeConfig(request.config, image.config.config);
+    // A check nobody can carry out must not be found out by a container that is never healthy.
+    parseProbe(config.Healthcheck, config.Shell);
     const name =
       request.name === undefined || request.name === ""
         ? randomName((each) => index.hasName(each), Math.random)
@@ -80,7 +82,7 @@ export class Containers {
         ...(chainId !== undefined && { chainId }),
       },
       config,
-      host: request.host,
+      host: withDonorIds(request.host, (reference) => index.get(reference).id),
       endpoints: request.endpoints,
       signal: o.signal,
     });
@@ -145,96 +147,121 @@ export class Containers {
     return await this.#parts.supervisor.happen(id, { kind: "start-requested" }, { ...o, guard: startable });
   }
 
-  /** Asks the process to end, and kills it after the grace. False when it was not running. */
+  /** Asks the process to end, and kills it after the grace. False when it was at rest. */
   async stop(reference: string, o: StopOptions): Promise<boolean> {
-    const { supervisor } = this.#parts;
     const record = this.get(reference);
-    if (!isLive(record)) {
-      // A restart that is due is called off.
-      if (record.observed.status === "restarting")
-        await supervisor.happen(record.id, { kind: "stop-requested" });
-      return false;
-    }
-    await this.#end(record, o);
+    if (!(await this.#end(record, "stop", o))) return false;
     this.#emit("stop", record);
     return true;
   }
 
-  async #end(record: ContainerRecord, o: StopOptions): Promise<void> {
-    const { supervisor, waiters } = this.#parts;
-    const ended = waiters.nextExit(record.id);
-    await supervisor.happen(record.id, { kind: "stop-requested" }, { guard: isLive });
-    const grace = o.timeoutSeconds ?? record.config.StopTimeout ?? stopTimeoutSeconds;
-    const name = o.stopSignal || record.config.StopSignal || "SIGTERM";
-    if (record.observed.status === "paused") await this.unpause(record.id);
-    await this.#send(record, name);
-    if (await settled(ended, grace < 0 ? undefined : grace * 1000, o.signal)) return;
-    await this.#send(record, "SIGKILL");
-    if (!(await settled(ended, killWaitMs, o.signal)))
-      throw new Fault("timeout", `tried to kill container ${record.id}, but did not receive an exit event`);
+  /** A restart by the policy that is due is called off. */
+  async #end(record: ContainerRecord, by: "stop" | "restart", o: StopOptions): Promise<boolean> {
+    const { id } = record;
+    const signal = stopSignalOf(record, o.stopSignal);
+    const seen = this.#lookingAt(id, isUp);
+    if (!(await this.#parts.supervisor.happen(id, { kind: "stop-requested", by, signal }, seen)))
+      return false;
+    if (isLive(seen.record()))
+      await endProcess(this.#parts, record, {
+        ...{ signal: o.signal, signalNumber: signal, timeoutSeconds: o.timeoutSeconds },
+        ended: seen.ended(),
+        thaw: async () => void (await this.#thaw(id)),
+      });
+    return true;
   }
 
-  async #send(record: ContainerRecord, name: string): Promise<void> {
-    const number = signalNumber(name);
-    if (!isLive(this.#parts.index.find(record.id) ?? record)) return;
-    await this.#parts.runtime.signal(record.id, number);
-    this.#emit("kill", record, { signal: String(number) });
+  /** A guard that remembers what it saw, and whoever waits for the end from then on. */
+  #lookingAt(id: string, accepts: (record: ContainerRecord) => boolean) {
+    let seen = this.get(id);
+    let ended: Promise<unknown> = Promise.resolve();
+    return {
+      guard: (record: ContainerRecord): boolean => {
+        if (!accepts(record)) return false;
+        seen = record;
+        ended = this.#parts.waiters.nextExit(id);
+        return true;
+      },
+      record: () => seen,
+      ended: () => ended,
+    };
   }
 
   async restart(reference: string, o: StopOptions): Promise<void> {
     const record = this.get(reference);
-    if (isLive(record)) await this.#end(record, o);
+    if (await this.#end(record, "restart", o)) this.#emit("stop", record);
     await this.start(record.id, o);
     this.#emit("restart", record);
   }
 
-  /** @throws Fault `conflict` when it is not running, `invalid` for an unknown signal. */
+  /**
+   * By SIGKILL or the container's own stop signal, it counts as stopped by its user.
+   * @throws Fault `conflict` when it is at rest, `invalid` for an unknown signal.
+   */
   async kill(reference: string, signalName = "SIGKILL"): Promise<void> {
     const record = this.get(reference);
-    signalNumber(signalName);
-    if (!isLive(record))
-      throw new Fault(
-        "conflict",
-        `cannot kill container: ${reference}: container ${record.id} is not running`,
-      );
-    if (signalNumber(signalName) === 9)
-      await this.#parts.supervisor.happen(record.id, { kind: "stop-requested" }, { guard: isLive });
-    await this.#send(record, signalName);
+    const { id } = record;
+    const signal = signalNumber(signalName || "SIGKILL");
+    const guard = (current: ContainerRecord): boolean => {
+      if (!isUp(current)) throw new Fault("conflict", `container ${id} is not running`);
+      return true;
+    };
+    const stops = signal === sigkill || signal === stopSignalOf(record);
+    if (stops)
+      await this.#parts.supervisor.happen(id, { kind: "stop-requested", by: "kill", signal }, { guard });
+    else await this.#parts.supervisor.exclusively(id, async () => void guard(this.get(id)));
+    await sendSignal(this.#parts, record, signal);
+    if (stops && signal !== sigkill) await this.#thaw(id);
   }
 
   async pause(reference: string): Promise<void> {
     const { id } = this.get(reference);
-    const guard = (record: ContainerRecord): boolean => {
-      if (record.observed.status === "paused")
-        throw new Fault("conflict", `container ${id} is already paused`);
-      if (!isLive(record)) throw new Fault("conflict", `container ${id} is not running`);
+    const guard = ({ observed: { status } }: ContainerRecord): boolean => {
+      if (status === "paused") throw new Fault("conflict", `Container ${id} is already paused`);
+      if (status === "restarting")
+        throw new Fault("conflict", `Container ${id} is restarting, wait until the container is running`);
+      if (status !== "running") throw new Fault("conflict", `container ${id} is not running`);
       return true;
     };
-    await this.#parts.supervisor.exclusively(id, async () => {
-      guard(this.get(id));
-      await this.#parts.runtime.pause(id);
-    });
-    await this.#parts.supervisor.happen(id, { kind: "paused" }, { guard: isLive });
+    const { runtime, supervisor } = this.#parts;
+    await supervisor.happen(id, { kind: "paused" }, { guard, work: async () => await runtime.pause(id) });
   }
 
   async unpause(reference: string): Promise<void> {
     const { id } = this.get(reference);
-    if (this.get(id).observed.status !== "paused")
-      throw new Fault("conflict", `container ${id} is not paused`);
-    await this.#parts.supervisor.exclusively(id, async () => await this.#parts.runtime.resume(id));
-    await this.#parts.supervisor.happen(id, { kind: "resumed" }, { guard: isLive });
+    if (!(await this.#thaw(id))) throw new Fault("conflict", `Container ${id} is not paused`);
   }
 
+  /** False when it was not paused. */
+  async #thaw(id: string): Promise<boolean> {
+    const { runtime, supervisor } = this.#parts;
+    return await supervisor.happen(
+      id,
+      { kind: "resumed" },
+      {
+        guard: (record) => record.observed.status === "paused",
+        work: async () => await runtime.resume(id),
+      },
+    );
+  }
+
+  /** @throws Fault `conflict` when another container has the name, `invalid` when it cannot be one. */
   async rename(reference: string, name: string): Promise<void> {
-    const record = this.get(reference);
-    const target = parseContainerName(name);
-    if (target === record.name)
-      throw new Fault("invalid", "Renaming a container with the same name as its current name");
-    await this.#parts.supervisor.exclusively(record.id, async () => {
-      this.#parts.index.rename(record.id, target);
-      this.#parts.network.rename(record.id, target);
+    const { id } = this.get(reference);
+    if (name === "") throw new Fault("invalid", "Neither old nor new names may be empty");
+    await this.#parts.supervisor.exclusively(id, async () => {
+      const before = this.get(id);
+      if (name.replace(/^\//, "") === before.name)
+        throw new Fault("invalid", "Renaming a container with the same name as its current name");
+      try {
+        this.#parts.index.rename(id, parseContainerName(name));
+      } catch (thrown) {
+        const { kind, message } = Fault.from(thrown);
+        throw new Fault(kind, `Error when allocating new name: ${message}`, { cause: thrown });
+      }
+      this.#parts.network.rename(id, this.get(id).name);
+      this.#emit("rename", this.get(id), { oldName: `/${before.name}` });
     });
-    this.#emit("rename", this.get(record.id), { oldName: `/${record.name}` });
   }
 
   /** See `updateContainer`. */
@@ -242,35 +269,37 @@ export class Containers {
     await updateContainer(this.#parts, reference, changes, o);
   }
 
-  /** @throws Fault `conflict` when it runs and `force` is not set. */
+  /** @throws Fault `conflict` when it is up and `force` is not set, or somebody else removes it already. */
   async remove(
     reference: string,
     o: Waiting & { readonly force: boolean; readonly volumes: boolean },
   ): Promise<void> {
-    const { supervisor, waiters } = this.#parts;
     const { id } = this.get(reference);
-    const guard = (record: ContainerRecord): boolean => {
-      if (isLive(record) && !o.force)
-        throw new Fault(
-          "conflict",
-          `cannot remove container "${reference}": container is ${record.observed.status}: stop the container before removing or force remove`,
-        );
-      return true;
-    };
-    guard(this.get(id));
-    const ended = waiters.nextExit(id);
-    const wasLive = isLive(this.get(id));
-    if (!(await supervisor.happen(id, { kind: "remove-requested" }, { guard }))) return;
-    if (wasLive) {
-      await this.#parts.runtime.signal(id, 9);
-      if (!(await settled(ended, killWaitMs, o.signal)))
-        throw new Fault("timeout", `could not kill container ${id}: its process does not end; try again`);
+    if (this.#leaving.has(id))
+      throw new Fault("conflict", `removal of container ${reference} is already in progress`);
+    this.#leaving.add(id);
+    try {
+      await this.#remove(id, o);
+    } finally {
+      this.#leaving.delete(id);
     }
+  }
+
+  async #remove(id: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {
+    const { index, supervisor } = this.#parts;
+    const seen = this.#lookingAt(id, (record) => o.force || mayGo(record));
+    if (!(await supervisor.happen(id, { kind: "remove-requested" }, seen))) return;
+    const record = seen.record();
+    if (isLive(record))
+      try {
+        await killProcess(this.#parts, record, { ended: seen.ended(), signal: o.signal });
+      } catch (thrown) {
+        const { kind, message } = Fault.from(thrown);
+        throw new Fault(kind, `cannot remove container "/${record.name}": could not kill: ${message}`);
+      }
     await supervisor.exclusively(id, async () => {
-      const record = this.#parts.index.find(id);
-      if (record === undefined) return;
-      await this.#parts.launch.release(record);
-      await supervisor.remove(record, o.volumes);
+      const last = index.find(id);
+      if (last !== undefined) await supervisor.remove(last, o.volumes);
     });
   }
 
@@ -281,11 +310,10 @@ export class Containers {
     o: Waiting,
   ): { readonly exit: Promise<Exit> } {
     const { waiters } = this.#parts;
-    const { id, observed } = this.get(reference);
+    const record = this.get(reference);
+    const { id, observed } = record;
     if (condition === "removed") return { exit: abortable(waiters.removal(id), o.signal) };
-    const running =
-      observed.status !== "created" && observed.status !== "exited" && observed.status !== "dead";
-    if (condition === "not-running" && !running)
+    if (condition === "not-running" && !isUp(record))
       return {
         exit: Promise.resolve({
           exitCode: observed.exitCode,
@@ -322,26 +350,21 @@ const blank = {
   manuallyStopped: false,
 } as const;
 
+const sigkill = 9;
+
 function startable(record: ContainerRecord): boolean {
   const { status } = record.observed;
   if (status === "paused")
     throw new Fault("conflict", "cannot start a paused container, try unpause instead");
   if (record.desired === "removed")
     throw new Fault("conflict", "container is marked for removal and cannot be started");
-  return status !== "running";
+  return !isUp(record);
 }
 
-/** False when the time is over first. */
-async function settled(
-  done: Promise<unknown>,
-  withinMs: number | undefined,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = withinMs === undefined ? undefined : setTimeout(() => resolve(false), withinMs);
-  try {
-    return await abortable(Promise.race([done.then(() => true), late]), signal);
-  } finally {
-    clearTimeout(timer);
-  }
+function mayGo({ name, observed: { status } }: ContainerRecord): boolean {
+  const refuse = (why: string): Fault => new Fault("conflict", `cannot remove container "/${name}": ${why}`);
+  if (status === "paused") throw refuse("container is paused and must be unpaused first");
+  if (status === "running" || status === "restarting")
+    throw refuse(`container is ${status}: stop the container before removing or force remove`);
+  return true;
 }

@@ -28,7 +28,16 @@ import type { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
 import { Looking, type LookingRuntime } from "./looking.ts";
 import { NetworkDesk } from "./network-desk.ts";
-import type { EventPart, LogPart, NetworkPart, RegistryPart, RuntimePart, VolumePart } from "./parts.ts";
+import type {
+  EventPart,
+  LogPart,
+  NetworkPart,
+  ReachPart,
+  RegistryPart,
+  RuntimePart,
+  VolumePart,
+} from "./parts.ts";
+import { Prober } from "./prober.ts";
 import { Streams } from "./streams.ts";
 import { Supervisor } from "./supervisor.ts";
 import { type MachineFacts, System } from "./system.ts";
@@ -45,6 +54,7 @@ export interface EngineParts<Volumes extends VolumePart, Events extends EventPar
   readonly runtime: RuntimePart & LookingRuntime;
   readonly network: NetworkPart;
   readonly registry: RegistryPart;
+  readonly reach: ReachPart;
   readonly volumes: (usersOf: (volume: string) => string[]) => Volumes | Promise<Volumes>;
   readonly logs: LogPart;
   readonly events: Events;
@@ -74,8 +84,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly volumes: Volumes;
   readonly events: Events;
   readonly system: System;
-  readonly #supervisor: Supervisor;
-  readonly #execs: Execs;
+  readonly #running: readonly Disposable[];
 
   private constructor(o: {
     readonly containers: ContainersFace;
@@ -88,8 +97,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly volumes: Volumes;
     readonly events: Events;
     readonly system: System;
-    readonly supervisor: Supervisor;
-    readonly execs: Execs;
+    readonly running: readonly Disposable[];
   }) {
     this.containers = o.containers;
     this.archives = o.archives;
@@ -101,8 +109,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     this.volumes = o.volumes;
     this.events = o.events;
     this.system = o.system;
-    this.#supervisor = o.supervisor;
-    this.#execs = o.execs;
+    this.#running = o.running;
   }
 
   /** Opens the engine and puts right what differs from its records. The parts stay the caller's to close. */
@@ -133,7 +140,11 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       container: (reference) => index.get(reference),
       emit,
     });
-    const supervisor = new Supervisor({ index, launch, runtime, waiters, emit, now, report });
+    const prober = new Prober({
+      ...{ index, runtime, emit, randomHex, now, report, reach: parts.reach },
+      happen: async (...what) => await supervisor.happen(...what),
+    });
+    const supervisor = new Supervisor({ index, launch, runtime, waiters, prober, emit, now, report });
     const shared = {
       ...{ index, images, launch, network, supervisor, runtime, volumes, waiters, emit, now, randomHex },
     };
@@ -167,15 +178,13 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const looking = new Looking({ index, runtime, now });
     return new Engine({
       ...{ containers, archives, commits, looking, images, transfers, networks, volumes, events, system },
-      supervisor,
-      execs,
+      running: [prober, supervisor, execs],
     });
   }
 
   /** Stops watching; containers run on. Idempotent. */
   [Symbol.dispose](): void {
-    this.#supervisor[Symbol.dispose]();
-    this.#execs[Symbol.dispose]();
+    for (const each of this.#running) each[Symbol.dispose]();
   }
 }
 

@@ -8,7 +8,7 @@ import { Fault } from "#spec/fault.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { Emit } from "./emit.ts";
-import { containerAttributes } from "./event-attributes.ts";
+import { containerAttributes, execWords } from "./event-attributes.ts";
 import type { Exec, ExecMemory, ExecRecord, ExecRequest } from "./exec-memory.ts";
 import { isLive } from "./lifecycle.ts";
 import type { ConsoleSize, ExecSession, ExecSpec, RuntimePart, Waiting } from "./parts.ts";
@@ -51,7 +51,7 @@ export class Execs implements Disposable {
       ...{ id, request, containerId: container.id },
       ...{ running: false, pid: 0 },
     });
-    this.#emit(`exec_create: ${commandOf(record)}`, record);
+    this.#emit(`exec_create: ${execWords(record.request.args)}`, record);
     return id;
   }
 
@@ -70,7 +70,7 @@ export class Execs implements Disposable {
     const { request, containerId } = this.startable(id);
     const exec = this.#parts.memory.get(id);
     this.#parts.memory.starting(exec);
-    this.#emit(`exec_start: ${commandOf(exec.record)}`, exec.record);
+    this.#emit(`exec_start: ${execWords(exec.record.request.args)}`, exec.record);
     const streams = o.detach ? { stdin: false, stdout: false, stderr: false } : {};
     const spec: ExecSpec = { ...request, ...streams, consoleSize: o.consoleSize ?? request.consoleSize };
     let session: ExecSession;
@@ -203,12 +203,6 @@ export class Execs implements Disposable {
   [Symbol.dispose](): void {
     this.#stopping.abort();
   }
-}
-
-/** As Docker writes it: a space also behind a command alone. */
-function commandOf({ request }: ExecRecord): string {
-  const [first = "", ...rest] = request.args;
-  return `${first} ${rest.join(" ")}`;
 }
 
 /** The asked-for streams; its end is seen only when the exit code is known, so that who asks next gets it. */

@@ -5,12 +5,14 @@
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ContainerRecord } from "#spec/container.ts";
+import { type ContainerRecord, zeroTime } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Endpoint, Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
+import { donorOf } from "./donors.ts";
 import type { Emit } from "./emit.ts";
+import { isLive } from "./lifecycle.ts";
 import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
 export interface LaunchParts {
@@ -97,7 +99,7 @@ export class Launch {
       await Promise.allSettled([attaching]);
     });
     const rootfs = layers.mount(record.id);
-    await volumes.populate(record.mounts, { rootfs, first: record.run === 1 });
+    await volumes.populate(record.mounts, { rootfs, first: record.observed.startedAt === zeroTime });
     const files = this.files(record.id);
     await logs.open(record, files.log, signal);
     const sandbox = await attaching;
@@ -160,10 +162,10 @@ export class Launch {
   }
 
   #joinedNetwork(record: ContainerRecord): ContainerRecord | undefined {
-    const mode = record.host.NetworkMode;
-    if (mode?.startsWith("container:") !== true) return undefined;
-    const other = this.#parts.container(mode.slice("container:".length));
-    if (other.observed.pid === 0)
+    const donor = donorOf(record.host.NetworkMode);
+    if (donor === undefined) return undefined;
+    const other = this.#parts.container(donor);
+    if (!isLive(other))
       throw new Fault("conflict", `cannot join network of a non running container: ${other.id}`);
     return other;
   }
@@ -184,11 +186,19 @@ export class Launch {
     return hosts ? this.#parts.machineHostname : record.id.slice(0, 12);
   }
 
+  /** @throws Fault `conflict` in Docker's words when the container that has the namespace does not run, or is gone. */
   #joined<Kind extends "pid" | "ipc">(kind: Kind, mode: string | undefined): { [Key in Kind]?: number } {
-    if (mode?.startsWith("container:") !== true) return {};
-    const other = this.#parts.container(mode.slice("container:".length));
-    if (other.observed.pid === 0)
-      throw new Fault("conflict", `cannot join ${kind} namespace of a non running container: ${other.name}`);
+    const donor = donorOf(mode);
+    if (donor === undefined) return {};
+    const refuse = (why: string): Fault =>
+      new Fault("conflict", `failed to join ${kind.toUpperCase()} namespace: ${why}`);
+    let other: ContainerRecord;
+    try {
+      other = this.#parts.container(donor);
+    } catch (thrown) {
+      throw refuse(Fault.from(thrown).message);
+    }
+    if (!isLive(other)) throw refuse(`container ${other.id} is not running`);
     return { [kind]: other.observed.pid } as { [Key in Kind]?: number };
   }
 }

@@ -12,7 +12,7 @@ import type { Descriptor } from "#spec/image.ts";
 import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { Reference } from "#spec/reference.ts";
 import type { ContainerTree, ContainerTreeRequest } from "#volume/container-tree.ts";
-import type { Reality } from "./lifecycle.ts";
+import type { Reality } from "./transition.ts";
 
 export interface Waiting {
   readonly signal: AbortSignal;
@@ -69,6 +69,8 @@ export interface ExecSpec {
   readonly stderr: boolean;
   readonly privileged: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
+  /** A look at the container's health: nothing that should outlive the engine. */
+  readonly probe?: boolean | undefined;
 }
 
 /** Disposing lets go of its streams: output is dropped from then on, the process goes on. */
@@ -104,6 +106,8 @@ export interface RuntimePart {
   list(): Promise<string[]>;
   /** Resolves with the end of the process, also one that came while no engine lived. */
   exit(id: string, o: Waiting): Promise<{ exitCode: number; oomKilled: boolean; finishedAt: string }>;
+  /** Resolves when the kernel killed one of its processes for want of memory, or when the signal fires. */
+  outOfMemory(id: string, o: Waiting): Promise<void>;
   /** Kills what is left and gives everything back. Idempotent. */
   delete(id: string): Promise<void>;
   input(id: string): Promise<Input>;
@@ -117,6 +121,20 @@ export interface RuntimePart {
   exec(record: ContainerRecord, execId: string, spec: ExecSpec, o: Waiting): Promise<ExecSession>;
   /** Execs of a container that went on without an engine, by their ids; what is left of others goes. */
   adoptExecs(id: string, o: Waiting): Promise<ReadonlyMap<string, ExecSession>>;
+  /** Kills what probes of an engine that died left in containers. Idempotent. */
+  endProbes(): Promise<void>;
+}
+
+/** Connections from within the network of a process. */
+export interface ReachPart {
+  /** Resolves when it is connected; the connection is closed again. @throws Fault `unavailable` with the reason. */
+  tcp(pid: number, to: { readonly host: string; readonly port: number }, o: Waiting): Promise<void>;
+  /** Asks with GET. The body may be cut. @throws Fault `unavailable` with the reason. */
+  http(
+    pid: number,
+    to: { readonly host: string; readonly port: number; readonly path: string },
+    o: Waiting,
+  ): Promise<{ readonly status: number; readonly reason: string; readonly body: Uint8Array }>;
 }
 
 /** A container as networks know it. */

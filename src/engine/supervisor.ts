@@ -5,20 +5,26 @@
  */
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
+import { donorsOf } from "./donors.ts";
 import type { Emit } from "./emit.ts";
+import { endProcess } from "./ending.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import type { Launch } from "./launch.ts";
-import { type Action, type LifecycleEvent, next } from "./lifecycle.ts";
+import { isLive, isUp, next } from "./lifecycle.ts";
 import type { RuntimePart } from "./parts.ts";
+import type { Prober } from "./prober.ts";
+import type { Action, LifecycleEvent } from "./transition.ts";
 import { Turns } from "./turns.ts";
 import type { Waiters } from "./waiters.ts";
 
 export interface SupervisorParts {
   readonly index: ContainerIndex;
   readonly launch: Launch;
-  readonly runtime: Pick<RuntimePart, "exit">;
+  readonly runtime: Pick<RuntimePart, "exit" | "outOfMemory" | "signal">;
   readonly waiters: Waiters;
+  readonly prober: Pick<Prober, "begin" | "end">;
   readonly emit: Emit;
   /** RFC 3339 with nanoseconds. */
   readonly now: () => string;
@@ -26,30 +32,38 @@ export interface SupervisorParts {
   readonly report: (fault: Fault) => void;
 }
 
+/** How long a restart waits for containers whose namespaces it shares and which are about to start, too. */
+const donorWaitMs = 10_000;
+
+export interface HappenOptions {
+  readonly signal?: AbortSignal;
+  /** Sees the record when the turn has come, and may refuse by throwing or by returning false. */
+  readonly guard?: (record: ContainerRecord) => boolean;
+  /** What makes the event true, done within the turn before it is written down. */
+  readonly work?: () => Promise<void>;
+}
+
 export class Supervisor implements Disposable {
   readonly #parts: SupervisorParts;
   readonly #turns = new Turns();
   readonly #stopping = new AbortController();
-  readonly #restarts = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #restarts = new Map<string, AbortController>();
+  readonly #ready = Promise.withResolvers<void>();
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
   }
 
   /**
-   * Lets `event` happen to the container, when its turn comes. `guard` sees the record then, and may refuse by throwing
-   * or by returning false.
+   * Lets `event` happen to the container, when its turn comes.
    * @returns Whether it happened.
    * @throws The fault of a launch that failed.
    */
-  async happen(
-    id: string,
-    event: LifecycleEvent,
-    o: { readonly signal?: AbortSignal; readonly guard?: (record: ContainerRecord) => boolean } = {},
-  ): Promise<boolean> {
+  async happen(id: string, event: LifecycleEvent, o: HappenOptions = {}): Promise<boolean> {
     return await this.#turns.take(id, async () => {
       const record = this.#parts.index.find(id);
       if (record === undefined || o.guard?.(record) === false) return false;
+      await o.work?.();
       await this.#apply(record, event, o.signal ?? this.#stopping.signal);
       return true;
     });
@@ -60,33 +74,44 @@ export class Supervisor implements Disposable {
     return await this.#turns.take(id, work);
   }
 
+  /** Until this is called, no restart begins: what the engine finds when it comes back is known as a whole first. */
+  beginRestarts(): void {
+    this.#ready.resolve();
+  }
+
   async #apply(record: ContainerRecord, event: LifecycleEvent, signal: AbortSignal): Promise<void> {
     const [after, actions] = next(record, event, this.#parts.now());
     if (after !== record) this.#parts.index.put(after);
     for (const action of actions) await this.#perform(after, action, signal);
-    if (event.kind === "exited") this.#parts.waiters.exited(record.id, { exitCode: event.exitCode });
+    // A restart called off is an end, too, for those who wait for one.
+    if (event.kind === "exited" || (isUp(record) && event.kind === "stop-requested" && !isUp(after)))
+      this.#parts.waiters.exited(record.id, { exitCode: after.observed.exitCode });
   }
 
   async #perform(record: ContainerRecord, action: Action, signal: AbortSignal): Promise<void> {
+    const { emit, launch, prober } = this.#parts;
     switch (action.do) {
       case "launch":
         return await this.#launch(record, signal);
       case "watch":
-        this.#parts.launch.attend(record);
-        this.#watch(record.id);
-        return;
+        launch.attend(record);
+        return this.#watch(record);
+      case "probe":
+        return prober.begin(record.id);
+      case "stop-probing":
+        return prober.end(record.id);
+      case "end":
+        return this.#end(record);
       case "release":
-        return await this.#parts.launch.release(record);
+        return await launch.release(record);
       case "remove":
         return await this.remove(record, action.volumes);
       case "restart-after":
-        this.#arm(record.id, action.delayMs);
-        return;
+        return this.#arm(record.id, action.delayMs);
+      case "cancel-restart":
+        return this.#disarm(record.id);
       case "emit":
-        this.#parts.emit("container", action.action, record.id, {
-          ...containerAttributes(record),
-          ...action.attributes,
-        });
+        emit("container", action.action, record.id, { ...containerAttributes(record), ...action.attributes });
     }
   }
 
@@ -106,48 +131,97 @@ export class Supervisor implements Disposable {
     this.#parts.waiters.launched(record.id);
   }
 
-  #watch(id: string): void {
-    const follow = async (): Promise<void> => {
-      const seen = await this.#parts.runtime.exit(id, { signal: this.#stopping.signal });
-      await this.happen(id, { kind: "exited", ...seen });
-    };
-    follow().catch((thrown: unknown) => this.#reportUnlessStopping(thrown));
+  #watch(record: ContainerRecord): void {
+    const { id, host } = record;
+    const { runtime } = this.#parts;
+    const over = new AbortController();
+    this.#background(async (signal) => {
+      const seen = await runtime.exit(id, { signal });
+      over.abort();
+      await this.happen(id, { kind: "exited", ...seen }, { guard: isLive });
+    });
+    if (!host.Memory) return;
+    this.#background(async (signal) => {
+      await runtime.outOfMemory(id, { signal: AbortSignal.any([signal, over.signal]) });
+      if (!signal.aborted && !over.signal.aborted)
+        await this.happen(id, { kind: "out-of-memory" }, { guard: isLive });
+    });
+  }
+
+  #end(record: ContainerRecord): void {
+    const ended = this.#parts.waiters.nextExit(record.id);
+    this.#background(async (signal) => await endProcess(this.#parts, record, { ended, signal }));
   }
 
   #arm(id: string, delayMs: number): void {
     this.#disarm(id);
-    const restart = (): void => {
-      this.#restarts.delete(id);
-      this.happen(id, { kind: "restart-due" }).catch((thrown: unknown) => this.#reportUnlessStopping(thrown));
-    };
-    this.#restarts.set(id, setTimeout(restart, delayMs));
+    const armed = new AbortController();
+    this.#restarts.set(id, armed);
+    const timer = setTimeout(
+      () => this.#background(async () => await this.#restart(id, armed.signal)),
+      delayMs,
+    );
+    armed.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  }
+
+  async #restart(id: string, called: AbortSignal): Promise<void> {
+    await this.#ready.promise;
+    await this.#donorsUp(id, called);
+    await this.happen(id, { kind: "restart-due" }, { guard: () => !called.aborted });
+  }
+
+  /** Resolves also when they do not come: the launch says so then, and is tried again. */
+  async #donorsUp(id: string, called: AbortSignal): Promise<void> {
+    const { index, waiters } = this.#parts;
+    const record = index.find(id);
+    if (record === undefined) return;
+    const due = index
+      .list()
+      .filter((other) => other.desired === "running" && !isLive(other) && other.id !== id)
+      .filter((other) => donorsOf(record).some((each) => each === other.id || each === other.name));
+    if (due.length === 0) return;
+    const limit = AbortSignal.any([called, AbortSignal.timeout(donorWaitMs)]);
+    const launched = Promise.all(due.map(async (other) => await waiters.nextLaunch(other.id)));
+    await abortable(launched, limit).catch(() => undefined);
   }
 
   #disarm(id: string): void {
-    clearTimeout(this.#restarts.get(id));
+    this.#restarts.get(id)?.abort();
     this.#restarts.delete(id);
   }
 
   /** Takes away everything of the container, its record last. Idempotent. The caller has the container's turn. */
   async remove(record: ContainerRecord, volumes: boolean): Promise<void> {
+    const { emit, index, launch, prober, waiters } = this.#parts;
     this.#disarm(record.id);
-    const doomed: ContainerRecord = { ...record, desired: "removed" };
-    this.#parts.index.put(doomed);
-    await this.#parts.launch.discard(doomed, volumes);
-    this.#parts.index.delete(record.id);
-    if (record.purpose === undefined)
-      this.#parts.emit("container", "destroy", record.id, containerAttributes(record));
-    this.#parts.waiters.removed(record.id, { exitCode: record.observed.exitCode });
+    prober.end(record.id);
+    const observed = { ...record.observed, status: "removing" } as const;
+    const doomed: ContainerRecord = { ...record, desired: "removed", observed };
+    index.put(doomed);
+    try {
+      await launch.release(doomed);
+      await launch.discard(doomed, volumes);
+    } catch (thrown) {
+      const { message: error } = Fault.from(thrown);
+      await this.#apply(doomed, { kind: "remove-failed", error }, this.#stopping.signal);
+      throw thrown;
+    }
+    index.delete(record.id);
+    if (record.purpose === undefined) emit("container", "destroy", record.id, containerAttributes(record));
+    waiters.removed(record.id, { exitCode: record.observed.exitCode });
   }
 
-  #reportUnlessStopping(thrown: unknown): void {
-    if (!this.#stopping.signal.aborted) this.#parts.report(Fault.from(thrown));
+  /** Work that no request waits for. */
+  #background(work: (signal: AbortSignal) => Promise<void>): void {
+    const { signal } = this.#stopping;
+    work(signal).catch((thrown: unknown) => {
+      if (!signal.aborted) this.#parts.report(Fault.from(thrown));
+    });
   }
 
   /** Stops watching and restarting; containers run on. */
   [Symbol.dispose](): void {
     this.#stopping.abort();
-    for (const timer of this.#restarts.values()) clearTimeout(timer);
-    this.#restarts.clear();
+    for (const id of [...this.#restarts.keys()]) this.#disarm(id);
   }
 }

@@ -26,9 +26,15 @@ export function runProcesses(directory: string, id: string): RunProcesses {
   };
 }
 
+/** Where the directories of execs are, and of those that must not outlive the engine. */
+export const execHomes = { exec: "execs", probe: "probes" } as const;
+
 /** The conmons of execs in this run that still live. */
 export function execConmons(directory: string, id: string): ProcessIdentity[] {
-  const execs = join(directory, "execs");
+  return Object.values(execHomes).flatMap((home) => conmonsIn(join(directory, home), id));
+}
+
+function conmonsIn(execs: string, id: string): ProcessIdentity[] {
   if (!existsSync(execs)) return [];
   return readdirSync(execs)
     .map((name) => readPid(join(execs, name, conmonFiles.conmonPid)))

@@ -27,11 +27,13 @@ import { startFailure } from "./failure.ts";
 import { applyOwnLimits, changeLimits } from "./live-limits.ts";
 import { conmonVersion, run, runtimeSaid, startCreated } from "./low-level.ts";
 import { installedLowLevels, LowLevels } from "./low-levels.ts";
+import { oomFile } from "./oom-file.ts";
+import { endProbes } from "./probe-remains.ts";
 import { openProcessRoot } from "./process-root.ts";
 import { listProcesses, type ProcessTable } from "./process-table.ts";
 import { renderRlimits } from "./resources.ts";
 import { openRoot, readUserFiles } from "./rootfs.ts";
-import { execConmons, type RunProcesses, runProcesses } from "./run-directory.ts";
+import { execConmons, execHomes, type RunProcesses, runProcesses } from "./run-directory.ts";
 import type { RunRequest } from "./run-request.ts";
 import type { Input, RunningExec } from "./running-exec.ts";
 import { SeccompCache } from "./seccomp-cache.ts";
@@ -65,6 +67,8 @@ export interface ExecRequest {
   readonly stderr: boolean;
   readonly privileged: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
+  /** It must not outlive the engine. */
+  readonly probe?: boolean | undefined;
 }
 
 export type Reality =
@@ -314,6 +318,16 @@ export class Runtime implements Disposable {
     await changeLimits(this.#specification, this.#groupOf(id), before, after);
   }
 
+  /** Resolves when the kernel killed one of its processes for want of memory, or when the signal fires. */
+  async outOfMemory(id: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await oomFile(this.#directory(id), signal);
+  }
+
+  /** Kills what probes of an engine that died left in containers. Idempotent. */
+  async endProbes(): Promise<void> {
+    await endProbes((await this.list()).map((id) => this.#directory(id)));
+  }
+
   /** Kills what is left and gives everything back. Idempotent. */
   async delete(id: string): Promise<void> {
     const directory = this.#directory(id);
@@ -414,11 +428,12 @@ export class Runtime implements Disposable {
     });
     const rlimits = renderRlimits(host.Ulimits ?? []);
     const limits = rlimits.length > 0 ? { rlimits } : {};
+    const home = request.probe === true ? execHomes.probe : execHomes.exec;
     const size = request.tty && request.consoleSize !== undefined ? { consoleSize: request.consoleSize } : {};
     return await runExec(await this.#lowLevels.holderOf(id), {
       containerId: id,
       execId,
-      directory: join(this.#directory(id), "execs", checkedId(execId)),
+      directory: join(this.#directory(id), home, checkedId(execId)),
       process: {
         ...process,
         ...limits,

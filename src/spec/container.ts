@@ -1,5 +1,6 @@
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
+import type { Health } from "#spec/health.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 
 /** 64 lower-case hex characters. */
@@ -39,7 +40,8 @@ export interface PortBinding {
 }
 
 export interface RestartPolicy {
-  Name?: "" | "no" | "always" | "on-failure" | "unless-stopped";
+  /** `on-unhealthy`, which only wherry has, is `on-failure` for containers whose health check fails, too. */
+  Name?: "" | "no" | "always" | "on-failure" | "unless-stopped" | "on-unhealthy";
   MaximumRetryCount?: number;
 }
 
@@ -259,6 +261,17 @@ export interface Observed {
   readonly oomKilled: boolean;
   readonly startedAt: string;
   readonly finishedAt: string;
+  /** Absent while it never ran, or has no check. */
+  readonly health?: Health;
+}
+
+/** Who asked for the end of a container's run, and how. */
+export interface Ending {
+  /** `unhealthy`: its restart policy; `lost`: nobody, but the process was gone when the engine came back. */
+  readonly by: "stop" | "kill" | "restart" | "remove" | "unhealthy" | "lost";
+  /** The first one sent; 0 when none was. */
+  readonly signal: number;
+  readonly at: string;
 }
 
 /** Everything that outlives the engine about one container. Written before what it names is acquired. */
@@ -281,8 +294,16 @@ export interface ContainerRecord {
   readonly restartCount: number;
   /** How long the policy waits before its next restart, in milliseconds; grows by doubling while runs stay short. */
   readonly restartDelayMs: number;
+  /** When the policy restarts it; only while it waits for that. */
+  readonly restartAt?: string | undefined;
   /** A user stopped it: `unless-stopped` and `always` must not bring it back while the engine lives. */
   readonly manuallyStopped: boolean;
+  /** Of this run, or of the last one; absent while nobody asked, and when the process ended by itself. */
+  readonly ending?: Ending | undefined;
+  /** How the run before this one ended. */
+  readonly previous?:
+    | (Pick<Observed, "exitCode" | "oomKilled" | "finishedAt"> & { ending?: Ending })
+    | undefined;
   /** A step of an image build: not listed, gone when the build or the engine is. */
   readonly purpose?: "build";
 }

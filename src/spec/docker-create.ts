@@ -4,7 +4,7 @@
  * of `#spec/container.ts` and nothing else. Never: defaults, ranges, or what the engine can do.
  */
 import * as v from "valibot";
-import type { ContainerConfig, EndpointSettings, HostConfig } from "#spec/container.ts";
+import type { ContainerConfig, EndpointSettings, HostConfig, RestartPolicy } from "#spec/container.ts";
 import { fields, flag, integer, keySet, maybe, text, textMap, texts, words } from "#spec/docker-json.ts";
 
 const healthcheck = fields({
@@ -129,7 +129,8 @@ const resources = {
 
 const restartPolicy = maybe(
   fields({
-    Name: maybe(v.picklist(["", "no", "always", "on-failure", "unless-stopped"])),
+    // Any text: which ones there are is refused in dockerd's words.
+    Name: maybe(v.custom<NonNullable<RestartPolicy["Name"]>>((name) => typeof name === "string")),
     MaximumRetryCount: integer,
   }),
 );

@@ -97,6 +97,19 @@ export interface ContainerState {
   StartedAt: string;
   FinishedAt: string;
   Health?: HealthInfo;
+  /** wherry's own: who asked for the end of this run or the last. */
+  Ending?: EndingInfo;
+  /** wherry's own: how the run before this one ended. */
+  Previous?: { ExitCode: number; OOMKilled: boolean; FinishedAt: string; Ending?: EndingInfo };
+  /** wherry's own: when the restart policy acts next. */
+  RestartAt?: string;
+}
+
+export interface EndingInfo {
+  By: "stop" | "kill" | "restart" | "remove" | "unhealthy" | "lost";
+  /** The first one sent; 0 for none. */
+  Signal: number;
+  At: string;
 }
 
 export interface ContainerNetworkSettings {

@@ -1,0 +1,35 @@
+/** Pure. Containers whose namespaces another one shares: they must run before it can. */
+import type { ContainerRecord, HostConfig } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
+
+const prefix = "container:";
+
+/** The container that a mode such as `container:db` names; undefined for other modes. */
+export function donorOf(mode: string | undefined): string | undefined {
+  return mode?.startsWith(prefix) === true ? mode.slice(prefix.length) : undefined;
+}
+
+/** References to all donors of a container, each once. */
+export function donorsOf({ host }: ContainerRecord): string[] {
+  const named = [host.NetworkMode, host.PidMode, host.IpcMode].map(donorOf);
+  return [...new Set(named.filter((each) => each !== undefined))];
+}
+
+/**
+ * Donors by id, so that they can be renamed.
+ * @throws Fault `not-found` for one of pid or ipc that is not there; the network's may come later, as in dockerd.
+ */
+export function withDonorIds(host: HostConfig, idOf: (reference: string) => string): HostConfig {
+  const named = { NetworkMode: host.NetworkMode, PidMode: host.PidMode, IpcMode: host.IpcMode };
+  const pinned: Partial<typeof named> = {};
+  for (const [field, mode] of Object.entries(named)) {
+    const donor = donorOf(mode);
+    if (donor === undefined) continue;
+    try {
+      Object.assign(pinned, { [field]: `${prefix}${idOf(donor)}` });
+    } catch (thrown) {
+      if (field !== "NetworkMode" || Fault.from(thrown).kind !== "not-found") throw thrown;
+    }
+  }
+  return { ...host, ...(pinned as HostConfig) };
+}
