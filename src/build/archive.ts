@@ -1,26 +1,7 @@
-/**
- * Compressed streams and tar files, as contexts and as what ADD unpacks: gzip and zstd here, bzip2 and xz by the
- * machine's own tools. The format is read from the first bytes, never from a name.
- */
-import { spawn } from "node:child_process";
+/** Tar files, compressed or not, as contexts and as what ADD unpacks: told by their first bytes, never by a name. */
 import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { Fault } from "#spec/fault.ts";
-
-export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
-
-const magics: readonly (readonly [Exclude<Compression, "none">, readonly number[]])[] = [
-  ["gzip", [0x1f, 0x8b]],
-  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
-  ["bzip2", [0x42, 0x5a, 0x68]],
-  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-];
-
-export function sniffCompression(head: Uint8Array): Compression {
-  for (const [name, magic] of magics) if (magic.every((byte, index) => head[index] === byte)) return name;
-  return "none";
-}
+import { decompress as plain } from "#store/decompress.ts";
 
 const tarBlockBytes = 512;
 
@@ -70,87 +51,7 @@ export async function peek(source: AsyncIterable<Uint8Array>, count: number): Pr
 
 /** The plain bytes of a stream that may be compressed, peeked at. @throws Fault `unsupported`, `invalid` on reading. */
 export async function decompress(source: AsyncIterable<Uint8Array>): Promise<PeekedStream> {
-  const outer = await peek(source, tarBlockBytes);
-  const compression = sniffCompression(outer.head);
-  if (compression === "none") return outer;
-  return peek(plainBytes(outer.bytes, compression), tarBlockBytes);
-}
-
-function plainBytes(
-  source: AsyncIterable<Uint8Array>,
-  compression: Exclude<Compression, "none">,
-): AsyncIterable<Uint8Array> {
-  if (compression === "bzip2" || compression === "xz") return throughTool(source, compression);
-  const unpacker = compression === "gzip" ? createGunzip() : createZstdDecompress();
-  return through(source, unpacker, compression);
-}
-
-/** A stream for Node's plumbing; an error of its source is kept, to be told from one of the data. */
-class Input {
-  failure: unknown;
-  readonly stream: Readable;
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.stream = Readable.from(source, { objectMode: false });
-    this.stream.on("error", (error) => {
-      this.failure = error;
-    });
-  }
-}
-
-async function* through(
-  source: AsyncIterable<Uint8Array>,
-  unpacker: NodeJS.ReadWriteStream & Readable,
-  compression: Compression,
-): AsyncGenerator<Uint8Array> {
-  const input = new Input(source);
-  input.stream.on("error", (error) => unpacker.destroy(error));
-  input.stream.pipe(unpacker);
-  try {
-    for await (const part of unpacker) yield part as Buffer;
-  } catch (cause) {
-    if (input.failure !== undefined) throw input.failure;
-    throw damaged(compression, cause);
-  } finally {
-    input.stream.destroy();
-    unpacker.destroy();
-  }
-}
-
-async function* throughTool(
-  source: AsyncIterable<Uint8Array>,
-  tool: "bzip2" | "xz",
-): AsyncGenerator<Uint8Array> {
-  const child = spawn(tool, ["-dc"], { stdio: ["pipe", "pipe", "ignore"] });
-  const ended = new Promise<number | Error>((resolve) => {
-    child.once("error", resolve);
-    child.once("close", (code) => resolve(code ?? -1));
-  });
-  const input = new Input(source);
-  input.stream.on("error", () => child.kill());
-  child.stdin.on("error", () => input.stream.destroy());
-  input.stream.pipe(child.stdin);
-  try {
-    for await (const part of child.stdout) yield part as Buffer;
-  } catch (cause) {
-    // A program that is not there closes its pipes too early; what `ended` says is the better reason.
-    if ((await ended) === 0) throw damaged(tool, cause);
-  } finally {
-    input.stream.destroy();
-    child.kill();
-  }
-  const outcome = await ended;
-  if (outcome === 0) return;
-  if (input.failure !== undefined) throw input.failure;
-  if (!(outcome instanceof Error)) throw damaged(tool);
-  const needed = tool === "xz" ? "xz-utils" : "bzip2";
-  throw new Fault("unsupported", `${tool} archives need the program ${tool}: install Debian's ${needed}`, {
-    cause: outcome,
-  });
-}
-
-function damaged(compression: Compression, cause?: unknown): Fault {
-  return new Fault("invalid", `the ${compression} data is damaged or cut off`, { cause });
+  return await peek((await plain(source)).bytes, tarBlockBytes);
 }
 
 /** The file as a tar stream, or undefined when it is none, compressed or not (then it is copied as it is). */
