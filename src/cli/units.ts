@@ -70,10 +70,21 @@ export function parseDuration(text: string): number | undefined {
   return total;
 }
 
-/** What `--since` and `--until` take, as the API wants it: a duration before now becomes a time. */
+/**
+ * What `--since` and `--until` take, as the API wants it: a duration before now, a date or time, local where it says no
+ * zone, or seconds since the epoch. @throws Fault `invalid`.
+ */
 export function apiTime(text: string, nowMs: number): string {
-  const seconds = parseDuration(text);
-  return seconds === undefined ? text : (nowMs / 1000 - seconds).toFixed(9);
+  const seconds = text === "0" ? undefined : parseDuration(text);
+  if (seconds !== undefined) return (nowMs / 1000 - seconds).toFixed(9);
+  if (/^-?\d+(\.\d+)?$/.test(text)) return text;
+  const match =
+    /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d\d:\d\d)?$/i.exec(text);
+  const [, date, hours = "00", minutes = "00", whole = "00", fraction = "", zone = ""] = match ?? [];
+  const millis = Date.parse(`${date}T${hours}:${minutes}:${whole}${zone.toUpperCase()}`);
+  if (Number.isNaN(millis))
+    throw new Fault("invalid", `failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  return `${millis / 1000}.${fraction.padEnd(9, "0")}`;
 }
 
 const binary = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -46,6 +46,8 @@ export interface ExecBody {
 export interface ClientLogOptions {
   readonly follow?: boolean;
   readonly timestamps?: boolean;
+  /** With the labels and variables that the log driver's options chose. */
+  readonly details?: boolean;
   readonly since?: string | undefined;
   readonly until?: string | undefined;
   readonly tail?: string | undefined;

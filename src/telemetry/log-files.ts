@@ -24,6 +24,8 @@ export interface LogFiles {
   readonly current: LogFile | undefined;
   /** The one made ahead. */
   readonly next: LogFile | undefined;
+  /** The highest number there is. */
+  readonly last: number;
 }
 
 const mode = 0o600;
@@ -38,11 +40,14 @@ export function listLogFiles(path: string): LogFiles {
   numbered.sort((a, b) => a.number - b.number);
   const named = numbered.find(({ inode }) => inode === current?.inode);
   const ahead = look(`${path}.tmp`, 0, false);
-  const next = ahead === undefined ? undefined : numbered.find(({ inode }) => inode === ahead.inode);
+  const next = numbered.find(({ inode }) => inode === ahead?.inode);
+  // While this looks, conmon may make the next file the current one: what is newer than the current one is no older file.
+  const newest = named?.number ?? next?.number ?? Number.POSITIVE_INFINITY;
   return {
-    closed: numbered.filter((file) => file !== named && file !== next),
+    closed: numbered.filter(({ number }) => number < newest),
     current: named ?? current,
     next,
+    last: numbered.at(-1)?.number ?? 0,
   };
 }
 
@@ -78,8 +83,8 @@ export async function makeLogFiles(path: string): Promise<void> {
   if (found.next !== undefined && found.current?.number === 0) await dropNext(path, found.next);
   else if (found.next !== undefined && found.current === undefined) await rename(`${path}.tmp`, path);
   await touch(path);
-  const { closed, current, next } = listLogFiles(path);
-  let last = Math.max(0, ...[...closed, current, next].map((file) => file?.number ?? 0));
+  const { current, next, last: highest } = listLogFiles(path);
+  let last = highest;
   if (current?.number === 0) await link(path, numberedPath(path, ++last));
   if (next !== undefined) return;
   await touch(`${path}.tmp`);

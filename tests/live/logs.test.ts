@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Client } from "#client/client.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { FrameDecoder } from "#spec/frames.ts";
-import { EngineUnderTest } from "./engine-under-test.ts";
+import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -92,7 +92,10 @@ function numbers(first: number, last: number): string {
 function expectEndOf(last: number, got: string): void {
   const first = Number(got.split("\n", 1)[0]);
   expect(first).toBeGreaterThan(0);
-  expect(got === numbers(first, last)).toBe(true);
+  const lines = got.split("\n");
+  const wrong = lines.findIndex((line, index) => index < lines.length - 1 && Number(line) !== first + index);
+  expect(wrong < 0 ? "" : lines.slice(Math.max(0, wrong - 2), wrong + 3).join(" ")).toBe("");
+  expect(lines.slice(-2)).toEqual([String(last), ""]);
 }
 
 test("a log stays within its limits, and shows everything kept in order: running, ended, restarted", async () => {
@@ -154,4 +157,135 @@ test("nothing is lost of what is written while there is no engine, and the log i
   expectEndOf(60000, await text(id));
   // conmon goes on as before.
   await client.containers.kill(id, "KILL");
+});
+
+test("streams, times and numbers of lines are chosen as asked; asking for no stream is refused", async () => {
+  const id = await ran(
+    "echo one; sleep 0.02; echo two >&2; sleep 0.02; echo three",
+    {
+      LogConfig: { Type: "json-file", Config: { labels: "team", env: "MODE", tag: "{{.ID}}" } },
+    },
+    { Labels: { team: "a b" }, Env: ["MODE=x&y"] },
+  );
+  const at = async (query: string) => {
+    const answer = await fetch(`http://engine/containers/${id}/logs?${query}`, {
+      unix: engine.host.replace("unix://", ""),
+    });
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    if (answer.status !== 200) return `${answer.status} ${bytes.toString()}`;
+    return new FrameDecoder()
+      .push(bytes)
+      .map(({ stream, bytes: part }) => `${stream}: ${Buffer.from(part)}`)
+      .join("");
+  };
+  expect(await at("")).toBe('400 {"message":"Bad parameters: you must choose at least one stream"}\n');
+  expect(await at("stdout=1")).toBe("stdout: one\nthree\n");
+  expect(await at("stderr=1")).toBe("stderr: two\n");
+  expect(await at("stdout=1&stderr=1&tail=2")).toBe("stderr: two\nstdout: three\n");
+  expect(await at("stdout=1&tail=0")).toBe("");
+  const dated = await at("stdout=1&stderr=1&timestamps=1");
+  const times = [...dated.matchAll(/: (\S{30}) (?:one|two|three)\n/g)].map(([, time]) => time ?? "");
+  expect(times).toHaveLength(3);
+  expect([...times].sort()).toEqual(times);
+  const seconds = (time: string) => `${Math.floor(Date.parse(time) / 1000)}.${time.slice(20, 29)}`;
+  const [first = "", second = "", third = ""] = times.map(seconds);
+  expect(await at(`stdout=1&stderr=1&since=${second}`)).toBe("stderr: two\nstdout: three\n");
+  expect(await at(`stdout=1&stderr=1&until=${second}`)).toBe("stdout: one\nstderr: two\n");
+  expect(await at(`stdout=1&stderr=1&since=${first}&until=${third}&tail=1`)).toBe("stdout: three\n");
+  expect(await at("stdout=1&details=1&tail=1")).toBe(
+    `stdout: MODE=x%26y,tag=${id.slice(0, 12)},team=a+b three\n`,
+  );
+  expect(await at("stdout=1&since=abc")).toStartWith("400 ");
+  const shown = async (program: string) =>
+    await engine.cli(program, ["logs", "--details", "--timestamps", "--tail", "1", id]);
+  expect((await shown("wherry")).stdout).toEndWith(`Z MODE=x%26y,tag=${id.slice(0, 12)},team=a+b three\n`);
+  if (dockerCli !== null) expect(await shown("docker")).toEqual(await shown("wherry"));
+});
+
+test("whatever bytes a process writes come back: long lines, no newline at the end, zeros", async () => {
+  const id = await ran(
+    "head -c 10000000 /dev/zero | tr '\\0' x; printf '\\n\\0\\377\\r\\n\\n'; printf 'err\\0' >&2; printf end",
+  );
+  const { stdout, stderr } = await logs(id);
+  expect(
+    stdout.equals(Buffer.concat([Buffer.alloc(10_000_000, "x"), Buffer.from("\n\0\xff\r\n\nend", "latin1")])),
+  ).toBe(true);
+  expect(stderr.toString("latin1")).toBe("err\0");
+  // A line is one line, however it was written.
+  expect((await logs(id, { tail: "1" })).stdout.toString()).toBe("end");
+  const dated = (await logs(id, { timestamps: true })).stdout.toString("latin1");
+  expect(dated.match(/\d{4}-\d\d-\d\dT/g)).toHaveLength(4);
+});
+
+test("a terminal's output comes as it is, carriage returns and all", async () => {
+  const id = await ran("printf 'one\\ntwo'; echo err >&2", {}, { Tty: true });
+  const { body } = await client.containers.logs(id, {});
+  expect(Buffer.concat(await Array.fromAsync(body)).toString()).toBe("one\r\ntwoerr\r\n");
+  const dated = await client.containers.logs(id, { timestamps: true });
+  expect(Buffer.concat(await Array.fromAsync(dated.body)).toString()).toMatch(
+    /^\S{30} one\r\n\S{30} twoerr\r\n$/,
+  );
+});
+
+test("following ends with the run, also of a container that is started again; or when its time is over", async () => {
+  const id = await run(
+    "echo begun; read x; echo done",
+    { RestartPolicy: { Name: "always" } },
+    { OpenStdin: true },
+  );
+  const followed = text(id, { follow: true });
+  const soon = (Date.now() / 1000 + 0.3).toFixed(3);
+  expect(await text(id, { follow: true, until: soon })).toBe("begun\n");
+  await using stream = await client.containers.attach(id, { stdin: true });
+  await stream.write(Buffer.from("go\n"));
+  expect(await followed).toBe("begun\ndone\n");
+  await until("it began again", async () => (await text(id)).endsWith("begun\n"));
+  await client.containers.stop(id, { seconds: 0 });
+  expect(await text(id, { follow: true })).toBe("begun\ndone\nbegun\n");
+});
+
+test("a container that writes without end grows neither the engine nor the disk, and a reader that is slow holds nobody up", async () => {
+  const resident = () =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, "latin1"))?.[1] ?? 0) * 1024;
+  const id = await run("yes this is a line of some length that is written without end", rotation("2m", "3"));
+  const newest = () => Math.max(...logFiles(id).map(({ name }) => Number(/\.(\d+)/.exec(name)?.[1])));
+  await until("the log was rotated", () => newest() > 4);
+  const before = resident();
+  const controller = new AbortController();
+  const { body } = await client.containers.logs(id, { follow: true }, controller.signal);
+  const slow = body[Symbol.asyncIterator]();
+  await slow.next();
+  const at = newest();
+  // A hundred megabytes and more are written while the reader takes next to nothing.
+  await until("much was written", () => newest() > at + 30);
+  await slow.next();
+  expect(resident() - before).toBeLessThan(64 << 20);
+  expect(logFiles(id).length).toBeLessThanOrEqual(6);
+  controller.abort();
+  await client.containers.remove(id, { force: true });
+});
+
+test("an engine has a driver and options for containers that ask for none", async () => {
+  await using other = await EngineUnderTest.start(
+    ...["--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2"],
+  );
+  await other.importBusybox();
+  const docker = await other.client();
+  const info = (await docker.info()) as { LoggingDriver: string; Plugins: { Log: string[] } };
+  expect(info.LoggingDriver).toBe("local");
+  expect(info.Plugins.Log).toEqual(["fluentd", "gelf", "journald", "json-file", "local", "syslog"]);
+  const made = async (LogConfig: HostConfig["LogConfig"]) => {
+    const { Id } = await docker.containers.create({
+      Image: "busybox",
+      HostConfig: { ...(LogConfig !== undefined && { LogConfig }) },
+    });
+    const { HostConfig: host } = await docker.containers.inspect(Id);
+    return host.LogConfig;
+  };
+  expect(await made(undefined)).toEqual({ Type: "local", Config: { "max-size": "1m", "max-file": "2" } });
+  expect(await made({ Type: "local", Config: { "max-size": "3m" } })).toEqual({
+    Type: "local",
+    Config: { "max-size": "3m", "max-file": "2" },
+  });
+  expect(await made({ Type: "json-file" })).toEqual({ Type: "json-file", Config: {} });
 });

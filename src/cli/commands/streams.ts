@@ -10,6 +10,7 @@ import { FrameDecoder } from "#spec/frames.ts";
 const logs: Command = {
   usage: "[OPTIONS] CONTAINER",
   flags: [
+    { name: "details", kind: "switch", help: "Show extra details provided to logs" },
     { name: "follow", short: "f", kind: "switch", help: "Follow log output" },
     {
       name: "since",
@@ -31,12 +32,13 @@ const logs: Command = {
     const [name = ""] = args;
     const engine = await client();
     const { Config } = await engine.containers.inspect(name);
-    const [since, until] = [flags.text("since"), flags.text("until")];
+    const time = (flag: "since" | "until"): string | undefined => logTime(flag, flags.text(flag), nowMs());
     const { body } = await engine.containers.logs(name, {
       follow: flags.on("follow"),
       timestamps: flags.on("timestamps"),
-      since: since === undefined ? undefined : apiTime(since, nowMs()),
-      until: until === undefined ? undefined : apiTime(until, nowMs()),
+      details: flags.on("details"),
+      since: time("since"),
+      until: time("until"),
       tail: flags.text("tail") ?? "all",
     });
     const decoder = Config.Tty === true ? undefined : new FrameDecoder();
@@ -49,6 +51,14 @@ const logs: Command = {
     return 0;
   },
 };
+
+function logTime(flag: string, text: string | undefined, nowMs: number): string | undefined {
+  try {
+    return text === undefined || text === "" ? undefined : apiTime(text, nowMs);
+  } catch (cause) {
+    throw new Fault("invalid", `invalid value for "${flag}": ${Fault.from(cause).message}`, { cause });
+  }
+}
 
 const attachFlags = [
   { name: "detach-keys", kind: "text", help: "Override the key sequence for detaching a container" },
