@@ -1,6 +1,6 @@
 /**
  * The files of one container's log, beside each other: `NAME` is written, `NAME.7` was written before, `NAME.8.gz` is one of
- * those, compressed. A file has its number as a second name (a hard link) from the moment it is made: whoever replaces
+ * those, compressed; `NAME.9.continues` says that number 9 begins within a line. A file has its number as a second name (a hard link) from the moment it is made: whoever replaces
  * `NAME`, conmon on its own included, destroys nothing. `NAME.tmp` is the next file, made and numbered ahead: conmon opens it,
  * and names it `NAME`, when it is told to begin a new one or has written all it may into the old one.
  */
@@ -12,6 +12,8 @@ export interface LogFile {
   readonly path: string;
   readonly number: number;
   readonly compressed: boolean;
+  /** Its first record is the rest of a line that began in the file before. */
+  readonly continues: boolean;
   readonly inode: number;
   readonly bytes: number;
   readonly modifiedMs: number;
@@ -33,9 +35,12 @@ const mode = 0o600;
 /** What there is now. A few microseconds for each file. */
 export function listLogFiles(path: string): LogFiles {
   const current = look(path, 0, false);
-  const numbered = namesBeside(path).flatMap(({ name, number, compressed }) => {
-    const file = look(join(dirname(path), name), number, compressed);
-    return file === undefined ? [] : [file];
+  const names = namesBeside(path);
+  const continued = new Set(names.filter(({ kind }) => kind === "continues").map(({ number }) => number));
+  const numbered = names.flatMap(({ name, number, kind }) => {
+    if (kind === "continues") return [];
+    const file = look(join(dirname(path), name), number, kind === "gz");
+    return file === undefined ? [] : [{ ...file, continues: continued.has(number) }];
   });
   numbered.sort((a, b) => a.number - b.number);
   const named = numbered.find(({ inode }) => inode === current?.inode);
@@ -51,13 +56,13 @@ export function listLogFiles(path: string): LogFiles {
   };
 }
 
-function namesBeside(path: string): { name: string; number: number; compressed: boolean }[] {
+function namesBeside(path: string): { name: string; number: number; kind: string | undefined }[] {
   const prefix = `${basename(path)}.`;
   try {
     return readdirSync(dirname(path)).flatMap((name) => {
-      const [, number, gz] =
-        (name.startsWith(prefix) && /^(\d+)(\.gz)?$/.exec(name.slice(prefix.length))) || [];
-      return number === undefined ? [] : [{ name, number: Number(number), compressed: gz !== undefined }];
+      const rest = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+      const [, number, kind] = /^(\d+)(?:\.(gz|continues))?$/.exec(rest) ?? [];
+      return number === undefined ? [] : [{ name, number: Number(number), kind }];
     });
   } catch (thrown) {
     if (isMissing(thrown)) return [];
@@ -68,12 +73,20 @@ function namesBeside(path: string): { name: string; number: number; compressed: 
 function look(path: string, number: number, compressed: boolean): LogFile | undefined {
   const seen = statSync(path, { throwIfNoEntry: false });
   if (seen === undefined) return undefined;
-  return { path, number, compressed, inode: seen.ino, bytes: seen.size, modifiedMs: seen.mtimeMs };
+  return {
+    ...{ path, number, compressed, continues: false },
+    ...{ inode: seen.ino, bytes: seen.size, modifiedMs: seen.mtimeMs },
+  };
 }
 
 /** Where a file with this number is. */
 export function numberedPath(path: string, number: number, compressed = false): string {
   return `${path}.${number}${compressed ? ".gz" : ""}`;
+}
+
+/** An empty file beside one that continues a line of the file before. */
+export function continuesPath(path: string, number: number): string {
+  return `${path}.${number}.continues`;
 }
 
 /** Makes the file that is written, and the next one, if they are not there, and numbers both. Idempotent. */

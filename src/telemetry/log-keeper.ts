@@ -8,7 +8,7 @@ import { statSync } from "node:fs";
 import { Fault } from "#spec/fault.ts";
 import type { LogLimits } from "./log-config.ts";
 import { closeLogFile, currentState, listLogFiles, makeLogFiles } from "./log-files.ts";
-import { compressLog, type FileLimits, fileLimits, pruneLog } from "./log-rotation.ts";
+import { compressLog, type FileLimits, fileLimits, markContinued, pruneLog } from "./log-rotation.ts";
 
 export interface LogKeeperOptions {
   /** Called when a log goes on in the file with this number; `most` closed files stay. */
@@ -66,6 +66,7 @@ export class LogKeeper implements Disposable {
     this.#begin(log, async () => {
       // What happened while no engine lived.
       await makeLogFiles(path);
+      await markContinued(path, { all: true });
       await pruneLog(path, log.limits);
       log.inode = (await currentState(path))?.inode ?? 0;
     });
@@ -82,6 +83,7 @@ export class LogKeeper implements Disposable {
     const { fileBytes, closedBytes, closedFiles } = fileLimits(limits);
     if (current.bytes > fileBytes) {
       await closeLogFile(path);
+      await markContinued(path, { all: true });
       this.#o.rotated(path, listLogFiles(path).current?.number ?? 0, closedFiles);
     } else if (closed.length === 0) return;
     // The file that is written is empty, or grows no more: the closed ones may have its part.
@@ -166,6 +168,7 @@ export class LogKeeper implements Disposable {
   async #changed(log: Kept): Promise<void> {
     const { path, limits } = log;
     await makeLogFiles(path);
+    await markContinued(path);
     const { current } = listLogFiles(path);
     if (current === undefined) return;
     log.inode = current.inode;

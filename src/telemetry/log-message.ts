@@ -37,20 +37,14 @@ export class LineAssembler {
     return this.#begun.stdout === undefined && this.#begun.stderr === undefined;
   }
 
-  push(frames: readonly LogFrame[]): LogMessage[] {
-    const messages: LogMessage[] = [];
-    for (const frame of frames) this.#take(frame, messages);
-    return messages;
-  }
-
-  #take({ stream, timeNano, bytes }: LogFrame, messages: LogMessage[]): void {
+  push({ stream, timeNano, bytes }: LogFrame): LogMessage[] {
     const ends = bytes.at(-1) === newline;
     const content = ends ? bytes.subarray(0, -1) : bytes;
     let begun = this.#begun[stream];
     if (begun === undefined && ends && content.length <= messageBytesMax) {
-      messages.push({ stream, timeNano, line: content });
-      return;
+      return [{ stream, timeNano, line: content }];
     }
+    const messages: LogMessage[] = [];
     begun ??= { timeNano, parts: [], bytes: 0, id: "", ordinal: 0 };
     this.#begun[stream] = begun;
     for (let at = 0; at < content.length; ) {
@@ -60,9 +54,9 @@ export class LineAssembler {
       at += part.length;
       if (begun.bytes === messageBytesMax) messages.push(this.#part(stream, begun, false));
     }
-    if (!ends) return;
+    if (!ends) return messages;
     delete this.#begun[stream];
-    messages.push(this.#part(stream, begun, true));
+    return [...messages, this.#part(stream, begun, true)];
   }
 
   #part(stream: "stdout" | "stderr", begun: Begun, last: boolean): LogMessage {

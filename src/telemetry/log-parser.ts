@@ -9,6 +9,8 @@ export interface LogFrame {
   readonly timeNano: bigint;
   /** With the newline, if it had one. */
   readonly bytes: Uint8Array;
+  /** How many bytes of what was pushed lie behind its record; not of frames that were joined. */
+  readonly behind?: number;
 }
 
 export interface LogSelection {
@@ -39,6 +41,7 @@ export class LogParser {
   readonly #timed: boolean;
   #rest = Buffer.alloc(0);
   #past = false;
+  #skipsLine = false;
 
   constructor(o: LogSelection) {
     this.#o = o;
@@ -50,9 +53,9 @@ export class LogParser {
     return this.#past;
   }
 
-  /** What was pushed and completes no record yet. */
-  get restBytes(): number {
-    return this.#rest.length;
+  /** Leaves out what comes until a line ends: the rest of one whose beginning is gone. */
+  skipLine(): void {
+    this.#skipsLine = true;
   }
 
   /** Begins anew, without what was not complete. */
@@ -79,7 +82,7 @@ export class LogParser {
         const stream = text[at + streamMark] === stderrMark ? "stderr" : "stdout";
         const full = text[at + headLength - 2] === fullTag;
         const bytes = Buffer.from(text.subarray(at + headLength, full ? end + 1 : end));
-        if (bytes.length > 0) frames.push({ stream, timeNano, bytes });
+        if (bytes.length > 0) frames.push({ stream, timeNano, bytes, behind: text.length - end - 1 });
       }
       at = end + 1;
     }
@@ -117,6 +120,10 @@ export class LogParser {
   /** The record's time, when it is wanted; without need for one, any. Undefined also for what is no record. */
   #selected(text: Buffer, at: number, end: number): bigint | undefined {
     if (end - at < headLength - 1 || text[at + timeLength] !== space) return undefined;
+    if (this.#skipsLine) {
+      this.#skipsLine = text[at + headLength - 2] !== fullTag;
+      return undefined;
+    }
     const { stdout, stderr, since, until } = this.#o;
     if (!(text[at + streamMark] === stderrMark ? stderr : stdout) || this.#past) return undefined;
     if (!this.#timed) return 0n;

@@ -5,7 +5,7 @@
  * a bounded part of the log. Never: writes, or holds up who writes.
  */
 import { closeSync, type FSWatcher, fstatSync, openSync, watch } from "node:fs";
-import { isMissing, listLogFiles, numberedPath } from "./log-files.ts";
+import { isMissing, type LogFile, listLogFiles, numberedPath } from "./log-files.ts";
 import { type LogFrame, LogParser, type LogSelection } from "./log-parser.ts";
 import { findCompressedTail, readBuffer, readCompressed, readPlain } from "./log-source.ts";
 import { findTail, wholeEnd } from "./log-tail.ts";
@@ -36,15 +36,18 @@ export interface LogRead extends LogSelection {
 
 export interface LogBatch {
   readonly frames: readonly LogFrame[];
-  /** Behind the last of them. */
-  readonly position: LogPosition;
+  /** Where the text they are of ends: a frame's own end lies `behind` bytes before. */
+  readonly end: LogPosition;
 }
+
+type AddedFile = Pick<LogFile, "path" | "number" | "compressed" | "continues">;
 
 interface OpenFile {
   readonly fd: number;
   number: number;
   readonly inode: number;
   readonly compressed: boolean;
+  readonly continues: boolean;
   readonly modifiedMs: number;
   /** Where to begin. */
   offset: number;
@@ -95,9 +98,8 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
     const { from = "start" } = this.#o;
     const { closed, current } = listLogFiles(this.#path);
     const first = typeof from === "object" ? from.number : from === "end" ? Number.POSITIVE_INFINITY : 0;
-    for (const { path, number, compressed } of closed)
-      if (number >= first) this.#add(path, number, compressed);
-    const added = current === undefined ? undefined : this.#add(current.path, current.number, false);
+    for (const file of closed) if (file.number >= first) this.#add(file);
+    const added = current === undefined ? undefined : this.#add(current);
     if (added === undefined) return;
     this.#size = fstatSync(added.fd).size;
     if (from === "end") added.offset = wholeEnd(added.fd, this.#size);
@@ -105,7 +107,7 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
     if (typeof from === "object" && oldest?.number === from.number) oldest.offset = from.offset;
   }
 
-  #add(path: string, number: number, compressed: boolean): OpenFile | undefined {
+  #add({ path, number, compressed, continues }: AddedFile): OpenFile | undefined {
     const fd = openOrNothing(path) ?? (compressed ? undefined : openOrNothing(`${path}.gz`));
     if (fd === undefined) return undefined;
     const { ino: inode, mtimeMs: modifiedMs } = fstatSync(fd);
@@ -115,7 +117,7 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
       known.number = number;
       return known;
     }
-    const file = { fd, number, inode, compressed, modifiedMs, offset: 0 };
+    const file = { fd, number, inode, compressed, continues, modifiedMs, offset: 0 };
     this.#files.push(file);
     return file;
   }
@@ -125,7 +127,9 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
    * pace; what it has not begun to read, beyond `most` files, it does without.
    */
   rotated(number: number, most: number): void {
-    if (this.#disposed || this.#add(numberedPath(this.#path, number), number, false) === undefined) return;
+    if (this.#disposed) return;
+    const path = numberedPath(this.#path, number);
+    if (this.#add({ path, number, compressed: false, continues: false }) === undefined) return;
     const surplus = this.#skipping ? 0 : Math.max(0, this.#files.length - 1 - most);
     for (const { fd } of this.#files.splice(1, surplus)) closeSync(fd);
     this.#watch();
@@ -145,7 +149,7 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
     for await (const { frames } of this.batches()) yield* frames;
   }
 
-  /** Frames as they are read together, with the place to go on from behind them. */
+  /** Frames as they are read together, with their place. */
   async *batches(): AsyncGenerator<LogBatch> {
     const { signal } = this.#o;
     this.#active = true;
@@ -155,6 +159,8 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
       await this.#skip();
       this.#skipping = false;
       const parser = new LogParser(this.#o);
+      const [oldest] = this.#files;
+      if (oldest?.continues === true && oldest.offset === 0) parser.skipLine();
       for (let file = this.#files[0]; file !== undefined; file = this.#files[0]) {
         for await (const batch of this.#readFile(file, parser)) {
           if (batch.frames.length > 0) yield batch;
@@ -220,7 +226,7 @@ export class LogReader implements AsyncIterable<LogFrame>, Disposable {
       for await (const part of parts) {
         file.offset += part.length;
         const frames = parser.push(part);
-        yield { frames, position: { number: file.number, offset: file.offset - parser.restBytes } };
+        yield { frames, end: { number: file.number, offset: file.offset } };
         if (parser.past) return;
       }
       if (last) return;

@@ -3,11 +3,13 @@
  * Owns: which. Promises: what goes is the oldest, in whole lines; never the file that is written.
  */
 import { createReadStream, createWriteStream } from "node:fs";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import type { LogLimits } from "./log-config.ts";
-import { isMissing, type LogFile, listLogFiles } from "./log-files.ts";
+import { continuesPath, isMissing, type LogFile, listLogFiles } from "./log-files.ts";
+import { endsLine } from "./log-parser.ts";
+import { LineEnds } from "./log-tail.ts";
 
 /** What limits mean for files: how large one may grow, how many closed ones stay, and how much they are together. */
 export interface FileLimits {
@@ -51,8 +53,50 @@ export function findExcess(closed: readonly LogFile[], limits: FileLimits): Exce
 /** Brings the closed files of a log within its limits. Idempotent. */
 export async function pruneLog(path: string, limits: FileLimits): Promise<void> {
   const { remove, cut } = findExcess(listLogFiles(path).closed, limits);
-  for (const file of remove) await rm(file.path, { force: true });
-  if (cut !== undefined) await cutHead(cut.file.path, cut.keepBytes);
+  for (const { number, path: name } of remove) {
+    await rm(name, { force: true });
+    await rm(continuesPath(path, number), { force: true });
+  }
+  if (cut === undefined) return;
+  const continues = await cutHead(cut.file.path, cut.keepBytes);
+  await mark(path, cut.file.number, continues);
+}
+
+/**
+ * Marks files that begin within a line: conmon ends a file wherever it stands. Who reads them without the file before then
+ * knows what to leave out. Idempotent; `all`: not only the newest.
+ */
+export async function markContinued(
+  path: string,
+  o: { readonly all: boolean } = { all: false },
+): Promise<void> {
+  const { closed, current } = listLogFiles(path);
+  const files = current === undefined ? closed : [...closed, current];
+  for (const [index, file] of files.entries()) {
+    const before = files[index - 1];
+    if (before === undefined || before.compressed || file.continues) continue;
+    if ((o.all || index === files.length - 1) && (await endsWithinLine(before.path)))
+      await mark(path, file.number, true);
+  }
+}
+
+async function mark(path: string, number: number, continues: boolean): Promise<void> {
+  if (continues) await writeFile(continuesPath(path, number), "", { mode: 0o600 });
+  else await rm(continuesPath(path, number), { force: true });
+}
+
+async function endsWithinLine(path: string): Promise<boolean> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    const length = Math.min(searchBytes, size);
+    const { buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, size - length);
+    const begin = buffer.lastIndexOf(newline, length - 2) + 1;
+    return length > 0 && !endsLine(buffer, begin);
+  } catch (thrown) {
+    if (isMissing(thrown)) return false;
+    throw thrown;
+  }
 }
 
 /** Compresses the closed files that are not yet. Idempotent. */
@@ -66,17 +110,21 @@ const newline = 0x0a;
 const compressionLevel = 1;
 const searchBytes = 64 << 10;
 
-/** Leaves the last whole records of at most `keepBytes`. */
-async function cutHead(path: string, keepBytes: number): Promise<void> {
+/** Leaves the last whole lines of at most `keepBytes`. @returns Whether it begins within a line, for want of a short one. */
+async function cutHead(path: string, keepBytes: number): Promise<boolean> {
   await using file = await open(path, "r");
   const { size } = await file.stat();
   const from = size - keepBytes;
   const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(searchBytes), 0, searchBytes, from - 1);
-  const end = buffer.subarray(0, bytesRead).indexOf(newline);
-  const start = end < 0 ? size : from + end;
+  const text = buffer.subarray(0, bytesRead);
+  const record = text.indexOf(newline) + 1;
+  const line = new LineEnds(1);
+  line.push(text.subarray(record));
+  const start = record === 0 ? size : from - 1 + record + (line.found ?? 0);
   await replace(path, path, async (temporary) => {
     await pipeline(createReadStream(path, { start }), createWriteStream(temporary, { mode: 0o600 }));
   });
+  return line.found === undefined;
 }
 
 async function compress(path: string, signal: AbortSignal): Promise<void> {

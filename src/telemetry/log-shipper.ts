@@ -117,11 +117,17 @@ export class LogShipper {
       signal: this.#stop.signal,
     });
     let reached = this.#position;
-    for await (const { frames, position } of reading.batches()) {
-      await this.#deliver(lines.push(frames));
-      reached = position;
-      // From the middle of a line nobody could go on.
-      if (lines.isEmpty) this.#position = position;
+    for await (const { frames, end } of reading.batches()) {
+      const messages: LogMessage[] = [];
+      let whole: LogPosition | undefined;
+      for (const frame of frames) {
+        messages.push(...lines.push(frame));
+        reached = { number: end.number, offset: end.offset - (frame.behind ?? 0) };
+        // From the middle of a line nobody could go on.
+        if (lines.isEmpty) whole = reached;
+      }
+      await this.#deliver(messages);
+      this.#position = whole ?? this.#position;
       if (performance.now() - this.#savedAt > saveEveryMs) await this.#save();
     }
     await this.#deliver(lines.end());

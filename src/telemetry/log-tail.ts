@@ -25,14 +25,15 @@ export interface Tail {
 
 /**
  * The offset behind which lie the last `lines` lines of output among the first `size` bytes of the file: read backwards, so
- * it costs what is shown, not what is there. `last`: nothing was written behind this file, so its end ends a line.
+ * it costs what is shown, not what is there. `last`: nothing was written behind this file, so its end ends a line; in others it
+ * may be the beginning of one that ends in the next file, and belongs to that.
  */
 export async function findTail(
   fd: number,
   o: { readonly lines: number; readonly size: number; readonly last: boolean },
 ): Promise<Tail> {
   const { lines, size } = o;
-  if (lines <= 0) return { offset: o.last ? wholeEnd(fd, size) : size, lines: 0 };
+  if (lines <= 0 && o.last) return { offset: wholeEnd(fd, size), lines: 0 };
   // The end of the record looked at, and the bytes from `start` on.
   let [start, bytes, found] = [size, Buffer.alloc(0), 0];
   let edge = size;
