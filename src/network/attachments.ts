@@ -14,10 +14,12 @@ import { dnsNames, endpointOptions, gatewayOrder, nextInterface } from "./endpoi
 import type { Firewall } from "./firewall.ts";
 import { configureInterfaces, type InterfaceExtras } from "./interfaces.ts";
 import { macOf } from "./ipam.ts";
+import type { NameServers } from "./name-server.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { NetworkTable } from "./network-table.ts";
 import { portRequests } from "./ports.ts";
 import { PublishedPorts } from "./published.ts";
+import { setsNdots } from "./resolv-conf.ts";
 import type { PublishedTarget } from "./ruleset.ts";
 import type { SandboxRecord, SandboxTable } from "./sandbox-table.ts";
 
@@ -26,6 +28,9 @@ export interface AttachmentsParts {
   readonly sandboxes: SandboxTable;
   readonly namespaces: Namespaces;
   readonly firewall: Firewall;
+  readonly nameServers: Pick<NameServers, "open" | "close">;
+  /** Of containers that name no servers of their own; the host's when empty. */
+  readonly dns: readonly string[];
   readonly driver: (network: Pick<NetworkRecord, "driver">) => NetworkDriver;
   /** Told of what could not be put right. */
   readonly report: (fault: Fault) => void;
@@ -81,7 +86,7 @@ export class Attachments {
         endpoints.map((endpoint, index) => [endpoint, wanted[index]?.[1] ?? {}]),
       );
       this.#parts.firewall.publish(targetsOf(record));
-      return record;
+      return this.#serveNames(record, o);
     } catch (error) {
       this.#ports.release(o.containerId);
       throw error;
@@ -187,6 +192,19 @@ export class Attachments {
     configureInterfaces(netnsPath, configured, wayOut(endpoints));
   }
 
+  /** From the first network of a user's on, until the end. */
+  #serveNames(record: SandboxRecord, { host }: Member): SandboxRecord {
+    const { nameServers, sandboxes, dns } = this.#parts;
+    const { containerId, netnsPath } = record;
+    if (netnsPath === undefined || record.endpoints.every(({ dnsNames: names }) => names.length === 0))
+      return record;
+    const servers = (host.Dns ?? []).length > 0 ? (host.Dns ?? []) : dns;
+    const resolver = { servers, ndots: setsNdots(host.DnsOptions ?? []) };
+    const kept = record.resolver === undefined ? sandboxes.put({ ...record, resolver }) : record;
+    nameServers.open(containerId, netnsPath);
+    return kept;
+  }
+
   /** While the container runs. @throws Fault `denied` when it is on the network already. */
   connect(o: Member, network: NetworkRecord, settings: EndpointSettings): SandboxRecord | undefined {
     const { sandboxes } = this.#parts;
@@ -201,7 +219,7 @@ export class Attachments {
     const record = sandboxes.put({ ...before, endpoints: [...kept, endpoint] });
     try {
       this.#plug(record, [[endpoint, settings]]);
-      return this.#moveWayOut(record, o);
+      return this.#moveWayOut(this.#serveNames(record, o), o);
     } catch (error) {
       this.#parts.driver(network).unplug(network, endpoint);
       sandboxes.put(before);
@@ -263,6 +281,7 @@ export class Attachments {
     const record = sandboxes.get(containerId);
     if (record === undefined) return [];
     this.#ports.release(containerId);
+    this.#parts.nameServers.close(containerId);
     firewall.unpublish(record.ports);
     if (record.joins === undefined && record.netnsPath !== undefined) {
       // Interfaces go with their namespace, unless somebody who joined keeps that alive.
@@ -282,12 +301,13 @@ export class Attachments {
 
   /** For an engine that comes back: the ports of those that live are taken again, what the others had is given back. */
   resume(live: ReadonlySet<string>): void {
-    const { sandboxes, report } = this.#parts;
-    for (const { containerId, ports } of sandboxes.list()) {
+    const { sandboxes, nameServers, report } = this.#parts;
+    for (const { containerId, ports, netnsPath, resolver } of sandboxes.list()) {
       if (!live.has(containerId)) {
         this.detach(containerId);
         continue;
       }
+      if (resolver !== undefined && netnsPath !== undefined) nameServers.open(containerId, netnsPath);
       for (const { hostIp, hostPort } of this.#ports.retake(containerId, ports))
         report(
           new Fault(

@@ -1,9 +1,11 @@
 /** A container's `/etc/hosts` and `/etc/resolv.conf`, from its request and the host's own files. */
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import type { ContainerRecord } from "#spec/container.ts";
+import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import type { Sandbox } from "#spec/network.ts";
-import { changeOwnLines, extendHosts, isLoopback, renderHosts, renderResolvConf } from "./name-files.ts";
+import type { Upstream } from "./dns-forwarder.ts";
+import { changeOwnLines, extendHosts, renderHosts } from "./name-files.ts";
+import { isLoopback, parseResolvConf, renderResolvConf } from "./resolv-conf.ts";
 
 export async function containerFiles(
   { config, host }: Pick<ContainerRecord, "config" | "host">,
@@ -27,25 +29,43 @@ export async function containerFiles(
         extra,
         gateway: o.gateway,
       });
+  return { hosts, resolvConf: await resolvConfOf(host, sandbox, o.dns) };
+}
+
+async function resolvConfOf(host: HostConfig, sandbox: Sandbox, dns: readonly string[]): Promise<string> {
+  const sharesHost = sandbox.netnsPath === undefined;
+  const embedded = answersNames(sandbox);
   const asked = host.Dns ?? [];
-  const resolvConf = renderResolvConf({
-    host: await hostResolvConf(sharesHost),
-    nameservers: asked.length > 0 ? asked : sharesHost ? [] : o.dns,
+  return renderResolvConf({
+    host: await hostResolvConf(sharesHost || embedded),
+    nameservers: asked.length > 0 ? asked : sharesHost ? [] : dns,
     search: host.DnsSearch ?? [],
     options: host.DnsOptions ?? [],
     sharesHost,
+    embedded,
   });
-  return { hosts, resolvConf };
+}
+
+/** On networks of a user's the engine answers questions for names. */
+function answersNames({ netnsPath, endpoints }: Sandbox): boolean {
+  return netnsPath !== undefined && endpoints.some(({ dnsNames }) => dnsNames.length > 0);
+}
+
+/** Whom the host asks for names. Those on its loopback are asked from there. */
+export async function hostServers(): Promise<Upstream[]> {
+  const { nameservers } = parseResolvConf(await textOf("/etc/resolv.conf"));
+  return nameservers.map((address) => ({ address, port: 53 }));
 }
 
 /** Written in place: the container has the file itself, not its name. */
 export async function editNameFiles(
-  { config }: Pick<ContainerRecord, "config">,
+  { config, host }: Pick<ContainerRecord, "config" | "host">,
   o: {
     readonly before: Sandbox;
     readonly after: Sandbox;
-    readonly files: { readonly hosts: string };
+    readonly files: { readonly hosts: string; readonly resolvConf: string };
     readonly hostname: string;
+    readonly dns: readonly string[];
   },
 ): Promise<void> {
   const addresses = ({ endpoints }: Sandbox) =>
@@ -58,6 +78,11 @@ export async function editNameFiles(
     after: addresses(o.after),
   });
   if (edited !== text) await writeFile(o.files.hosts, edited);
+  if (answersNames(o.before) || !answersNames(o.after)) return;
+  // From now on the engine answers, unless somebody wrote servers of their own there.
+  const untouched = await resolvConfOf(host, o.before, o.dns);
+  if ((await textOf(o.files.resolvConf)) === untouched)
+    await writeFile(o.files.resolvConf, await resolvConfOf(host, o.after, o.dns));
 }
 
 async function textOf(path: string): Promise<string> {
@@ -65,10 +90,10 @@ async function textOf(path: string): Promise<string> {
 }
 
 /** systemd-resolved's own list, when the host's file only points at it. */
-async function hostResolvConf(sharesHost: boolean): Promise<string> {
+async function hostResolvConf(asItIs: boolean): Promise<string> {
   const text = await textOf("/etc/resolv.conf");
   const behind = "/run/systemd/resolve/resolv.conf";
   const servers = [...text.matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] ?? "");
   const onlyLoopback = servers.length > 0 && servers.every(isLoopback);
-  return onlyLoopback && !sharesHost && existsSync(behind) ? await textOf(behind) : text;
+  return onlyLoopback && !asItIs && existsSync(behind) ? await textOf(behind) : text;
 }

@@ -1,4 +1,4 @@
-/** Pure. `/etc/hosts` and `/etc/resolv.conf` of containers (hosts(5), resolv.conf(5)), as dockerd writes them. */
+/** Pure. `/etc/hosts` of containers (hosts(5)), as dockerd writes it. */
 
 export interface HostsInput {
   readonly hostname: string;
@@ -62,49 +62,4 @@ function extraHosts(extra: readonly string[], gateway: string): (readonly [strin
 
 function lines(entries: readonly (readonly [string, string])[]): string {
   return entries.map(([address, names]) => `${address}\t${names}\n`).join("");
-}
-
-export interface ResolvInput {
-  /** The host's file. */
-  readonly host: string;
-  readonly nameservers: readonly string[];
-  readonly search: readonly string[];
-  readonly options: readonly string[];
-  /** A container that shares the host's network can ask servers on its loopback too. */
-  readonly sharesHost: boolean;
-}
-
-/** What containers ask when the host's own servers are out of their reach, as dockerd has it. */
-const publicServers = ["8.8.8.8", "8.8.4.4"];
-
-export function renderResolvConf(o: ResolvInput): string {
-  const host = parseResolvConf(o.host);
-  const reachable = o.sharesHost ? host.nameservers : host.nameservers.filter((each) => !isLoopback(each));
-  const servers = o.nameservers.length > 0 ? o.nameservers : reachable.length > 0 ? reachable : publicServers;
-  // A single dot takes the host's search list away.
-  const search = (o.search.length > 0 ? o.search : host.search).filter((each) => each !== ".");
-  const options = o.options.length > 0 ? o.options : host.options;
-  return [
-    ...servers.map((each) => `nameserver ${each}\n`),
-    ...(search.length > 0 ? [`search ${search.join(" ")}\n`] : []),
-    ...(options.length > 0 ? [`options ${options.join(" ")}\n`] : []),
-  ].join("");
-}
-
-function parseResolvConf(text: string): { nameservers: string[]; search: string[]; options: string[] } {
-  const found = { nameservers: [] as string[], search: [] as string[], options: [] as string[] };
-  for (const line of text.split("\n")) {
-    const [key, ...values] = line
-      .replace(/[#;].*$/, "")
-      .trim()
-      .split(/\s+/);
-    if (key === "nameserver" && values[0] !== undefined) found.nameservers.push(values[0]);
-    else if (key === "search" || key === "domain") found.search = values;
-    else if (key === "options") found.options.push(...values);
-  }
-  return found;
-}
-
-export function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }

@@ -21,11 +21,13 @@ import type { Records } from "#store/records.ts";
 import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
 import { BridgeDriver, bridged } from "./bridge-driver.ts";
 import { bridgeOption } from "./bridge-options.ts";
-import { containerFiles, editNameFiles } from "./container-files.ts";
+import { containerFiles, editNameFiles, hostServers } from "./container-files.ts";
+import { DnsForwarder } from "./dns-forwarder.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { checkEndpoint } from "./endpoint-settings.ts";
 import { Firewall } from "./firewall.ts";
 import { type AddressPool, defaultPools, type UsedBy } from "./ipam.ts";
+import { NameServers } from "./name-server.ts";
 import { Namespaces, write } from "./namespaces.ts";
 import { NetworkTable } from "./network-table.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
@@ -60,6 +62,7 @@ export class Networks implements Disposable {
   readonly #namespaces: Namespaces;
   readonly #firewall: Firewall;
   readonly #drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly #nameServers: NameServers;
   readonly #attachments: Attachments;
 
   private constructor(o: NetworksOptions) {
@@ -68,6 +71,13 @@ export class Networks implements Disposable {
     this.#sandboxes = new SandboxTable(o.records);
     this.#namespaces = new Namespaces(join(o.execRoot, "netns"));
     this.#firewall = new Firewall(`wherry-${o.name}`);
+    this.#nameServers = new NameServers({
+      names: this.#sandboxes.names,
+      forwarder: new DnsForwarder(),
+      sandbox: (containerId) => this.#sandboxes.get(containerId),
+      hostServers,
+      report: o.report,
+    });
     const drivers = [new BridgeDriver(o.name, this.#firewall), hostDriver, nullDriver];
     this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
     this.#attachments = new Attachments({
@@ -75,6 +85,8 @@ export class Networks implements Disposable {
       sandboxes: this.#sandboxes,
       namespaces: this.#namespaces,
       firewall: this.#firewall,
+      nameServers: this.#nameServers,
+      dns: o.dns ?? [],
       driver: (network) => this.#driver(network.driver),
       report: o.report,
     });
@@ -338,7 +350,7 @@ export class Networks implements Disposable {
       readonly hostname: string;
     },
   ): Promise<void> {
-    await editNameFiles(record, o);
+    await editNameFiles(record, { ...o, dns: this.#o.dns ?? [] });
   }
 
   async files(
@@ -352,6 +364,7 @@ export class Networks implements Disposable {
 
   /** Gives back what only this engine's life needs; networks of running containers stay. */
   [Symbol.dispose](): void {
+    this.#nameServers[Symbol.dispose]();
     this.#namespaces[Symbol.dispose]();
     this.#attachments.releasePorts();
     for (const driver of this.#drivers.values()) driver[Symbol.dispose]();

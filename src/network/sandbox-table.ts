@@ -1,10 +1,19 @@
 /**
  * What containers have of networks, as records: written before it is acquired, deleted after it was given back.
- * Owns: the table, and the leases of addresses that stand in it.
+ * Owns: the table, and the leases of addresses and the names that stand in it.
  */
 import type { Endpoint, Sandbox } from "#spec/network.ts";
 import type { Records, Table } from "#store/records.ts";
 import { Leases } from "./leases.ts";
+import { NameIndex } from "./name-index.ts";
+
+/** How questions for names are answered there. */
+export interface ResolverSettings {
+  /** The container's own servers; the host's when empty. */
+  readonly servers: readonly string[];
+  /** The user set how many dots make a name whole. */
+  readonly ndots: boolean;
+}
 
 export interface SandboxRecord extends Sandbox {
   readonly containerId: string;
@@ -12,12 +21,15 @@ export interface SandboxRecord extends Sandbox {
   readonly hostname: string;
   /** Whose network it shares. */
   readonly joins?: string;
+  /** There while the engine answers questions for names in it. */
+  readonly resolver?: ResolverSettings;
   /** Of the network whose endpoint the ports lead to. */
   readonly publishedOn?: string;
 }
 
 export class SandboxTable {
   readonly leases = new Leases();
+  readonly names = new NameIndex();
   readonly #table: Table<SandboxRecord>;
   readonly #all = new Map<string, SandboxRecord>();
   readonly #members = new Map<string, Map<string, Endpoint>>();
@@ -58,15 +70,17 @@ export class SandboxTable {
     this.#all.set(containerId, record);
     for (const endpoint of endpoints) {
       this.leases.add(endpoint.networkId, endpoint.ipAddress, `container ${containerName}`);
+      this.names.add(endpoint);
       const members = this.#members.get(endpoint.networkId) ?? new Map<string, Endpoint>();
       this.#members.set(endpoint.networkId, members.set(containerId, endpoint));
     }
   }
 
   #forget(containerId: string): void {
-    for (const { networkId, ipAddress } of this.#all.get(containerId)?.endpoints ?? []) {
-      this.leases.delete(networkId, ipAddress);
-      this.#members.get(networkId)?.delete(containerId);
+    for (const endpoint of this.#all.get(containerId)?.endpoints ?? []) {
+      this.leases.delete(endpoint.networkId, endpoint.ipAddress);
+      this.names.delete(endpoint);
+      this.#members.get(endpoint.networkId)?.delete(containerId);
     }
     this.#all.delete(containerId);
   }
