@@ -32,11 +32,16 @@ export class EngineUnderTest implements AsyncDisposable {
   readonly host: string;
   #process: ChildProcess | undefined;
   #log = "";
+  readonly netns: string;
+  readonly #ownsNetns: boolean;
 
-  private constructor() {
+  private constructor(beside?: EngineUnderTest) {
     this.directory = mkdtempSync(join(tmpdir(), "wherry-live-"));
     chmodSync(this.directory, 0o755);
     this.host = `unix://${this.directory}/engine.sock`;
+    this.netns = beside?.netns ?? join(this.directory, "netns");
+    this.#ownsNetns = beside === undefined;
+    if (!this.#ownsNetns) return;
     makeNamespace(this.netns, () => {
       using netlink = new Netlink();
       setUp(netlink, 1);
@@ -49,8 +54,11 @@ export class EngineUnderTest implements AsyncDisposable {
     return engine;
   }
 
-  get netns(): string {
-    return join(this.directory, "netns");
+  /** In the same network namespace as another, which must be disposed of later. */
+  static async startBeside(other: EngineUnderTest, ...flags: string[]): Promise<EngineUnderTest> {
+    const engine = new EngineUnderTest(other);
+    await engine.start(...flags);
+    return engine;
   }
 
   get log(): string {
@@ -229,7 +237,7 @@ export class EngineUnderTest implements AsyncDisposable {
       await removeGroup(layout, group).catch(() => undefined);
     }
     for (const { target } of mountsBeneath(this.directory).reverse()) unmount(target, { detach: true });
-    removeNamespace(this.netns);
+    if (this.#ownsNetns) removeNamespace(this.netns);
     mkdirSync(this.directory, { recursive: true });
     rmSync(this.directory, { recursive: true, force: true });
   }
