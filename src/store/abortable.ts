@@ -13,17 +13,19 @@ export async function* abortable<T>(
     return;
   }
   const iterator = source[Symbol.asyncIterator]();
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-  });
-  aborted.catch(() => undefined);
+  // One promise for each part: a single one for all, raced against every part, would hold on to them all.
+  let refuse: ((reason: unknown) => void) | undefined;
+  const abort = () => refuse?.(signal.reason);
   let ended = false;
   signal.addEventListener("abort", abort);
   try {
-    signal.throwIfAborted();
     for (;;) {
-      const next = await Promise.race([iterator.next(), aborted]);
+      signal.throwIfAborted();
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        refuse = reject;
+        iterator.next().then(resolve, reject);
+      });
+      refuse = undefined;
       if (next.done === true) {
         ended = true;
         return;

@@ -3,7 +3,7 @@
  * Promises: one file system has one overlay at a time, whoever asks for it in whatever order: two would not see each
  * other's changes. What is only held is mounted nowhere, and gone with the process.
  */
-import type { BytePath } from "#kernel/byte-path.ts";
+import { type BytePath, bytePath } from "#kernel/byte-path.ts";
 import { closeDescriptor, descriptorPath, openAt, openFlag } from "#kernel/files-at.ts";
 import { attachMount, cloneMount, mountOverlay, mountsBeneath, openOverlay, unmount } from "#kernel/mount.ts";
 
@@ -18,9 +18,11 @@ export interface OverlayPaths {
 /** What the kernel might default to would put marks into layers that other hosts cannot read. */
 const overlayOptions = ["redirect_dir=off", "metacopy=off", "index=off"] as const;
 
+const currentDirectory = -100;
+
 interface Held {
-  /** A mount of the overlay that is mounted nowhere. */
-  mount: number;
+  /** A mount of the overlay that is mounted nowhere; none as long as it is mounted where it belongs. */
+  mount: number | undefined;
   holders: number;
 }
 
@@ -42,13 +44,12 @@ export class WritableMounts {
   mount({ lower, upper, work, merged }: OverlayPaths): void {
     if (this.#mounted.has(merged)) return;
     const held = this.#held.get(merged);
-    if (held === undefined) mountOverlay({ lower, upper, work, target: merged, options: overlayOptions });
+    if (held?.mount === undefined)
+      mountOverlay({ lower, upper, work, target: merged, options: overlayOptions });
     else {
       attachMount(held.mount, merged);
-      // What is attached cannot be attached again after an unmount.
-      const spare = cloneMount(merged);
       closeDescriptor(held.mount);
-      held.mount = spare;
+      held.mount = undefined;
     }
     this.#mounted.add(merged);
   }
@@ -56,6 +57,8 @@ export class WritableMounts {
   /** Idempotent. Those who hold it go on seeing it. */
   unmount(merged: string): void {
     if (!this.#mounted.has(merged)) return;
+    const held = this.#held.get(merged);
+    if (held !== undefined) held.mount = cloneMount(merged);
     unmount(merged, { detach: true });
     this.#mounted.delete(merged);
   }
@@ -63,7 +66,7 @@ export class WritableMounts {
   hold({ lower, upper, work, merged }: OverlayPaths): HeldRoot {
     const held: Held = this.#held.get(merged) ?? {
       mount: this.#mounted.has(merged)
-        ? cloneMount(merged)
+        ? undefined
         : openOverlay({ lower, upper, work, target: merged, options: overlayOptions }),
       holders: 0,
     };
@@ -71,14 +74,15 @@ export class WritableMounts {
     held.holders++;
     const stack = new DisposableStack();
     stack.defer(() => this.#release(merged, held));
-    const descriptor = openAt(held.mount, "." as BytePath, openFlag.path | openFlag.directory);
+    const from = held.mount === undefined ? bytePath(merged) : ("." as BytePath);
+    const descriptor = openAt(held.mount ?? currentDirectory, from, openFlag.path | openFlag.directory);
     return { descriptor, [Symbol.dispose]: () => stack.dispose() };
   }
 
   #release(merged: string, held: Held): void {
     if (--held.holders > 0) return;
     this.#held.delete(merged);
-    closeDescriptor(held.mount);
+    if (held.mount !== undefined) closeDescriptor(held.mount);
   }
 }
 
