@@ -6,7 +6,7 @@ import { type BridgeOptions, bridge } from "./attachment-bridge.ts";
 import { streamType, upgradeOf } from "./container-streams.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import type { Attachment } from "./engine-face.ts";
-import { hijackReply, type Reply } from "./reply.ts";
+import { type Hijacked, hijackReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 import { isWebSocket, webSocketReply } from "./web-socket.ts";
 
@@ -23,11 +23,11 @@ async function attach(parts: ApiParts, request: ApiRequest): Promise<Reply> {
     stdout: flag(request, "stdout"),
     stderr: flag(request, "stderr"),
   };
-  const { attachment, options, detach } = await open(parts, request, wanted);
+  const opened = await open(parts, request, wanted);
+  const { attachment } = opened;
   const contentType = streamType(attachment.tty, request.version);
   return hijackReply(upgradeOf(request), contentType, async (connection) => {
-    connection.gone.addEventListener("abort", () => detach.abort(connection.gone.reason), { once: true });
-    await bridge(attachment, connection, { ...options, raw: attachment.tty });
+    await attend(opened, connection, attachment.tty);
   });
 }
 
@@ -36,12 +36,26 @@ async function attachSocket(parts: ApiParts, request: ApiRequest): Promise<Reply
   if (!isWebSocket(request)) throw new Fault("invalid", "not websocket protocol");
   const on = (name: string): boolean => request.version < 42 || flag(request, name);
   const wanted = { stdin: on("stdin"), stdout: on("stdout"), stderr: on("stderr") };
-  const { attachment, options, detach } = await open(parts, request, wanted);
+  const opened = await open(parts, request, wanted);
   // Before 1.28 messages were texts.
   return webSocketReply(request, { binary: request.version >= 28 }, async (connection) => {
-    connection.gone.addEventListener("abort", () => detach.abort(connection.gone.reason), { once: true });
-    await bridge(attachment, connection, { ...options, raw: true });
+    await attend(opened, connection, true);
   });
+}
+
+/** Until either side has left. However that is, nothing is followed any more then. */
+async function attend(
+  { attachment, options, detach }: Opened,
+  connection: Pick<Hijacked, "input" | "output" | "gone">,
+  raw: boolean,
+): Promise<void> {
+  const leave = (): void => detach.abort(new Fault("cancelled", "the client has left"));
+  connection.gone.addEventListener("abort", leave, { once: true });
+  try {
+    await bridge(attachment, connection, { ...options, raw });
+  } finally {
+    leave();
+  }
 }
 
 interface Opened {

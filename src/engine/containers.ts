@@ -312,7 +312,7 @@ export class Containers {
     const { waiters } = this.#parts;
     const record = this.get(reference);
     const { id, observed } = record;
-    if (condition === "removed") return { exit: abortable(waiters.removal(id), o.signal) };
+    if (condition === "removed") return { exit: abortable(waiters.removal(id, o.signal), o.signal) };
     if (condition === "not-running" && !isUp(record))
       return {
         exit: Promise.resolve({
@@ -320,7 +320,7 @@ export class Containers {
           ...(observed.error !== "" && { error: observed.error }),
         }),
       };
-    return { exit: abortable(waiters.nextExit(id), o.signal) };
+    return { exit: abortable(waiters.nextExit(id, o.signal), o.signal) };
   }
 
   get(reference: string): ContainerRecord {

@@ -68,7 +68,7 @@ export class Streams {
       throw new Fault("conflict", "can not get logs from container which is dead or marked for removal");
     if (!isReadable(record.host.LogConfig))
       throw new Fault("unsupported", "configured logging driver does not support reading");
-    const ended = isLive(record) ? waiters.nextExit(record.id) : Promise.resolve();
+    const ended = isLive(record) ? waiters.nextExit(record.id, o.signal) : Promise.resolve();
     const { follow, ...range } = o;
     return logs.read(launch.files(record.id).log, { ...range, ...(follow && { follow: { ended } }) });
   }
@@ -80,7 +80,7 @@ export class Streams {
     if (record.observed.status === "paused")
       throw new Fault("conflict", `container ${reference} is paused, unpause the container before attach.`);
     this.#parts.emit("container", "attach", record.id, containerAttributes(record));
-    const ended = waiters.nextExit(record.id);
+    const ended = waiters.nextExit(record.id, o.signal);
     const output = logs.read(launch.files(record.id).log, {
       stdout: o.stdout,
       stderr: o.stderr,
@@ -104,7 +104,7 @@ export class Streams {
     const { index, runtime, waiters } = this.#parts;
     const current = index.find(record.id);
     const running =
-      current !== undefined && isLive(current) ? Promise.resolve() : waiters.nextLaunch(record.id);
+      current !== undefined && isLive(current) ? Promise.resolve() : waiters.nextLaunch(record.id, signal);
     return new LateInput(async () => {
       await abortable(running, signal);
       return await runtime.input(record.id);
