@@ -31,6 +31,7 @@ const images: Loader = async () => await import("./commands/images.ts").then((ea
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
 const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
+const explaining: Loader = async () => await import("./commands/why.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
@@ -84,6 +85,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   top: from(usage, "top", "Display the running processes of a container"),
   unpause: from(lifecycle, "unpause", "Unpause all processes within one or more containers"),
   update: from(updating, "update", "Update configuration of one or more containers"),
+  why: from(explaining, "why", "Explain why a container is in the state it is in"),
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
   "image squash": from(committing, "squash", "Put the layers of an image into one"),
   "manifest inspect": from(registry, "manifest inspect", "Display an image manifest, or manifest list"),
@@ -124,7 +126,7 @@ const aliases: Readonly<Record<string, string>> = {
   "builder build": "build",
 };
 const containerVerbs =
-  "run exec attach commit cp create diff export inspect kill logs pause port rename restart rm start stats stop top unpause update wait".split(
+  "run exec attach commit cp create diff export inspect kill logs pause port rename restart rm start stats stop top unpause update wait why".split(
     " ",
   );
 

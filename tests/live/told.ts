@@ -1,5 +1,6 @@
 /** Waiting for what a test wants to see, and events as short lines. */
 import type { Client } from "#client/client.ts";
+import { allPids, commandLine } from "#kernel/process.ts";
 import type { ContainerState } from "#spec/docker-wire.ts";
 
 const patienceMs = 20_000;
@@ -29,6 +30,11 @@ export async function untilState(
   }, `the state of ${id}`).catch(() => {
     throw new Error(`never in the state waited for, last ${last}`);
   });
+}
+
+/** Pids of this machine's processes with exactly these words, whatever namespace they are in. */
+export function processesWith(words: string): number[] {
+  return allPids().filter((pid) => commandLine(pid).replaceAll("\0", " ").trim() === words);
 }
 
 /** What was told of a container so far: `kill 15`, `die 137`, `health_status: healthy`. */
