@@ -9,9 +9,6 @@ import { type Route, route } from "./router.ts";
 const absent: readonly (readonly [Route["method"], string, string])[] = [
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],
-  ["GET", "/images/get", "saving images"],
-  ["GET", "/images/{name}/get", "saving images"],
-  ["POST", "/images/load", "loading saved images"],
   ["POST", "/build/cancel", "cancelling a build by its id"],
   ["PUT", "/volumes/{name}", "cluster volumes"],
   ["GET", "/system/df", "counting disk usage"],

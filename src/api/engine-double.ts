@@ -27,7 +27,7 @@ import type {
   VolumeRecord,
 } from "./engine-face.ts";
 import { bridgeNetwork } from "./network-double.ts";
-import { transfersDouble } from "./transfers-double.ts";
+import { imageArchivesDouble, transfersDouble } from "./transfers-double.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
 
@@ -368,10 +368,9 @@ export class EngineDouble implements EngineFace {
 
   /** What a pull or a push tells, and how it ends. */
   transfer: (tell: (message: JsonMessage) => void) => Promise<void> = async () => undefined;
-  readonly transfers = transfersDouble(
-    (...words) => void this.asked.push(words),
-    (tell) => this.transfer(tell),
-  );
+  readonly transfers = transfersDouble(this);
+
+  readonly imageArchives = imageArchivesDouble(this);
 
   readonly networks: EngineFace["networks"] = {
     list: () => [bridgeNetwork],

@@ -289,6 +289,23 @@ export interface NetworkMember {
   readonly endpoint: Endpoint;
 }
 
+/** Images in and out of archives. */
+export interface EngineImageArchives {
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    o: Waiting & {
+      platform?: Platform | undefined;
+      quiet: boolean;
+      tell: (message: JsonMessage) => void;
+    },
+  ): Promise<void>;
+  /** @throws Fault `not-found` before anything is read. */
+  save(
+    references: readonly string[],
+    o: Waiting & { platform?: Platform | undefined },
+  ): Promise<AsyncIterable<Uint8Array>>;
+}
+
 export interface EngineNetworks {
   list(): NetworkRecord[];
   /** @throws Fault `not-found`. */
@@ -364,6 +381,7 @@ export interface EngineFace {
   readonly looking: EngineLooking;
   readonly images: EngineImages;
   readonly transfers: EngineTransfers;
+  readonly imageArchives: EngineImageArchives;
   readonly networks: EngineNetworks;
   readonly volumes: EngineVolumes;
   readonly events: EngineEvents;

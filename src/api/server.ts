@@ -17,6 +17,7 @@ import { containerRoutes } from "./containers.ts";
 import { eventRoutes } from "./events.ts";
 import { execRoutes } from "./exec.ts";
 import { closeGraceMs, HttpServer } from "./http-server.ts";
+import { imageArchiveRoutes } from "./image-archives.ts";
 import { imageRoutes } from "./images.ts";
 import { lookingRoutes } from "./looking.ts";
 import { networkRoutes } from "./networks.ts";
@@ -89,6 +90,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...execRoutes(parts),
     ...commitRoutes(parts),
     ...imageRoutes(parts),
+    ...imageArchiveRoutes(parts),
     ...transferRoutes(parts),
     ...buildRoutes(parts),
     ...networkRoutes(parts),

@@ -1,20 +1,24 @@
-/** For tests only: transfers that remember what was asked and answer what the test told them. */
+/** For tests only: transfers and archives of images that remember what was asked and answer what the test told them. */
 import { parseDigest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
-import type { EngineTransfers, TransferRequest } from "./engine-face.ts";
+import type { EngineImageArchives, EngineTransfers, TransferRequest } from "./engine-face.ts";
 
 const digest = parseDigest(`sha256:${"1".repeat(64)}`);
 
-export function transfersDouble(
-  asked: (...words: unknown[]) => void,
-  transfer: (tell: (message: JsonMessage) => void) => Promise<void>,
-): EngineTransfers {
+/** Where it is remembered, and what a transfer tells. */
+interface Memory {
+  readonly asked: unknown[][];
+  readonly transfer: (tell: (message: JsonMessage) => void) => Promise<void>;
+}
+
+export function transfersDouble(memory: Memory): EngineTransfers {
+  const asked = (...words: unknown[]): void => void memory.asked.push(words);
   const transferred =
     (name: string) =>
     async ({ tell, signal: _, ...request }: TransferRequest): Promise<void> => {
       asked(name, request);
-      await transfer(tell);
+      await memory.transfer(tell);
     };
   return {
     pull: transferred("pull"),
@@ -38,4 +42,24 @@ export function transfersDouble(
       });
     },
   };
+}
+
+export function imageArchivesDouble(memory: Memory): EngineImageArchives {
+  const asked = (...words: unknown[]): void => void memory.asked.push(words);
+  return {
+    load: async (archive, { tell, quiet, platform }) => {
+      let bytes = 0;
+      for await (const part of archive) bytes += part.length;
+      asked("load", bytes, quiet, platform);
+      await memory.transfer(tell);
+    },
+    save: async (references, { platform }) => {
+      asked("save", references, platform);
+      return one(Buffer.from("archive"));
+    },
+  };
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

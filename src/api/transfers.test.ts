@@ -115,3 +115,19 @@ test("searching", async () => {
   ]);
   expect((await api.get("/images/search?term=x&limit=1000")).status).toBe(400);
 });
+
+test("saving and loading", async () => {
+  const platform = encodeURIComponent('{"os":"linux","architecture":"arm64"}');
+  expect((await api.get(`/images/get?names=a&names=b:1&platform=${platform}`)).body).toBe("archive");
+  expect((await api.get("/images/host:5000/a/b/get")).body).toBe("archive");
+  expect((await api.get("/images/get")).status).toBe(400);
+  api.engine.transfer = async (tell) => tell({ stream: "Loaded image: a:1\n" });
+  expect((await api.ask("POST", "/images/load?quiet=1", "x".repeat(300_000))).body).toBe(
+    '{"stream":"Loaded image: a:1\\n"}\r\n',
+  );
+  expect(api.engine.asked).toEqual([
+    ["save", ["a", "b:1"], { os: "linux", architecture: "arm64" }],
+    ["save", ["host:5000/a/b"], undefined],
+    ["load", 300_000, true, undefined],
+  ]);
+});

@@ -29,6 +29,7 @@ const listing: Loader = async () => await import("./commands/ps.ts").then((each)
 const usage: Loader = async () => await import("./commands/stats.ts").then((each) => each.commands);
 const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
+const archiving: Loader = async () => await import("./commands/archive.ts").then((each) => each.commands);
 const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
 const explaining: Loader = async () => await import("./commands/why.ts").then((each) => each.commands);
@@ -71,6 +72,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   import: from(images, "import", "Import the contents from a tarball to create a filesystem image"),
   inspect: from(looking, "inspect", "Return low-level information on objects"),
   kill: from(lifecycle, "kill", "Kill one or more running containers"),
+  load: from(archiving, "load", "Load an image from a tar archive or STDIN"),
   logs: from(streams, "logs", "Fetch the logs of a container"),
   pause: from(lifecycle, "pause", "Pause all processes within one or more containers"),
   port: from(looking, "port", "List port mappings or a specific mapping for the container"),
@@ -78,6 +80,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   restart: from(lifecycle, "restart", "Restart one or more containers"),
   rm: from(lifecycle, "rm", "Remove one or more containers"),
   rmi: from(images, "rmi", "Remove one or more images"),
+  save: from(archiving, "save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
   start: from(streams, "start", "Start one or more stopped containers"),
   stats: from(usage, "stats", "Display a live stream of container(s) resource usage statistics"),
   stop: from(lifecycle, "stop", "Stop one or more running containers"),
@@ -115,8 +118,10 @@ const aliases: Readonly<Record<string, string>> = {
   "image history": "history",
   "image import": "import",
   "image tag": "tag",
+  "image load": "load",
   "image pull": "pull",
   "image push": "push",
+  "image save": "save",
   "volume list": "volume ls",
   "volume remove": "volume rm",
   "network list": "network ls",

@@ -112,6 +112,26 @@ export class ImagesClient {
     return this.#connection.lines("POST", `${at(o.name)}/push`, { query, registryAuth, signal: o.signal });
   }
 
+  /** An archive of images. */
+  async save(
+    names: readonly string[],
+    o: { readonly platform?: string | undefined } = {},
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const query = { names, platform: o.platform };
+    return (await this.#connection.send("GET", "/images/get", { query })).body;
+  }
+
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    o: { readonly quiet: boolean; readonly platform?: string | undefined },
+  ): AsyncIterable<JsonMessage> {
+    return this.#connection.lines("POST", "/images/load", {
+      query: { quiet: o.quiet, platform: o.platform },
+      stream: archive,
+      contentType: "application/x-tar",
+    });
+  }
+
   async search(
     term: string,
     o: {

@@ -3,6 +3,7 @@
  * Owns: the order in which they come up and go down. Promises: when `open` returns, records and reality agree; disposing
  * stops the engine, never a container. Never: decides anything itself.
  */
+import { join } from "node:path";
 import type { ContainerRecord } from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
@@ -23,7 +24,7 @@ import { type ContainerDetail, ContainersFace } from "./containers-face.ts";
 import type { Emit } from "./emit.ts";
 import { ExecMemory } from "./exec-memory.ts";
 import { Execs } from "./execs.ts";
-import { openImageRoom } from "./image-room.ts";
+import { type ImageArchives, openImageRoom } from "./image-room.ts";
 import type { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
 import { Looking, type LookingRuntime } from "./looking.ts";
@@ -80,6 +81,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly looking: Looking;
   readonly images: Images;
   readonly transfers: Transfers;
+  readonly imageArchives: ImageArchives;
   readonly networks: NetworkDesk;
   readonly volumes: Volumes;
   readonly events: Events;
@@ -93,6 +95,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly looking: Looking;
     readonly images: Images;
     readonly transfers: Transfers;
+    readonly imageArchives: ImageArchives;
     readonly networks: NetworkDesk;
     readonly volumes: Volumes;
     readonly events: Events;
@@ -105,6 +108,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     this.looking = o.looking;
     this.images = o.images;
     this.transfers = o.transfers;
+    this.imageArchives = o.imageArchives;
     this.networks = o.networks;
     this.volumes = o.volumes;
     this.events = o.events;
@@ -121,10 +125,11 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const waiters = new Waiters();
     const emit = emitter(parts);
     const now = () => formatRfc3339(parts.nowNano());
-    const { images, transfers } = await openImageRoom({
+    const { images, transfers, imageArchives } = await openImageRoom({
       ...parts,
       ...{ emit, now },
       architecture: parts.machine().architecture,
+      spoolRoot: join(parts.dataRoot, "spool"),
       containersOf: (id) => containersOf(index, id),
     });
     const volumes = await parts.volumes((name) => usersOf(index, name));
@@ -177,7 +182,8 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const networks = new NetworkDesk({ index, network, launch, supervisor, emit });
     const looking = new Looking({ index, runtime, now });
     return new Engine({
-      ...{ containers, archives, commits, looking, images, transfers, networks, volumes, events, system },
+      ...{ containers, archives, commits, looking, images, transfers, imageArchives },
+      ...{ networks, volumes, events, system },
       running: [prober, supervisor, execs],
     });
   }

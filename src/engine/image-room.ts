@@ -1,12 +1,15 @@
 /** What belongs to images, put together: records, removal, transfers. */
 import type { ContainerRecord } from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
-import type { ImageRunConfig } from "#spec/image.ts";
+import type { ImageRunConfig, Platform } from "#spec/image.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
+import { clearSpools } from "#store/spool.ts";
 import type { Emit } from "./emit.ts";
 import { ImageIndex } from "./image-index.ts";
+import { type LoadOptions, loadImages } from "./image-load.ts";
+import { saveImages } from "./image-save.ts";
 import { Images } from "./images.ts";
 import { Leases } from "./leases.ts";
 import type { RegistryPart } from "./parts.ts";
@@ -14,6 +17,15 @@ import { Provenance } from "./provenance.ts";
 import { Pulls } from "./pull.ts";
 import { Pushes } from "./push.ts";
 import { Transfers } from "./transfers.ts";
+
+/** Images in and out of archives. */
+export interface ImageArchives {
+  load(archive: AsyncIterable<Uint8Array>, o: LoadOptions): Promise<void>;
+  save(
+    references: readonly string[],
+    o: { readonly platform?: Platform | undefined; readonly signal: AbortSignal },
+  ): Promise<AsyncIterable<Uint8Array>>;
+}
 
 export interface ImageRoomParts {
   readonly records: Records;
@@ -25,11 +37,14 @@ export interface ImageRoomParts {
   readonly architecture: string;
   readonly containersOf: (id: Digest) => readonly ContainerRecord[];
   readonly now: () => string;
+  /** Where loads keep what they need for a while. */
+  readonly spoolRoot: string;
 }
 
 export interface ImageRoom {
   readonly images: Images;
   readonly transfers: Transfers;
+  readonly imageArchives: ImageArchives;
 }
 
 export async function openImageRoom(parts: ImageRoomParts): Promise<ImageRoom> {
@@ -44,5 +59,10 @@ export async function openImageRoom(parts: ImageRoomParts): Promise<ImageRoom> {
     pulls: new Pulls(shared),
     pushes: new Pushes(shared),
   });
-  return { images, transfers };
+  await clearSpools(parts.spoolRoot);
+  const imageArchives: ImageArchives = {
+    load: async (archive, o) => await loadImages(shared, archive, o),
+    save: async (references, o) => await saveImages(shared, references, o),
+  };
+  return { images, transfers, imageArchives };
 }

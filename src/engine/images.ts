@@ -285,6 +285,12 @@ export class Images {
     await this.#removal.collectLayers(top);
   }
 
+  /** Removes layers from the bottom up that nothing needs, as of a load that failed. */
+  async discardChain(chain: readonly ChainId[]): Promise<void> {
+    const top = chain.findLast((each) => this.#parts.layers.get(each) !== undefined);
+    await this.#removal.collectLayers(top);
+  }
+
   /** Newest step first, as `docker history` prints. */
   history(reference: string, platform?: Platform): HistoryLine[] {
     const { record, config, references } = this.get(reference, platform);

@@ -32,7 +32,7 @@ export interface PullsParts {
   readonly registry: Pick<RegistryPart, "source">;
   readonly blobs: Pick<Blobs, "put">;
   readonly layers: Pick<Layers, "get" | "apply">;
-  readonly images: Pick<Images, "adopt" | "platform" | "configOf">;
+  readonly images: Pick<Images, "adopt" | "platform" | "configOf" | "discardChain">;
   readonly index: ImageIndex;
   readonly leases: Leases;
   readonly emit: Emit;
@@ -102,9 +102,16 @@ export class Pulls {
         "invalid",
         `the image has ${manifest.layers.length} layers, but its config speaks of ${chain.length}`,
       );
-    using _ = this.#parts.leases.hold([...chain, id, own.digest, top.digest]);
+    using held = this.#parts.leases.hold([...chain, id, own.digest, top.digest]);
     const complete = index.find(id) !== undefined && chain.every((each) => layers.get(each) !== undefined);
-    if (!complete) await this.#fetchLayers(source, wantedLayers(manifest, config, chain, o.tell), o.signal);
+    try {
+      if (!complete) await this.#fetchLayers(source, wantedLayers(manifest, config, chain, o.tell), o.signal);
+    } catch (thrown) {
+      // What is wrong stays wrong; what broke off goes on from here the next time.
+      held[Symbol.dispose]();
+      if (Fault.from(thrown).kind === "invalid") await this.#parts.images.discardChain(chain);
+      throw thrown;
+    }
     const fresh = await this.#keep(reference, resolved, {
       bytes: configBytes,
       config,

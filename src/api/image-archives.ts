@@ -1,0 +1,47 @@
+/** Saving images and loading what was saved. */
+import { Fault } from "#spec/fault.ts";
+import type { Platform } from "#spec/image.ts";
+import { parsePlatform } from "#spec/platform.ts";
+import type { ApiParts } from "./api-parts.ts";
+import { type ApiRequest, flag, param } from "./api-request.ts";
+import { progressReply } from "./progress-reply.ts";
+import { type Reply, streamReply } from "./reply.ts";
+import { type Route, route } from "./router.ts";
+import { platformText } from "./transfers.ts";
+
+export function imageArchiveRoutes(parts: ApiParts): Route[] {
+  return [
+    route("GET", "/images/get", (request) => save(parts, request, request.query.getAll("names"))),
+    route("GET", "/images/{name}/get", (request) => save(parts, request, [param(request, "name")])),
+    route("POST", "/images/load", (request) => load(parts, request)),
+  ];
+}
+
+/** @throws Fault `unsupported` for more than one. */
+function platformOf(request: ApiRequest): Platform | undefined {
+  if (request.version < 48) return undefined;
+  const given = request.query.getAll("platform").filter((each) => each !== "");
+  if (given.length > 1)
+    throw new Fault("unsupported", "one platform at a time: save and load without it take all there are");
+  const text = platformText(given[0]);
+  return text === undefined ? undefined : parsePlatform(text);
+}
+
+async function save({ engine }: ApiParts, request: ApiRequest, names: readonly string[]): Promise<Reply> {
+  const wanted = names.flatMap((each) => each.split(",")).filter((each) => each !== "");
+  if (wanted.length === 0) throw new Fault("invalid", "name at least one image to save");
+  const { signal } = request;
+  const archive = await engine.imageArchives.save(wanted, { signal, platform: platformOf(request) });
+  return streamReply("application/x-tar", async (sink) => {
+    for await (const part of archive) {
+      const pace = sink.write(part);
+      if (pace !== undefined) await pace;
+    }
+  });
+}
+
+async function load({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const { body, signal } = request;
+  const o = { signal, quiet: flag(request, "quiet"), platform: platformOf(request) };
+  return await progressReply(async (tell) => await engine.imageArchives.load(body, { ...o, tell }));
+}
