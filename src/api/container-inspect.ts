@@ -132,7 +132,7 @@ export function mountInfo(mount: MountPoint): MountPointInfo {
 }
 
 /** Zero values filled in, optional fields left out when unset, as dockerd's encoder does. */
-function configInfo(config: ContainerConfig): ContainerConfig {
+function configInfo(config: ContainerConfig): ContainerInspect["Config"] {
   const {
     ExposedPorts,
     Healthcheck,
@@ -154,12 +154,12 @@ function configInfo(config: ContainerConfig): ContainerConfig {
     Tty: config.Tty ?? false,
     OpenStdin: config.OpenStdin ?? false,
     StdinOnce: config.StdinOnce ?? false,
-    Env: config.Env ?? [],
+    Env: config.Env !== undefined && config.Env.length > 0 ? config.Env : null,
     Cmd: config.Cmd ?? null,
     ...(Healthcheck !== undefined && { Healthcheck }),
     ...(ArgsEscaped === true && { ArgsEscaped }),
     Image: config.Image ?? "",
-    Volumes: config.Volumes ?? null,
+    Volumes: Object.keys(config.Volumes ?? {}).length > 0 ? (config.Volumes ?? null) : null,
     WorkingDir: config.WorkingDir ?? "",
     Entrypoint: config.Entrypoint ?? null,
     ...(NetworkDisabled === true && { NetworkDisabled }),

@@ -201,7 +201,6 @@ describe("create", () => {
       "unknown log opt 'nosuch' for json-file log driver",
     ],
     ["an old field", { Image: "x", HostConfig: { KernelMemory: 1 } }, 501, "KernelMemory cannot be honoured"],
-    ["volumes of another", { Image: "x", HostConfig: { VolumesFrom: ["a"] } }, 501, "VolumesFrom"],
     [
       "a link on the default bridge",
       { Image: "x", HostConfig: { Links: ["db"] } },

@@ -5,12 +5,14 @@ import { createBody } from "#spec/docker-create.ts";
 import type { ContainerCreated } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseFilters } from "#spec/filters.ts";
+import { formatPlatform, imageArchitecture, platformRank } from "#spec/platform.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, check, flag, integer, json, param, text } from "./api-request.ts";
 import { containerInspect } from "./container-inspect.ts";
 import { containerSummary } from "./container-summary.ts";
 import { updateContainer } from "./container-update.ts";
 import { checkCreate } from "./create-checks.ts";
+import type { SystemFacts } from "./engine-face.ts";
 import { refuseUnhonoured } from "./honoured.ts";
 import { withDefaults } from "./host-defaults.ts";
 import { inspectDefaults } from "./inspect-defaults.ts";
@@ -127,8 +129,23 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
     },
     { signal: request.lifetime },
   );
+  if (!platform) warnings.push(...platformWarnings(engine, config.Image ?? "", facts));
   const answer: ContainerCreated = { Id: created.id, Warnings: [...created.warnings, ...warnings] };
   return jsonReply(answer, 201);
+}
+
+/** The image may be gone again by now. */
+function platformWarnings({ images }: ApiParts["engine"], reference: string, facts: SystemFacts): string[] {
+  try {
+    const machine = { os: "linux", architecture: imageArchitecture(facts.machine) };
+    const { config } = images.get(reference);
+    if (platformRank(config, machine) !== undefined) return [];
+    return [
+      `The requested image's platform (${formatPlatform(config)}) does not match the detected host platform (${formatPlatform(machine)}) and no specific platform was requested`,
+    ];
+  } catch {
+    return [];
+  }
 }
 
 function createWarnings(host: HostConfig): string[] {

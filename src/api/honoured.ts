@@ -15,8 +15,6 @@ type Rule =
       readonly unless?: (value: unknown) => boolean;
     };
 
-const later = "this engine does not support it yet";
-
 const configRules: Record<keyof ContainerConfig, Rule> = {
   Hostname: "honoured",
   Domainname: "honoured",
@@ -57,7 +55,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   Binds: "honoured",
   Mounts: "honoured",
   Tmpfs: "honoured",
-  VolumesFrom: { because: `${later}; mount the volumes by name` },
+  VolumesFrom: "honoured",
   VolumeDriver: { because: "only the local driver exists", allowed: ["local"] },
   ContainerIDFile: "honoured",
   LogConfig: "honoured",

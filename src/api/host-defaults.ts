@@ -75,9 +75,16 @@ function hostDefaults(host: HostConfig, networkMode: string, facts: HostFacts): 
     Runtime: host.Runtime || facts.runtimeName,
     ...(facts.limits.oomKillDisable && { OomKillDisable: host.OomKillDisable ?? false }),
   };
+  if (unlabelled(host)) filled.SecurityOpt = [...(host.SecurityOpt ?? []), "label=disable"];
   if (swappiness === -1) delete filled.MemorySwappiness;
   if ((host.PidsLimit ?? 0) <= 0) delete filled.PidsLimit;
   return filled;
+}
+
+/** What shares so much with the host has no label of its own, and dockerd says so. */
+function unlabelled({ IpcMode, PidMode, Privileged, SecurityOpt }: HostConfig): boolean {
+  const asked = SecurityOpt?.some((option) => option.startsWith("label")) === true;
+  return !asked && (IpcMode === "host" || PidMode === "host" || Privileged === true);
 }
 
 /** An empty list of bindings publishes on a free port. */

@@ -17,6 +17,10 @@ export interface DaemonOptions {
   readonly labels: readonly string[];
   readonly logConfig: LogConfig;
   readonly registry: RegistryOptions;
+  readonly cdiDirectories: readonly string[] | undefined;
+  /** Containers get an init that do not say whether they want one. */
+  readonly init: boolean;
+  readonly initPath: string | undefined;
   readonly debug: boolean;
   readonly help: boolean;
   readonly version: boolean;
@@ -33,6 +37,8 @@ const flags = {
   dns: { key: "dns", many: true },
   label: { key: "labels", many: true },
   "log-driver": { key: "log-driver", many: false },
+  "cdi-spec-dir": { key: "cdi-spec-dirs", many: true },
+  "init-path": { key: "init-path", many: false },
   "log-level": { key: "log-level", many: false },
   "log-opt": { key: "log-opts", many: true },
   ...registryFlags,
@@ -58,6 +64,9 @@ const fileSchema = v.strictObject({
   dns: v.optional(v.array(v.string())),
   labels: v.optional(v.array(v.string())),
   "log-driver": v.optional(v.string()),
+  "cdi-spec-dirs": v.optional(v.array(v.string())),
+  init: v.optional(v.boolean()),
+  "init-path": v.optional(v.string()),
   "log-level": v.optional(v.string()),
   "log-opts": v.optional(v.record(v.string(), v.string())),
   debug: v.optional(v.boolean()),
@@ -85,7 +94,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     const match = /^(?:--([a-z][a-z-]*)|-([a-zA-Z]))(?:=(.*))?$/s.exec(arg);
     const name = match?.[1] ?? shorthands[match?.[2] ?? ""];
     if (name === undefined) throw new Fault("invalid", `unknown argument ${arg}: see 'wherryd --help'`);
-    if (["help", "version", "debug", "live-restore"].includes(name)) {
+    if (["help", "version", "debug", "init", "live-restore"].includes(name)) {
       if (match?.[3] !== "false") switches.add(name);
       continue;
     }
@@ -159,6 +168,9 @@ export function decideOptions(
       file["log-opts"],
     ),
     registry: decideRegistry(line.values, file, environment),
+    cdiDirectories: line.values["cdi-spec-dir"] ?? file["cdi-spec-dirs"],
+    init: line.switches.has("init") || file.init === true,
+    initPath: one("init-path"),
     debug: line.switches.has("debug") || file.debug === true || ["debug", "trace"].includes(level),
     help: line.switches.has("help"),
     version: line.switches.has("version"),
@@ -202,6 +214,7 @@ export const usage = `Usage: wherryd [OPTIONS]
 A container engine that speaks Docker's API.
 
       --bip CIDR                    Address and subnet of the default bridge
+      --cdi-spec-dir DIR            CDI specifications; may be repeated (default /etc/cdi, /var/run/cdi)
       --config-file FILE            Configuration (default /etc/wherry/daemon.json)
       --data-root DIR               What lasts (default /var/lib/wherry)
   -D, --debug                       Say more
@@ -213,6 +226,8 @@ A container engine that speaks Docker's API.
       --http-proxy URL              Proxy for registries (default $HTTP_PROXY)
       --https-proxy URL             The same for HTTPS (default $HTTPS_PROXY)
       --insecure-registry HOST      HOST[:PORT] or CIDR that needs no certificate; may be repeated
+      --init                        Give containers an init that do not say otherwise
+      --init-path FILE              That init: a static program that takes -- COMMAND
       --label KEY=VALUE             Label of this engine; may be repeated
       --live-restore                Accepted: containers always outlive the engine
       --log-driver DRIVER           Of containers that ask for none: json-file, local, none,

@@ -90,8 +90,13 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   const layers = await Layers.open(join(o.dataRoot, "layers"), { records });
   const events = Events.open(records);
   const machine = machineFacts();
-  const confine = (record: ContainerRecord) => confineRecord(record, machine);
-  const runtime = stack.use(await Runtime.open({ execRoot: o.execRoot, name: `wherry-${name}`, confine }));
+  const confine = (record: Pick<ContainerRecord, "host">) => confineRecord(record, machine);
+  const runtime = stack.use(
+    await Runtime.open({
+      ...{ execRoot: o.execRoot, name: `wherry-${name}`, confine },
+      ...{ cdiDirectories: o.cdiDirectories, init: o.init, initPath: o.initPath },
+    }),
+  );
   const { bip, addressPools, dns } = o;
   const network = stack.use(
     await Networks.open({ records, execRoot: o.execRoot, name, bip, addressPools, dns, now, report }),
@@ -150,7 +155,7 @@ function machineFacts(): Machine {
   return { architecture, kernelRelease, lastCapability: Number(last), ownCapabilities, hasApparmor };
 }
 
-function confineRecord({ host }: ContainerRecord, machine: Machine) {
+function confineRecord({ host }: Pick<ContainerRecord, "host">, machine: Machine) {
   const request = {
     capAdd: host.CapAdd ?? [],
     capDrop: host.CapDrop ?? [],

@@ -36,7 +36,7 @@ export interface ContainersParts {
   readonly images: Pick<Images, "get">;
   readonly launch: Launch;
   readonly supervisor: Supervisor;
-  readonly runtime: Pick<RuntimePart, "signal" | "pause" | "resume" | "update">;
+  readonly runtime: Pick<RuntimePart, "signal" | "pause" | "resume" | "update" | "checkSecurity">;
   readonly volumes: Pick<VolumePart, "plan">;
   readonly network: Pick<NetworkPart, "check" | "find" | "rename">;
   readonly waiters: Waiters;
@@ -61,10 +61,12 @@ export class Containers {
 
   /** @throws Fault `not-found` without the image, `conflict` when the name is taken, `invalid` otherwise. */
   async create(request: CreateRequest, o: Waiting): Promise<{ id: string; warnings: string[] }> {
-    const { images, index } = this.#parts;
+    const { images, index, runtime } = this.#parts;
     if (request.config.StopSignal) signalNumber(request.config.StopSignal);
-    const platform = request.platform === undefined ? undefined : parsePlatform(request.platform);
-    const image = images.get(request.config.Image ?? "", platform);
+    runtime.checkSecurity(request.host);
+    const reference = request.config.Image ?? "";
+    const wanted = request.platform === undefined ? undefined : parsePlatform(request.platform);
+    const image = images.get(reference, wanted);
     this.#checkNetworks(request);
     const config = mergeConfig(request.config, image.config.config);
     // A check nobody can carry out must not be found out by a container that is never healthy.
@@ -77,7 +79,7 @@ export class Containers {
     const record = await this.make({
       name,
       image: {
-        reference: request.config.Image ?? imageId,
+        reference: reference === "" ? imageId : reference,
         id: imageId,
         ...(chainId !== undefined && { chainId }),
       },

@@ -20,7 +20,7 @@ export function uniteConfig(given: ContainerConfig, image: ImageRunConfig): Cont
     ...given,
     ...command(given, image),
     Env: mergeEnv(given.Env ?? [], image.Env ?? []),
-    Labels: { ...image.Labels, ...given.Labels },
+    Labels: { ...imageLabels(image.Labels ?? {}), ...given.Labels },
   };
   const ports = { ...image.ExposedPorts, ...given.ExposedPorts };
   if (Object.keys(ports).length > 0) merged.ExposedPorts = ports;
@@ -34,6 +34,13 @@ export function uniteConfig(given: ContainerConfig, image: ImageRunConfig): Cont
   const healthcheck = mergeHealthcheck(given.Healthcheck, image.Healthcheck);
   if (healthcheck !== undefined) merged.Healthcheck = healthcheck;
   return merged;
+}
+
+/** Keys that programs around the engine act on: an image is nobody's word for them. */
+const reservedLabel = /^(?:com\.docker\.swarm\.|wherry\.)/;
+
+function imageLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !reservedLabel.test(key)));
 }
 
 /** `--entrypoint ""` arrives as one empty word and means none, the image's neither. */

@@ -92,6 +92,8 @@ export interface RuntimePart {
     readonly installed: readonly string[];
     readonly conmonVersion: string;
   };
+  /** @throws Fault `invalid` or `unsupported` for security options that cannot be. */
+  checkSecurity(host: HostConfig): void;
   /** Makes the process, stopped before its first instruction. On a Fault (`detail.exitCode` 126, 127 or 125) nothing is left. */
   create(run: RunRequest, o: Waiting): Promise<{ readonly pid: number }>;
   start(id: string): Promise<void>;

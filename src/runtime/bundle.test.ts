@@ -21,6 +21,7 @@ function bundle(config: ContainerConfig, host: HostConfig = {}, more: Partial<Bu
       maskedPaths: ["/proc/kcore"],
       readonlyPaths: ["/proc/sys"],
       noNewPrivileges: false,
+      writableCgroups: false,
       privileged: false,
     },
     deviceNodes: [],

@@ -76,7 +76,7 @@ export function renderBundle(o: BundleInput): OciSpec {
     ...(ownUts && { hostname: o.hostname }),
     ...(ownUts && config.Domainname && { domainname: config.Domainname }),
     mounts: [
-      ...renderMounts({ ...o, privileged: confinement.privileged }),
+      ...renderMounts({ ...o, ...confinement }),
       ...(o.init === undefined
         ? []
         : [{ destination: initPathInside, type: "bind", source: o.init, options: ["bind", "ro"] }]),

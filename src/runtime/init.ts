@@ -13,8 +13,8 @@ export const initPathInside = "/sbin/docker-init";
 const programs = ["docker-init", "tini-static", "catatonit"] as const;
 
 /** Pure. Only in processes' own namespace is there a first one to be. */
-export function wantsInit(host: HostConfig): boolean {
-  return host.Init === true && (host.PidMode ?? "") === "";
+export function wantsInit(host: HostConfig, byDefault: boolean): boolean {
+  return (host.Init ?? byDefault) && (host.PidMode ?? "") === "";
 }
 
 /** Its path on the machine. @throws Fault `unavailable` that names the package. */

@@ -5,6 +5,7 @@ import type { OciMount } from "#spec/oci-runtime.ts";
 export interface MountsInput {
   readonly host: HostConfig;
   readonly privileged: boolean;
+  readonly writableCgroups: boolean;
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
   readonly mounts: readonly MountPoint[];
   /** Host path of the memory shared with other containers; absent for some of its own. */
@@ -30,6 +31,7 @@ export function renderMounts(o: MountsInput): OciMount[] {
 
 function systemMounts(o: MountsInput): OciMount[] {
   const readOnly = o.privileged ? [] : ["ro"];
+  const cgroups = o.writableCgroups ? [] : ["ro"];
   const quiet = ["nosuid", "noexec", "nodev"];
   const mounts: OciMount[] = [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
@@ -46,7 +48,7 @@ function systemMounts(o: MountsInput): OciMount[] {
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...quiet, ...readOnly] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...quiet, ...cgroups] },
   ];
   return [...mounts, ...ipcMounts(o)];
 }

@@ -90,11 +90,12 @@ export class RuntimeFixture implements AsyncDisposable {
 }
 
 async function openRuntime(directory: string): Promise<Runtime> {
-  const confine = ({ host }: ContainerRecord): Confinement => ({
+  const confine = ({ host }: Pick<ContainerRecord, "host">): Confinement => ({
     capabilities: capabilities.map((name) => `CAP_${name}`),
     maskedPaths: [],
     readonlyPaths: [],
     noNewPrivileges: false,
+    writableCgroups: host.Privileged === true,
     privileged: host.Privileged === true,
   });
   return await Runtime.open({ execRoot: join(directory, "exec"), name: groupName, confine });

@@ -48,9 +48,12 @@ export interface RuntimeOptions {
   readonly execRoot: string;
   /** Of the cgroup above all containers: no other engine's. */
   readonly name: string;
-  readonly confine: (record: ContainerRecord) => Confinement;
+  readonly confine: (record: Pick<ContainerRecord, "host">) => Confinement;
   /** Where specifications of CDI devices are. @default /etc/cdi and /var/run/cdi */
   readonly cdiDirectories?: readonly string[] | undefined;
+  /** Whether containers get an init that do not say. @default false */
+  readonly init?: boolean | undefined;
+  readonly initPath?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -136,6 +139,7 @@ export class Runtime implements Disposable {
       ...{ cgroups, confine: o.confine, groupName: o.name, oomScoreAdj: ownOomScoreAdj() },
       swap: this.limits.swap,
       cdiDirectories: o.cdiDirectories ?? defaultCdiDirectories,
+      init: { always: o.init === true, path: o.initPath },
     };
   }
 
@@ -150,6 +154,11 @@ export class Runtime implements Disposable {
       ExitFiles.open(join(o.execRoot, "exits")),
     ]);
     return new Runtime({ ...o, lowLevels, conmonVersion: conmon }, exits, cgroups);
+  }
+
+  /** @throws Fault `invalid` or `unsupported` for security options that cannot be. */
+  checkSecurity(host: HostConfig): void {
+    this.#options.confine({ host });
   }
 
   /** Makes the process, stopped before its first instruction. */

@@ -28,7 +28,8 @@ export interface SpecificationParts {
   /** Of the cgroup above all containers. */
   readonly groupName: string;
   readonly cdiDirectories: readonly string[];
-  readonly confine: (record: ContainerRecord) => Confinement;
+  readonly init: { readonly always: boolean; readonly path: string | undefined };
+  readonly confine: (record: Pick<ContainerRecord, "host">) => Confinement;
 }
 
 export interface Specified {
@@ -63,7 +64,7 @@ export async function specify(
     cgroupsPath: `/${groupOf(record, parts.groupName)}`,
     cgroupNamespace: (host.CgroupnsMode || (v2 ? "private" : "host")) === "private",
     oomScoreAdj: parts.oomScoreAdj,
-    ...(wantsInit(host) && { init: findInit() }),
+    ...(wantsInit(host, parts.init.always) && { init: parts.init.path ?? findInit() }),
   });
   await addRequestedDevices(spec, host, parts.cdiDirectories);
   return { spec, limits };

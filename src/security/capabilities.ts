@@ -29,8 +29,8 @@ export interface CapabilityRequest {
 }
 
 /**
- * Names with or without `CAP_`, in any case, `ALL` for every one there is to give, which is what privileged means too. What is added by name stays although all are dropped,
- * and what is dropped by name goes although all are added.
+ * Names with or without `CAP_`, in any case, `ALL` for every one there is to give, which is what privileged means too.
+ * What is added by name stays whatever is dropped, and what is dropped by name goes although all are added.
  * @throws Fault `invalid` for an unknown name, in dockerd's words.
  */
 export function resolveCapabilities(o: CapabilityRequest): string[] {
@@ -42,7 +42,8 @@ export function resolveCapabilities(o: CapabilityRequest): string[] {
   const [addAll, dropAll] = [add.includes("ALL"), drop.includes("ALL")];
   const base = addAll ? known : dropAll ? [] : defaultCapabilities;
   const kept = base.filter((name) => !drop.includes(name));
-  const added = add.filter((name) => name !== "ALL" && !drop.includes(name) && !kept.includes(name));
+  // What is both added and dropped by name is added, as dockerd has it; not so beside all.
+  const added = add.filter((name) => name !== "ALL" && !addAll && !kept.includes(name));
   return [...kept, ...added];
 }
 

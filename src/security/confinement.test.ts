@@ -106,16 +106,48 @@ test("no-new-privileges takes effect in all its spellings", () => {
   expect(of({ securityOpt: ["no-new-privileges:false"] }).noNewPrivileges).toBe(false);
 });
 
+test("a profile's architectures and flags are its own; one that says nothing filters nothing", () => {
+  const withProfile = (profile: object) =>
+    of({ securityOpt: [`seccomp=${JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", ...profile })}`] })
+      .seccomp;
+  expect(withProfile({ architectures: ["SCMP_ARCH_X86"] })?.architectures).toEqual(["SCMP_ARCH_X86"]);
+  const archMap = [
+    { architecture: "SCMP_ARCH_AARCH64", subArchitectures: ["SCMP_ARCH_ARM"] },
+    { architecture: "SCMP_ARCH_X86_64", subArchitectures: ["SCMP_ARCH_X32"] },
+  ];
+  expect(withProfile({ archMap })?.architectures).toEqual(["SCMP_ARCH_X86_64", "SCMP_ARCH_X32"]);
+  expect(withProfile({ flags: ["SECCOMP_FILTER_FLAG_LOG"] })?.flags).toEqual(["SECCOMP_FILTER_FLAG_LOG"]);
+  expect(of({ securityOpt: ["seccomp={}"] }).seccomp).toBeUndefined();
+});
+
+test("what is added and dropped by name is added; writable cgroups need no privilege", () => {
+  expect(of({ capAdd: ["NET_RAW"], capDrop: ["NET_RAW"] }).capabilities).toContain("CAP_NET_RAW");
+  expect(of({ securityOpt: ["writable-cgroups"] })).toMatchObject({
+    writableCgroups: true,
+    privileged: false,
+  });
+  expect(of({ securityOpt: ["writable-cgroups=false"] }).writableCgroups).toBe(false);
+  expect(of({ privileged: true }).writableCgroups).toBe(true);
+});
+
 const refusals: [More, string][] = [
   [{ capAdd: ["FLY"] }, 'invalid CapAdd: unknown capability: "FLY"'],
   [{ capDrop: [""] }, 'invalid CapDrop: unknown capability: ""'],
-  [{ securityOpt: ["magic"] }, 'invalid --security-opt: "magic"'],
+  [{ securityOpt: ["magic"] }, 'invalid --security-opt 1: "magic"'],
   [{ securityOpt: ["magic=1"] }, 'invalid --security-opt 2: "magic=1"'],
   [{ securityOpt: ["no-new-privileges=maybe"] }, "invalid --security-opt"],
   [{ securityOpt: ["apparmor=docker-default"] }, "this kernel has no AppArmor"],
   [{ securityOpt: ["label=user:x"] }, "use label=disable"],
   [{ securityOpt: ["seccomp={"] }, "Decoding seccomp profile failed"],
-  [{ securityOpt: ["seccomp={}"] }, "Decoding seccomp profile failed: defaultAction"],
+  [{ securityOpt: ["writable-cgroups=dang"] }, 'invalid --security-opt 2: "writable-cgroups=dang"'],
+  [
+    { securityOpt: ['seccomp={"defaultAction":"A","syscalls":[{"name":"a","names":["b"],"action":"A"}]}'] },
+    "both 'name' and 'names' are specified",
+  ],
+  [
+    { securityOpt: ['seccomp={"defaultAction":"A","architectures":["a"],"archMap":[{"architecture":"a"}]}'] },
+    "both 'architectures' and 'archMap' are specified",
+  ],
 ];
 for (const [o, message] of refusals)
   test(`${JSON.stringify(o)} is refused: ${message}`, () => {

@@ -59,6 +59,7 @@ interface Options {
   seccomp: SeccompProfile | null | undefined;
   apparmor: string | undefined;
   systemPaths: boolean;
+  writableCgroups: boolean;
 }
 
 /** @throws Fault `invalid` or `unsupported` naming the option. */
@@ -80,23 +81,37 @@ export function confinement(o: ConfinementRequest, machine: Machine): Confinemen
     readonlyPaths: open ? [] : (o.readonlyPaths ?? defaultReadonlyPaths),
     noNewPrivileges: options.noNewPrivileges,
     ...(options.apparmor !== undefined && { apparmorProfile: options.apparmor }),
+    writableCgroups: o.privileged || options.writableCgroups,
     privileged: o.privileged,
   };
 }
 
+const blankOptions: Options = {
+  noNewPrivileges: false,
+  seccomp: undefined,
+  apparmor: undefined,
+  systemPaths: true,
+  writableCgroups: false,
+};
+
+/** Options that may stand without a value, which then is true. */
+const switches = new Set(["no-new-privileges", "writable-cgroups", "disable"]);
+
 function parseOptions(texts: readonly string[], machine: Machine): Options {
-  const options: Options = {
-    noNewPrivileges: false,
-    seccomp: undefined,
-    apparmor: undefined,
-    systemPaths: true,
-  };
+  const options = { ...blankOptions };
   for (const text of texts) {
-    const at = text.search(/[=:]/);
+    const equals = text.indexOf("=");
+    const at = equals < 0 ? text.indexOf(":") : equals;
     const [key, value] = at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+    if (value === undefined && !switches.has(key)) throw invalidOption(1, text);
     readOption(options, key, value, text, machine);
   }
   return options;
+}
+
+/** dockerd numbers its two refusals. */
+function invalidOption(number: 1 | 2, text: string): Fault {
+  return new Fault("invalid", `invalid --security-opt ${number}: ${JSON.stringify(text)}`);
 }
 
 function readOption(
@@ -106,39 +121,50 @@ function readOption(
   text: string,
   machine: Machine,
 ): void {
-  if (key === "no-new-privileges") {
-    if (value !== undefined && value !== "true" && value !== "false")
-      throw new Fault("invalid", `invalid --security-opt: ${JSON.stringify(text)}`);
-    options.noNewPrivileges = value !== "false";
-    return;
-  }
-  if (value === undefined) throw new Fault("invalid", `invalid --security-opt: ${JSON.stringify(text)}`);
   switch (key) {
+    case "no-new-privileges":
+      options.noNewPrivileges = parseSwitch(value, text);
+      return;
+    case "writable-cgroups":
+      options.writableCgroups = parseSwitch(value, text);
+      return;
     case "seccomp":
-      options.seccomp =
-        value === "unconfined" ? null : value === "builtin" ? defaultProfile : parseProfile(value);
+      options.seccomp = parseFilter(value ?? "", machine);
       return;
     case "apparmor":
-      if (value !== "unconfined" && value !== "" && !machine.hasApparmor)
-        throw new Fault(
-          "unsupported",
-          `the AppArmor profile ${value} cannot be used: this kernel has no AppArmor`,
-        );
-      if (machine.hasApparmor) options.apparmor = value;
+      options.apparmor = parseApparmor(value ?? "", machine);
       return;
     case "label":
-      if (value !== "disable")
+    case "disable":
+      if (text !== "disable" && value !== "disable")
         throw new Fault(
           "unsupported",
-          `the SELinux label option ${JSON.stringify(text)} is not supported; use label=disable`,
+          `the SELinux label option ${JSON.stringify(text)} cannot be honoured: this engine does not label containers; use label=disable`,
         );
       return;
     case "systempaths":
-      if (value !== "unconfined")
-        throw new Fault("invalid", `invalid --security-opt: ${JSON.stringify(text)}`);
+      // The docker CLI makes empty lists of paths of it; other clients send it as it is.
+      if (value !== "unconfined") throw invalidOption(2, text);
       options.systemPaths = false;
       return;
     default:
-      throw new Fault("invalid", `invalid --security-opt 2: ${JSON.stringify(text)}`);
+      throw invalidOption(2, text);
   }
+}
+
+function parseSwitch(value: string | undefined, text: string): boolean {
+  if (value === undefined || /^(?:1|t|T|TRUE|true|True)$/.test(value)) return true;
+  if (/^(?:0|f|F|FALSE|false|False)$/.test(value)) return false;
+  throw invalidOption(2, text);
+}
+
+function parseFilter(value: string, machine: Machine): SeccompProfile | null {
+  if (value === "unconfined") return null;
+  return value === "builtin" ? defaultProfile : parseProfile(value, machine.architecture);
+}
+
+function parseApparmor(value: string, machine: Machine): string | undefined {
+  if (machine.hasApparmor) return value;
+  if (value === "unconfined" || value === "") return undefined;
+  throw new Fault("unsupported", `the AppArmor profile ${value} cannot be used: this kernel has no AppArmor`);
 }

@@ -24,6 +24,10 @@ export interface SeccompProfile {
   readonly defaultAction: SeccompAction;
   readonly defaultErrnoRet?: number | undefined;
   readonly rules: readonly ProfileRule[];
+  /** In libseccomp's names; absent for the machine's own and those whose programs it also runs. */
+  readonly architectures?: readonly string[];
+  /** Of seccomp(2): `SECCOMP_FILTER_FLAG_LOG` …. */
+  readonly flags?: readonly string[];
 }
 
 const allow: SeccompAction = "SCMP_ACT_ALLOW";

@@ -25,11 +25,12 @@ const architectures: Readonly<Record<string, readonly string[]>> = {
 };
 
 export function resolveSeccomp(profile: SeccompProfile, o: ResolveFor): OciSeccomp {
-  const own = architectures[o.architecture];
+  const own = profile.architectures ?? architectures[o.architecture];
   return {
     defaultAction: profile.defaultAction,
     ...(profile.defaultErrnoRet !== undefined && { defaultErrnoRet: profile.defaultErrnoRet }),
     ...(own !== undefined && { architectures: [...own] }),
+    ...(profile.flags !== undefined && { flags: [...profile.flags] }),
     syscalls: profile.rules.filter((rule) => applies(rule, o)).map(withoutConditions),
   };
 }
@@ -72,7 +73,16 @@ const argument = v.object({
 });
 
 const profileSchema = v.object({
-  defaultAction: v.string(),
+  defaultAction: v.optional(v.string(), ""),
+  architectures: v.optional(v.nullable(v.array(v.string()))),
+  archMap: v.optional(
+    v.nullable(
+      v.array(
+        v.object({ architecture: v.string(), subArchitectures: v.optional(v.nullable(v.array(v.string()))) }),
+      ),
+    ),
+  ),
+  flags: v.optional(v.nullable(v.array(v.string()))),
   defaultErrnoRet: v.optional(v.nullable(v.number())),
   syscalls: v.optional(
     v.array(
@@ -89,8 +99,12 @@ const profileSchema = v.object({
   ),
 });
 
-/** A profile as `--security-opt seccomp=FILE` sends it: the text of the file. @throws Fault `invalid`. */
-export function parseProfile(text: string): SeccompProfile {
+/**
+ * A profile as `--security-opt seccomp=FILE` sends it: the text of the file. `architecture`, in Go's words, picks from its
+ * map. Null for one that says nothing, which filters nothing.
+ * @throws Fault `invalid`.
+ */
+export function parseProfile(text: string, architecture: string): SeccompProfile | null {
   let given: unknown;
   try {
     given = JSON.parse(text);
@@ -103,9 +117,18 @@ export function parseProfile(text: string): SeccompProfile {
       "invalid",
       `Decoding seccomp profile failed: ${v.getDotPath(parsed.issues[0]) ?? ""}: ${parsed.issues[0].message}`,
     );
-  const { defaultAction, defaultErrnoRet, syscalls = [] } = parsed.output;
+  const { defaultAction, defaultErrnoRet, syscalls = [], flags } = parsed.output;
+  if (defaultAction === "" && syscalls.length === 0) return null;
+  if (syscalls.some(({ name, names }) => name !== undefined && (names ?? []).length > 0))
+    throw new Fault(
+      "invalid",
+      "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'",
+    );
+  const arches = profileArchitectures(parsed.output, architecture);
   return {
     defaultAction: defaultAction as SeccompAction,
+    ...(arches !== undefined && { architectures: arches }),
+    ...(flags && { flags }),
     ...(typeof defaultErrnoRet === "number" && { defaultErrnoRet }),
     rules: syscalls.map(({ name, names, action, errnoRet, args, includes, excludes }) => ({
       names: [...(names ?? []), ...(name === undefined ? [] : [name])],
@@ -118,6 +141,22 @@ export function parseProfile(text: string): SeccompProfile {
       ...(excludes && { excludes: tidied(excludes) }),
     })),
   };
+}
+
+function profileArchitectures(
+  profile: v.InferOutput<typeof profileSchema>,
+  architecture: string,
+): readonly string[] | undefined {
+  const [list, map] = [profile.architectures ?? [], profile.archMap ?? []];
+  if (list.length > 0 && map.length > 0)
+    throw new Fault(
+      "invalid",
+      "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'",
+    );
+  if (list.length > 0) return list;
+  const native = architectures[architecture]?.[0];
+  const own = map.find((each) => each.architecture === native);
+  return own === undefined ? undefined : [own.architecture, ...(own.subArchitectures ?? [])];
 }
 
 /** A profile calls 32-bit x86 by another name than Go does. */

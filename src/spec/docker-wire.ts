@@ -165,7 +165,7 @@ export interface ContainerInspect {
   SizeRw?: number;
   SizeRootFs?: number;
   Mounts: MountPointInfo[];
-  Config: ContainerConfig;
+  Config: Omit<ContainerConfig, "Env"> & { Env: string[] | null };
   NetworkSettings: ContainerNetworkSettings;
 }
 

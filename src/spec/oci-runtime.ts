@@ -187,6 +187,8 @@ export interface Confinement {
   readonly noNewPrivileges: boolean;
   /** Absent: the kernel's or the runtime's own idea. */
   readonly apparmorProfile?: string | undefined;
-  /** All devices, writable /sys and cgroups. */
+  /** Processes may make groups below their own. */
+  readonly writableCgroups: boolean;
+  /** All devices, writable /sys. */
   readonly privileged: boolean;
 }

@@ -27,8 +27,15 @@ export interface PlannedMount {
 const propagations = new Set(["shared", "rshared", "slave", "rslave", "private", "rprivate"]);
 const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-/** Sorted so that parents come first. @throws Fault `invalid` in dockerd's words. */
-export function planMounts(config: ContainerConfig, host: HostConfig): PlannedMount[] {
+/**
+ * Sorted so that parents come first. At places that other containers' mounts are `inherited` for, an image has no volume.
+ * @throws Fault `invalid` in dockerd's words.
+ */
+export function planMounts(
+  config: ContainerConfig,
+  host: HostConfig,
+  inherited: ReadonlySet<string> = new Set(),
+): PlannedMount[] {
   const asked = [...(host.Binds ?? []).map(parseBind), ...(host.Mounts ?? []).map(parseMount)];
   const taken = new Set<string>();
   for (const { destination } of asked) {
@@ -42,9 +49,15 @@ export function planMounts(config: ContainerConfig, host: HostConfig): PlannedMo
   }
   const images = Object.keys(config.Volumes ?? {})
     .map((path) => checkedDestination(path, path))
-    .filter((destination) => !taken.has(destination))
+    .filter((destination) => !taken.has(destination) && !inherited.has(destination))
     .map((destination) => ({ ...volumeDefaults, destination }));
-  return [...asked, ...images].sort((a, b) => depth(a.destination) - depth(b.destination));
+  return parentsFirst([...asked, ...images]);
+}
+
+export function parentsFirst<Mount extends { readonly destination: string }>(
+  mounts: readonly Mount[],
+): Mount[] {
+  return mounts.toSorted((a, b) => depth(a.destination) - depth(b.destination));
 }
 
 const volumeDefaults = {

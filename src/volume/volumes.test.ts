@@ -45,6 +45,10 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+function nobody(reference: string): never {
+  throw new Fault("not-found", `No such container: ${reference}`);
+}
+
 async function kindOf(work: Promise<unknown>): Promise<string> {
   return Fault.from(
     await work.then(
@@ -86,7 +90,7 @@ test("an empty new volume gets the image's files, once, and never through a link
   symlinkSync("/real", join(rootfs, "link"));
   symlinkSync("/etc", join(rootfs, "host"));
   const host = { Binds: ["one:/link", "two:/host", "three:/none"] };
-  const mounts = await volumes.plan({ config: {}, host });
+  const mounts = await volumes.plan({ config: {}, host, others: nobody });
   await volumes.populate(mounts, { rootfs, first: true });
   const { mountpoint } = volumes.get("one");
   expect(readFileSync(join(mountpoint, "file"), "utf8")).toBe("image");
@@ -100,17 +104,23 @@ test("an empty new volume gets the image's files, once, and never through a link
 
 test("a bind source that is not there is made for -v and refused for --mount", async () => {
   const source = join(directory, "made/here");
-  await volumes.plan({ config: {}, host: { Binds: [`${source}:/x`] } });
+  await volumes.plan({ config: {}, host: { Binds: [`${source}:/x`] }, others: nobody });
   expect(statSync(source).isDirectory()).toBe(true);
   const host = { Mounts: [{ Type: "bind" as const, Source: join(directory, "no"), Target: "/x" }] };
-  const error = await volumes.plan({ config: {}, host }).catch((thrown: Error) => thrown.message);
+  const error = await volumes
+    .plan({ config: {}, host, others: nobody })
+    .catch((thrown: Error) => thrown.message);
   expect(error).toBe(
     `invalid mount config for type "bind": bind source path does not exist: ${directory}/no`,
   );
 });
 
 test("anonymous volumes go with their container, unless another one has them", async () => {
-  const mounts = await volumes.plan({ config: { Volumes: { "/data": {} } }, host: { Binds: ["named:/n"] } });
+  const mounts = await volumes.plan({
+    config: { Volumes: { "/data": {} } },
+    host: { Binds: ["named:/n"] },
+    others: nobody,
+  });
   expect(mounts.map(({ anonymous }) => anonymous)).toEqual([false, true]);
   users = ["c1", "c2"];
   await volumes.removeAnonymous(mounts);

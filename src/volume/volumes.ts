@@ -5,13 +5,14 @@
  */
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
-import type { ContainerConfig, HostConfig, MountPoint } from "#spec/container.ts";
+import { join, posix } from "node:path";
+import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Records, Table } from "#store/records.ts";
 import { type ContainerTree, type ContainerTreeRequest, openContainerTree } from "./container-tree.ts";
 import { copyUp } from "./copy-up.ts";
-import { invalidName, isVolumeName, type PlannedMount, planMounts } from "./plan-mounts.ts";
+import { invalidName, isVolumeName, type PlannedMount, parentsFirst, planMounts } from "./plan-mounts.ts";
+import { mountsFrom } from "./volumes-from.ts";
 
 export interface VolumeRecord {
   readonly name: string;
@@ -116,13 +117,23 @@ export class Volumes {
   }
 
   /** Decides a container's mounts and makes the volumes they name. @throws Fault `invalid` in Docker's words. */
-  async plan(o: { readonly config: ContainerConfig; readonly host: HostConfig }): Promise<MountPoint[]> {
-    const planned = planMounts(o.config, o.host);
+  async plan(o: {
+    readonly config: ContainerConfig;
+    readonly host: HostConfig;
+    readonly others: (reference: string) => ContainerRecord;
+  }): Promise<MountPoint[]> {
+    const inherited = mountsFrom(o.host.VolumesFrom ?? [], o.others);
+    const planned = planMounts(o.config, o.host, new Set(inherited.map(({ destination }) => destination)));
     for (const mount of planned)
       if (mount.type === "bind") await checkSource(mount.source ?? "", mount.createSource);
     const mounts: MountPoint[] = [];
     for (const mount of planned) mounts.push(await this.#mountPoint(mount));
-    return mounts;
+    const taken = new Set([
+      ...mounts.map(({ destination }) => destination),
+      ...Object.keys(o.host.Tmpfs ?? {}).map((path) => posix.normalize(path)),
+    ]);
+    mounts.push(...inherited.filter(({ destination }) => !taken.has(destination)));
+    return parentsFirst(mounts);
   }
 
   async #mountPoint(mount: PlannedMount): Promise<MountPoint> {
