@@ -45,6 +45,9 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   const body = await json(request, execCreateBody);
   const { Cmd: args = [], ConsoleSize } = body;
   if (args.length === 0) throw new Fault("invalid", "No exec command specified");
+  for (const each of [...args, ...(body.Env ?? []), body.User ?? "", body.WorkingDir ?? ""])
+    if (each.includes("\0"))
+      throw new Fault("invalid", `invalid exec: a NUL byte in ${JSON.stringify(each)}`);
   parseDetachKeys(body.DetachKeys, "escape");
   const size = request.version >= 42 ? sizeOf(ConsoleSize) : undefined;
   const id = engine.containers.createExec(param(request, "name"), {
@@ -84,7 +87,7 @@ async function start({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
   }
   const contentType = !raw && request.version >= 42 ? multiplexedStream : rawStream;
   return hijackReply(upgradeOf(request), contentType, (connection) =>
-    run({ engine }, exec, connection, { raw, size }),
+    run({ engine }, exec, connection, { raw, size, signal: request.lifetime }),
   );
 }
 
@@ -93,24 +96,25 @@ async function run(
   { engine }: Pick<ApiParts, "engine">,
   exec: ExecRecord,
   connection: Hijacked,
-  { raw, size }: { readonly raw: boolean; readonly size: ConsoleSize | undefined },
+  o: { readonly raw: boolean; readonly size: ConsoleSize | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   let attachment: Awaited<ReturnType<typeof engine.containers.startExec>>;
   try {
     attachment = await engine.containers.startExec(exec.id, {
       detach: false,
-      consoleSize: size,
-      signal: connection.gone,
+      consoleSize: o.size,
+      // Not the connection's: as with dockerd, who leaves at once has started it all the same.
+      signal: o.signal,
     });
   } catch (thrown) {
     const message = Buffer.from(`${Fault.from(thrown).message}\r\n`);
-    connection.output.write(raw ? message : muxFrame("stdout", message));
+    connection.output.write(o.raw ? message : muxFrame("stdout", message));
     return;
   }
   if (attachment === undefined) return;
   const { request } = exec;
   await bridge(attachment, connection, {
-    raw,
+    raw: o.raw,
     detachKeys: parseDetachKeys(request.detachKeys),
     atInputEnd: request.tty || !request.stdin ? "nothing" : "close-stdin",
   });

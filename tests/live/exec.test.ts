@@ -1,6 +1,6 @@
 /** Execs through the API: what inspect, events and refusals say, terminals, clients that misbehave, an engine that dies. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Client } from "#client/client.ts";
@@ -104,7 +104,7 @@ describe("what an exec is", () => {
     await using stream = await client.containers.startExec(id, { tty: false });
     await until(async () => (await client.containers.inspectExec(id)).Running);
     const { Pid } = await client.containers.inspectExec(id);
-    expect(readFileSync(`/proc/${Pid}/cmdline`, "latin1")).toContain("read line");
+    await until(() => commandLine(Pid).includes("read line"));
     expect((await client.containers.inspect(box)).ExecIDs).toEqual([id]);
     await stream.write(Buffer.from("go\n"));
     for await (const _ of stream.output);
@@ -222,6 +222,10 @@ describe("what is refused", () => {
     expect(await refusal(client.containers.createExec(box, { Cmd: [] }))).toEqual([
       400,
       "No exec command specified",
+    ]);
+    expect(await refusal(client.containers.createExec(box, { Cmd: ["echo", "a\0b"] }))).toEqual([
+      400,
+      'invalid exec: a NUL byte in "a\\u0000b"',
     ]);
     expect(await refusal(client.containers.killExec(id, "SIGNO"))).toEqual([400, "invalid signal: SIGNO"]);
   });
@@ -392,6 +396,20 @@ test.skipIf(dockerCli === null)(
     const [id = ""] = (await client.containers.inspect(box)).ExecIDs ?? [];
     expect(await engine.cli("wherry", ["exec-kill", id])).toEqual({ code: 0, stdout: `${id}\n`, stderr: "" });
     await until(async () => (await client.containers.inspect(box)).ExecIDs === null);
+    const file = join(engine.directory, "environment");
+    writeFileSync(file, "# a comment\nFROM_FILE=1\nBOTH=file\n");
+    const own = [
+      "exec",
+      "--env-file",
+      file,
+      "-e",
+      "BOTH=flag",
+      "box",
+      "sh",
+      "-c",
+      "echo $FROM_FILE $BOTH; exit 4",
+    ];
+    expect(await engine.cli("wherry", own)).toEqual({ code: 4, stdout: "1 flag\n", stderr: "" });
     const input = "z".repeat(400_000);
     expect((await engine.cli("docker", ["exec", "-i", "box", "cat"], { input })).stdout).toBe(input);
   },
