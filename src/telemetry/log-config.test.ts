@@ -111,13 +111,13 @@ test("every driver takes its own options and those of all", () => {
 });
 
 test("a log is bounded also when nothing is said", () => {
-  expect(logLimits(config("json-file"))).toEqual({ maxBytes: 20 << 20, maxFiles: 5, compress: false });
+  expect(logLimits(config("json-file"))).toEqual({ maxBytes: 50 << 20, maxFiles: 5, compress: false });
   expect(logLimits(config("json-file", "max-size=10k"))).toEqual({
     maxBytes: 10_000,
     maxFiles: 1,
     compress: false,
   });
-  expect(logLimits(config("json-file", "max-file=3"))).toMatchObject({ maxBytes: 20 << 20, maxFiles: 3 });
+  expect(logLimits(config("json-file", "max-file=3"))).toMatchObject({ maxBytes: 50 << 20, maxFiles: 3 });
   expect(logLimits(config("local"))).toEqual({ maxBytes: 20 << 20, maxFiles: 5, compress: true });
   expect(logLimits(config("syslog", "cache-max-size=1m", "cache-max-file=2"))).toMatchObject({
     maxBytes: 1_000_000,

@@ -35,8 +35,10 @@ const fileOptions = ["max-file", "max-size", "compress"];
 const cacheOptions = ["cache-disabled", "cache-max-file", "cache-max-size", "cache-compress"];
 const everyDriversOptions = ["mode", "max-buffer-size", ...cacheOptions];
 
-/** Kept when nothing is said: never an unbounded log, for `json-file` neither. */
-const defaultLimits: LogLimits = { maxBytes: 20 << 20, maxFiles: 5, compress: false };
+/** Docker's of `local`. */
+const defaultLimits: LogLimits = { maxBytes: 20 << 20, maxFiles: 5, compress: true };
+/** Docker has none, and fills disks; this is room for all that most containers ever say. */
+const jsonFileDefaults: LogLimits = { maxBytes: 50 << 20, maxFiles: 5, compress: false };
 
 interface Driver {
   readonly options: readonly string[];
@@ -161,6 +163,8 @@ export function logLimits(config: AskedLogConfig | undefined): LogLimits {
   const Type = config?.Type || "json-file";
   const Config = config?.Config ?? {};
   if (Type === "json-file") return jsonFileLimits(Config);
+  // For those who are attached, and gone with the run: not worth compressing.
+  if (Type === "none") return { ...defaultLimits, compress: false };
   return Type === "local" ? localLimits(Config) : cacheLimits(Config);
 }
 
@@ -168,9 +172,9 @@ export function logLimits(config: AskedLogConfig | undefined): LogLimits {
 function jsonFileLimits(options: Options): LogLimits {
   const size = options["max-size"];
   const files = options["max-file"];
-  const maxBytes = size === undefined ? defaultLimits.maxBytes : parseByteSize(size, 1000);
+  const maxBytes = size === undefined ? jsonFileDefaults.maxBytes : parseByteSize(size, 1000);
   if (maxBytes <= 0) throw new Fault("invalid", "max-size must be a positive number");
-  const unsaid = size === undefined ? defaultLimits.maxFiles : 1;
+  const unsaid = size === undefined ? jsonFileDefaults.maxFiles : 1;
   const maxFiles = files === undefined ? unsaid : parseInteger(files);
   if (maxFiles < 1) throw new Fault("invalid", "max-file cannot be less than 1");
   const compress = options["compress"] !== undefined && parseBoolean(options["compress"]);
@@ -206,6 +210,11 @@ function localLimits(options: Options, prefix = ""): LogLimits {
 /** Of drivers that send the output away: what stays here for `logs`, and until the receiver has it. */
 function cacheLimits(options: Options): LogLimits {
   return localLimits(options, "cache-");
+}
+
+/** Whether what a run wrote is kept when it is over. */
+export function outlivesRun(config: AskedLogConfig | undefined): boolean {
+  return config?.Type !== "none";
 }
 
 /** Whether `logs` shows anything: everywhere but with `none`, and where the copy kept here is not wanted. */

@@ -131,6 +131,17 @@ export async function closeLogFile(path: string): Promise<void> {
   await makeLogFiles(path);
 }
 
+/** Takes away what was written; who reads it at the moment still comes to its end. The log must not be written. Idempotent. */
+export async function emptyLog(path: string): Promise<void> {
+  const { closed, current } = listLogFiles(path);
+  if (current === undefined || (current.bytes === 0 && closed.length === 0)) return;
+  if (current.bytes > 0) await closeLogFile(path);
+  for (const file of listLogFiles(path).closed) {
+    await rm(file.path, { force: true });
+    await rm(continuesPath(path, file.number), { force: true });
+  }
+}
+
 /** Whether what was thrown says that a file is not there. */
 export function isMissing(thrown: unknown): boolean {
   return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";

@@ -5,9 +5,9 @@
  */
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { logLimits } from "./log-config.ts";
+import { logLimits, outlivesRun } from "./log-config.ts";
 import { type LogMachine, logRoute } from "./log-drivers.ts";
-import { makeLogFiles } from "./log-files.ts";
+import { emptyLog, makeLogFiles } from "./log-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import type { LogFrame } from "./log-parser.ts";
 import { type LogRead, LogReader } from "./log-reader.ts";
@@ -111,6 +111,7 @@ export class Logs implements AsyncDisposable {
   /** After a container's end: what was kept too much goes, what was not shipped is. Idempotent. */
   async settle(record: ContainerRecord, path: string): Promise<void> {
     await this.#keeper.release(path, logLimits(record.host.LogConfig));
+    if (!outlivesRun(record.host.LogConfig)) await emptyLog(path);
     const shipper = this.#shipperIfAny(record, path);
     if (shipper === undefined) return;
     shipper.finish();

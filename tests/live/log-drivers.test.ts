@@ -1,7 +1,7 @@
 /** Log drivers that send output away: real receivers, their absence, the engine's, and what `logs` still shows. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { Client } from "#client/client.ts";
@@ -294,6 +294,23 @@ test("what is not kept, and what is not to be read, is not shown", async () => {
   const inspected = await client.containers.inspect(none);
   expect(inspected.HostConfig.LogConfig).toEqual({ Type: "none", Config: {} });
   expect(inspected.LogPath).toBe("");
+  const kept = readdirSync(join(engine.directory, "data/containers", none));
+  expect(
+    kept.filter(
+      (name) => /log/.test(name) && statSync(join(engine.directory, "data/containers", none, name)).size > 0,
+    ),
+  ).toEqual([]);
+  const attached = await engine.cli("wherry", [
+    "run",
+    "--rm",
+    "--log-driver",
+    "none",
+    "busybox",
+    "seq",
+    "1",
+    "100000",
+  ]);
+  expect(attached.stdout.length).toBe(588_895);
 });
 
 test("a container that is removed at its end has its last lines shipped", async () => {
