@@ -224,5 +224,6 @@ async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
       // Started or removed by somebody else meanwhile.
     }
   }
+  engine.events.pruned("container", reclaimed);
   return jsonReply({ ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed });
 }

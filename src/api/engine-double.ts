@@ -412,6 +412,7 @@ export class EngineDouble implements EngineFace {
   };
 
   readonly events: EngineFace["events"] = {
+    pruned: (...args) => void this.asked.push(["pruned", ...args]),
     replay: (since, until) =>
       this.past.filter(({ timeNano }) => timeNano >= since && (until === undefined || timeNano <= until)),
     follow: ({ signal }) => this.#follow(signal),

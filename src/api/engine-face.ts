@@ -344,6 +344,8 @@ export interface EngineVolumes {
 }
 
 export interface EngineEvents {
+  /** Tells that things nobody used were removed, and how many bytes that gave back. */
+  pruned(type: "container" | "image" | "volume" | "network" | "builder", reclaimedBytes: number): void;
   /** Stored events in order, then, unless `until` has passed, new ones. Ends at `until` or with the signal. */
   replay(sinceNano: bigint, untilNano?: bigint): Iterable<EngineEvent>;
   follow(o: Waiting): AsyncIterable<EngineEvent>;

@@ -26,7 +26,11 @@ export const eventFilters = [
 export function eventLine(event: EngineEvent): string {
   const { type, action, actor, timeNano } = event;
   const { image: from } = actor.attributes;
-  const legacy = type === "container" || type === "image" ? { status: action, id: actor.id, from } : {};
+  // For clients of before API 1.22; dockerd leaves out what is empty.
+  const legacy =
+    type === "container" || type === "image"
+      ? { status: action, ...(actor.id !== "" && { id: actor.id }), ...(from !== undefined && { from }) }
+      : {};
   const message = {
     ...legacy,
     Type: type,
@@ -56,14 +60,15 @@ export function matchesEvent(event: EngineEvent, filters: Filters, version: numb
   );
 }
 
+/** By the beginning of an id or a name. */
 function matchesActor(
   { type, actor }: EngineEvent,
   values: readonly string[] | undefined,
   key: string,
 ): boolean {
   if (values === undefined || values.length === 0) return true;
-  const { name } = actor.attributes;
-  return type === key && values.some((value) => actor.id.startsWith(value) || name === value);
+  const { name = "" } = actor.attributes;
+  return type === key && values.some((value) => actor.id.startsWith(value) || name.startsWith(value));
 }
 
 /** Also by the image of a container, with or without its tag. */

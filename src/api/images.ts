@@ -123,5 +123,6 @@ async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
       // In use by now, or the parent of another image.
     }
   }
+  engine.events.pruned("image", reclaimed);
   return jsonReply({ ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed });
 }

@@ -79,6 +79,7 @@ async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
       // Taken by a container meanwhile.
     }
   }
+  engine.events.pruned("volume", 0);
   return jsonReply({ VolumesDeleted: deleted, SpaceReclaimed: 0 });
 }
 

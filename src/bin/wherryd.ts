@@ -10,6 +10,7 @@ import { serveApi } from "#api/server.ts";
 import { Builder } from "#build/builder.ts";
 import { changeConfig } from "#build/change-config.ts";
 import { Engine } from "#engine/engine.ts";
+import { nowNano } from "#kernel/clock.ts";
 import { hostFacts } from "#kernel/host.ts";
 import { Networks } from "#network/networks.ts";
 import { reachHttp, reachTcp } from "#network/reach.ts";
@@ -18,7 +19,7 @@ import { Runtime } from "#runtime/runtime.ts";
 import { confinement, type Machine } from "#security/confinement.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { formatRfc3339, nanoOfMillis } from "#spec/unix-time.ts";
+import { formatRfc3339 } from "#spec/unix-time.ts";
 import { Arrivals } from "#store/arrivals.ts";
 import { Blobs } from "#store/blobs.ts";
 import { Layers } from "#store/layers.ts";
@@ -79,7 +80,6 @@ async function untilSignal(): Promise<void> {
 async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<void> {
   // Several engines side by side are told apart by where their data is.
   const name = createHash("sha256").update(o.dataRoot).digest("hex").slice(0, 8);
-  const nowNano = () => nanoOfMillis(performance.timeOrigin + performance.now());
   const now = () => formatRfc3339(nowNano());
   const randomHex = (bytes: number) => randomBytes(bytes).toString("hex");
   const report = (fault: Fault) => log(`${fault.message}${o.debug ? `\n${fault.stack}` : ""}`);
@@ -88,7 +88,7 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   const records = stack.use(Records.open(join(o.dataRoot, "records.db")));
   const blobs = await Blobs.open(join(o.dataRoot, "blobs"));
   const layers = await Layers.open(join(o.dataRoot, "layers"), { records });
-  const events = Events.open(records);
+  const events = Events.open(records, nowNano);
   const machine = machineFacts();
   const confine = (record: Pick<ContainerRecord, "host">) => confineRecord(record, machine);
   const runtime = stack.use(

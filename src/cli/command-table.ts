@@ -33,6 +33,7 @@ const archiving: Loader = async () => await import("./commands/archive.ts").then
 const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
 const explaining: Loader = async () => await import("./commands/why.ts").then((each) => each.commands);
+const happenings: Loader = async () => await import("./commands/events.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
@@ -65,9 +66,9 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   commit: from(committing, "commit", "Create a new image from a container's changes"),
   cp: from(copying, "cp", "Copy files/folders between a container and the local filesystem"),
   create: from(running, "create", "Create a new container"),
-  events: from(system, "events", "Get real time events from the server"),
   diff: from(files, "diff", "Inspect changes to files or directories on a container's filesystem"),
   export: from(files, "export", "Export a container's filesystem as a tar archive"),
+  events: from(happenings, "events", "Get real time events from the server"),
   history: from(images, "history", "Show the history of an image"),
   import: from(images, "import", "Import the contents from a tarball to create a filesystem image"),
   inspect: from(looking, "inspect", "Return low-level information on objects"),

@@ -57,16 +57,24 @@ export class Client {
     return await this.#connection.json("POST", "/auth", { body: auth });
   }
 
-  events(o: {
-    readonly since?: string | undefined;
-    readonly until?: string | undefined;
-    readonly filters?: Filters;
-    readonly signal?: AbortSignal;
-  }): AsyncIterable<EventMessage> {
+  /** Without `until`, for as long as the engine lives. Times are given as `seconds.nanoseconds`. */
+  async *events(o: EventOptions): AsyncGenerator<EventMessage> {
+    for await (const line of this.eventLines(o)) yield JSON.parse(line) as EventMessage;
+  }
+
+  /** The same as the engine wrote them: with every digit of their times. */
+  eventLines(o: EventOptions): AsyncIterable<string> {
     const { since, until, filters, signal } = o;
     const query = { since, until, filters: filters === undefined ? undefined : formatFilters(filters) };
-    return this.#connection.lines("GET", "/events", { query, signal });
+    return this.#connection.textLines("GET", "/events", { query, signal });
   }
+}
+
+export interface EventOptions {
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly filters?: Filters;
+  readonly signal?: AbortSignal;
 }
 
 /** The engine's newest, or this client's when that is older. */

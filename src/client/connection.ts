@@ -55,15 +55,20 @@ export class Connection {
 
   /** JSON values one after another, as they come. */
   async *lines<T>(method: string, path: string, o: RequestOptions = {}): AsyncGenerator<T> {
+    for await (const line of this.textLines(method, path, o)) yield JSON.parse(line) as T;
+  }
+
+  /** The same, as the engine wrote them. */
+  async *textLines(method: string, path: string, o: RequestOptions = {}): AsyncGenerator<string> {
     const { body } = await this.send(method, path, o);
     let rest = "";
     const decoder = new TextDecoder();
     for await (const bytes of body) {
       const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as T;
+      for (const line of lines) if (line.trim() !== "") yield line;
     }
-    if (rest.trim() !== "") yield JSON.parse(rest) as T;
+    if (rest.trim() !== "") yield rest;
   }
 
   /** Of a request, with prefix and query. */

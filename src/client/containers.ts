@@ -137,6 +137,15 @@ export class ContainersClient {
     return await this.#connection.json("GET", "/containers/json", { query });
   }
 
+  /** Removes what does not run. */
+  async prune(
+    filters: Filters,
+  ): Promise<{ readonly ContainersDeleted: string[] | null; readonly SpaceReclaimed: number }> {
+    return await this.#connection.json("POST", "/containers/prune", {
+      query: { filters: formatFilters(filters) },
+    });
+  }
+
   async inspect(id: string, o: { readonly size?: boolean } = {}): Promise<ContainerInspect> {
     return await this.#connection.json("GET", `${at(id)}/json`, { query: { size: o.size } });
   }

@@ -180,7 +180,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     await images.collectAllLayers();
     const system = new System({ ...parts, newId: () => randomHex(16) });
     const networks = new NetworkDesk({ index, network, launch, supervisor, emit });
-    const looking = new Looking({ index, runtime, now });
+    const looking = new Looking({ index, runtime, emit, now });
     return new Engine({
       ...{ containers, archives, commits, looking, images, transfers, imageArchives },
       ...{ networks, volumes, events, system },

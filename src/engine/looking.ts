@@ -7,6 +7,8 @@ import { Fault } from "#spec/fault.ts";
 import type { UsageSample } from "#spec/usage.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
+import type { Emit } from "./emit.ts";
+import { containerAttributes } from "./event-attributes.ts";
 import { isLive } from "./lifecycle.ts";
 import type { Waiting } from "./parts.ts";
 import { type Reading, UsageSampler, type UsageView } from "./usage-sampler.ts";
@@ -26,6 +28,7 @@ export interface LookingRuntime {
 export interface LookingParts {
   readonly index: ContainerIndex;
   readonly runtime: LookingRuntime;
+  readonly emit: Emit;
   readonly now: () => string;
 }
 
@@ -90,6 +93,8 @@ export class Looking {
         `Container ${record.id} is restarting, wait until the container is running`,
       );
     if (!isLive(record)) throw new Fault("conflict", `container ${record.id} is not running`);
-    return await this.#parts.runtime.processes(record, args);
+    const table = await this.#parts.runtime.processes(record, args);
+    this.#parts.emit("container", "top", record.id, containerAttributes(record));
+    return table;
   }
 }

@@ -12,7 +12,7 @@ let events: Events;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "wherry-events-"));
   records = Records.open(join(directory, "records.db"));
-  events = Events.open(records);
+  events = Events.open(records, () => 5n);
 });
 afterEach(() => {
   records[Symbol.dispose]();
@@ -26,7 +26,7 @@ function event(number: number): EngineEvent {
 
 test("what was stored is told again, also to the next engine", () => {
   for (const number of [1, 2, 3]) events.append(event(number));
-  const again = Events.open(records);
+  const again = Events.open(records, () => 5n);
   expect([...again.replay(2n)]).toEqual([event(2), event(3)]);
   expect([...again.replay(0n, 1n)]).toEqual([event(1)]);
 });
@@ -65,4 +65,11 @@ test("a follower that does not read is told so, and holds up nobody", async () =
   const error = await reading.catch((thrown: Error) => thrown.message);
   expect(error).toContain("ask again with --since");
   expect(count).toBe(1024);
+});
+
+test("a prune is told with the bytes it gave back", () => {
+  events.pruned("container", 42);
+  expect([...events.replay(0n)]).toEqual([
+    { type: "container", action: "prune", actor: { id: "", attributes: { reclaimed: "42" } }, timeNano: 5n },
+  ]);
 });

@@ -17,14 +17,16 @@ const queueMax = 1024;
 export class Events {
   readonly #journal: Journal<Omit<EngineEvent, "timeNano">>;
   readonly #followers = new Set<(event: EngineEvent) => void>();
+  readonly #nowNano: () => bigint;
   #sinceTrim = 0;
 
-  private constructor(records: Records) {
+  private constructor(records: Records, nowNano: () => bigint) {
     this.#journal = records.journal("events");
+    this.#nowNano = nowNano;
   }
 
-  static open(records: Records): Events {
-    const events = new Events(records);
+  static open(records: Records, nowNano: () => bigint): Events {
+    const events = new Events(records, nowNano);
     events.#journal.trim(keptMax);
     return events;
   }
@@ -37,6 +39,12 @@ export class Events {
       this.#journal.trim(keptMax);
     }
     for (const tell of this.#followers) tell(event);
+  }
+
+  /** Tells that things nobody used were removed, and how many bytes that gave back. */
+  pruned(type: EngineEvent["type"], reclaimedBytes: number): void {
+    const actor = { id: "", attributes: { reclaimed: String(reclaimedBytes) } };
+    this.append({ type, action: "prune", actor, timeNano: this.#nowNano() });
   }
 
   /** Stored events in order; both ends belong to the range. */

@@ -1,10 +1,8 @@
 /** Commands about the engine itself. */
-import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
-import { apiTime, humanSize } from "#cli/units.ts";
-import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
-import { Fault } from "#spec/fault.ts";
+import { type Command, formatFlag, write } from "#cli/command.ts";
+import { humanSize } from "#cli/units.ts";
+import type { SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { compileTemplate } from "#spec/template.ts";
-import { formatRfc3339 } from "#spec/unix-time.ts";
 
 const clientFacts = { Version: "0.1.0", ApiVersion: "1.50", Os: "linux" } as const;
 
@@ -84,48 +82,4 @@ function infoText(facts: SystemInfo): string {
   return `Server:\n${lines.map(([name, value]) => ` ${name}: ${value}\n`).join("")}`;
 }
 
-const events: Command = {
-  usage: "[OPTIONS]",
-  flags: [
-    filterFlag,
-    { ...formatFlag, help: "Format output using a custom template: 'json' or 'TEMPLATE'" },
-    { name: "since", kind: "text", help: "Show all events created since timestamp" },
-    { name: "until", kind: "text", help: "Stream events until this timestamp" },
-  ],
-  least: 0,
-  most: 0,
-  run: async ({ client, flags, io, nowMs }) => {
-    const format = flags.text("format");
-    const template = format === undefined || format === "json" ? undefined : compileTemplate(format);
-    const [since, until] = [flags.text("since"), flags.text("until")];
-    const stop = new AbortController();
-    using _ = io.onSignals(["SIGINT", "SIGTERM"], () => stop.abort());
-    const stream = (await client()).events({
-      since: since === undefined ? undefined : apiTime(since, nowMs()),
-      until: until === undefined ? undefined : apiTime(until, nowMs()),
-      filters: filtersOf(flags.list("filter")),
-      signal: stop.signal,
-    });
-    try {
-      for await (const event of stream)
-        await write(
-          io.stdout,
-          `${format === "json" ? JSON.stringify(event) : template === undefined ? eventText(event) : template(event)}\n`,
-        );
-    } catch (thrown) {
-      if (!stop.signal.aborted || Fault.from(thrown).kind === "internal") throw thrown;
-    }
-    return 0;
-  },
-};
-
-/** `TIME TYPE ACTION ID (key=value, …)`. */
-function eventText(event: EventMessage): string {
-  const attributes = Object.entries(event.Actor.Attributes)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${value}`);
-  const time = formatRfc3339(BigInt(event.timeNano));
-  return `${time} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes.length > 0 ? ` (${attributes.join(", ")})` : ""}`;
-}
-
-export const commands: Readonly<Record<string, Command>> = { version, info, events };
+export const commands: Readonly<Record<string, Command>> = { version, info };
