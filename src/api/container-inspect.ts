@@ -37,11 +37,12 @@ export function containerInspect(
     Args: args,
     State: stateInfo(record),
     Image: record.image.id,
-    ResolvConfPath: paths.resolvConf,
-    HostnamePath: paths.hostname,
-    HostsPath: paths.hosts,
-    // As in Docker: of a log that other programs may read.
-    LogPath: record.host.LogConfig?.Type === "json-file" ? paths.log : "",
+    // As dockerd, which makes these files at the first start.
+    ResolvConfPath: record.run === 0 ? "" : paths.resolvConf,
+    HostnamePath: record.run === 0 ? "" : paths.hostname,
+    HostsPath: record.run === 0 ? "" : paths.hosts,
+    // Of a log that other programs may read.
+    LogPath: record.run > 0 && record.host.LogConfig?.Type === "json-file" ? paths.log : "",
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: "overlay2",

@@ -1,7 +1,14 @@
 /** Pure. Which containers `ps` shows (Engine API `ContainerList`: its filters and their meanings). */
 import type { ContainerRecord, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { type Filters, matchesExactly, matchesLabels, matchesPattern, matchesPrefix } from "#spec/filters.ts";
+import {
+  booleanFilter,
+  type Filters,
+  matchesExactly,
+  matchesLabels,
+  matchesPattern,
+  matchesPrefix,
+} from "#spec/filters.ts";
 import type { PublishedPort } from "#spec/network.ts";
 
 export interface ListOptions {
@@ -24,6 +31,7 @@ export interface ListLookups {
 }
 
 const statuses = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const healths = ["none", "starting", "healthy", "unhealthy"];
 
 /**
  * `records` newest first.
@@ -38,6 +46,11 @@ export function listContainers(
   for (const status of filters["status"] ?? [])
     if (!statuses.includes(status))
       throw new Fault("invalid", `invalid filter 'status=${status}': want one of ${statuses.join(", ")}`);
+  for (const health of filters["health"] ?? [])
+    if (!healths.includes(health))
+      throw new Fault("invalid", `unrecognized filter value for health: ${health}`);
+  // Containers of a cluster's tasks would be the others.
+  if (booleanFilter(filters, "is-task", false)) return [];
   const exits = filters["exited"]?.map(exitCode);
   const before = filters["before"]?.map((each) => look.container(each).created);
   const since = filters["since"]?.map((each) => look.container(each).created);
