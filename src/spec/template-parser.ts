@@ -1,5 +1,5 @@
 /** Pure. The grammar of `--format` templates. */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 export type Expression =
   | { readonly kind: "literal"; readonly value: unknown }
@@ -10,7 +10,13 @@ export type Expression =
 export type TemplateNode =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "print"; readonly value: Expression }
-  | { readonly kind: "assign"; readonly name: string; readonly value: Expression }
+  | {
+      readonly kind: "assign";
+      readonly name: string;
+      readonly value: Expression;
+      /** `:=` makes a variable, `=` changes one. */
+      readonly declares: boolean;
+    }
   | Branch<"if">
   | Branch<"with">
   | {
@@ -33,7 +39,7 @@ type Piece = { readonly text: string } | { readonly tokens: readonly Token[] };
 
 const tokenPattern = /\s*("(?:[^"\\]|\\.)*"|`[^`]*`|\$?[\w.]+|\$|:=|[|(),=]|-?\d+(?:\.\d+)?)/gy;
 
-/** @throws Fault `invalid` in the docker CLI's words. */
+/** @throws Fault `invalid` in Go's words. */
 export function parseTemplate(text: string): TemplateNode[] {
   const pieces = splitPieces(text);
   const reader = { at: 0, pieces };
@@ -122,7 +128,12 @@ function parseAction(reader: Reader, tokens: readonly Token[]): TemplateNode {
     }
     default:
       if (rest[0] === ":=" || rest[0] === "=")
-        return { kind: "assign", name: word, value: parsePipeline(rest.slice(1)) };
+        return {
+          kind: "assign",
+          name: word,
+          value: parsePipeline(rest.slice(1)),
+          declares: rest[0] === ":=",
+        };
       return { kind: "print", value: parsePipeline(tokens) };
   }
 }
@@ -212,5 +223,5 @@ function fieldNames(token: Token): string[] {
 }
 
 function broken(reason: string): Fault {
-  return new Fault("invalid", `template parsing error: template: :1: ${reason}`);
+  return new Fault("invalid", `template: :1: ${reason}`);
 }

@@ -8,6 +8,8 @@ const data = {
   List: ["a", "b"],
   Empty: [],
   None: null,
+  Labels: { a: "b" },
+  Big: 1790000000123456789n,
 };
 
 const cases: [string, string][] = [
@@ -26,10 +28,31 @@ const cases: [string, string][] = [
   ['{{if and .Name (ne .Name "x")}}yes{{end}}', "yes"],
   ["{{with .State}}{{.Status}}{{end}}", "running"],
   ['{{join .List ", "}}', "a, b"],
-  ['{{.Name | upper | printf "%s-%d" }}', "WEB-<no value>"],
+  ['{{.Name | upper | printf "%s-%d" }}', "WEB-%!d(MISSING)"],
   ['{{printf "%-5s|%q" .Name .Name}}', 'web  |"web"'],
   ["{{len .List}}{{println}}", "2\n"],
-  ["{{.Nothing}}", "<no value>"],
+  ['{{.Labels.nothing}}|{{index .Labels "nothing"}}', "<no value>|"],
+  ["{{.name}} {{.State.exitcode}}", "web 0"],
+  ["{{json .Big}} {{.Big}} {{eq .Big 5}}", "1790000000123456789 1790000000123456789 false"],
+  [
+    '{{printf "%-10s|%5d|%05d|%q|%.2f|%v|%x|%T|%s" "a" 5 7 "q" 1.5 true 255 "s"}}',
+    'a         |    5|00007|"q"|1.50|true|ff|string|%!s(MISSING)',
+  ],
+  [
+    '{{title "ab cd"}}{{pad "x" 2 2}}{{truncate "abcdef" 3}}{{split "a,b" ","}}{{lower "AB"}}',
+    "Ab Cd  x  abc[a b]ab",
+  ],
+  ['{{print 1 2 "a" "b" 3}}|{{println "a" 1}}', "1 2ab3|a 1\n"],
+  ['{{html "<a>"}} {{urlquery "a b"}} {{slice "abcdef" 1 3}} {{slice .List 1}}', "&lt;a&gt; a+b bc [b]"],
+  [
+    '{{lt 1 2}} {{gt "b" "a"}} {{ne 1 2}} {{ge 2 2}} {{not true}} {{or "" "x"}} {{and 1 0}}',
+    "true true true true false x 0",
+  ],
+  ["{{$x := 5}}{{if true}}{{$x = 6}}{{end}}{{$x}}", "6"],
+  ["{{$x := 5}}{{if true}}{{$x := 6}}{{end}}{{$x}}", "5"],
+  ["{{range 2}}{{.}}{{end}}{{range $i, $e := .List}}{{if $i}}, {{end}}{{$e}}{{end}}", "01a, b"],
+  ["{{with .Empty}}x{{else with .Name}}{{.}}{{end}}", "web"],
+  ['{{.List | len}} {{(len .List)}} {{len "é"}}', "2 2 2"],
   ["{{.None}}", "<nil>"],
   ["{{.List}} {{.State}}", "[a b] map[ExitCode:0 Status:running]"],
   ["a {{- /* nothing */ -}} b", "ab"],
@@ -56,6 +79,18 @@ for (const template of [
   test(`${template} is refused`, () => {
     expect(() => compileTemplate(template)(data)).toThrow("template");
   });
+
+test("what is not there is told as Go tells it", () => {
+  const error = (template: string) => () => compileTemplate(template)(data);
+  expect(error("{{.State.Health.Status}}")).toThrow(
+    'template parsing error: template: :1:8: executing "" at <.State.Health.Status>: map has no entry for key "Health"',
+  );
+  expect(error("{{index .List 5}}")).toThrow(
+    'template parsing error: template: :1:2: executing "" at <index>: error calling index: index out of range: 5',
+  );
+  expect(error("{{.Name.First}}")).toThrow("can't evaluate field First");
+  expect(error("{{$y = 1}}")).toThrow('undefined variable "$y"');
+});
 
 test("a row's fields are all there are", () => {
   expect(() => compileTemplate("{{.Nmae}}")(strict({ Name: "x" }))).toThrow("can't evaluate field Nmae");

@@ -2,89 +2,165 @@
  * Pure. The part of Go's text/template that `--format` is used with: fields, `index`, `json`, `range`, `if`, `with`,
  * variables, pipelines, comparisons and the docker CLI's own functions.
  */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
+import { entriesOf, isTrue, show, templateFunctions, type Value } from "./template-functions.ts";
 import { type Expression, parseTemplate, type TemplateNode } from "./template-parser.ts";
 
-type Value = unknown;
-type Scope = ReadonlyMap<string, Value>;
+/** Variables by name; a cell is shared by the blocks below the one that declared it. */
+type Scope = ReadonlyMap<string, { value: Value }>;
 
-/** A template ready to be applied to any number of values. @throws Fault `invalid` when it cannot be read. */
-export function compileTemplate(text: string): (data: Value) => string {
-  const nodes = parseTemplate(text.replaceAll("\\t", "\t").replaceAll("\\n", "\n"));
-  return (data) => render(nodes, data, new Map([["$", data]]));
+/** What the docker CLI says in front of a failure; commands differ. */
+export interface TemplateWords {
+  readonly parse: string;
+  readonly execute: string;
 }
 
-function render(nodes: readonly TemplateNode[], dot: Value, scope: Scope): string {
+const objectWords: TemplateWords = {
+  parse: "template parsing error: ",
+  execute: "template parsing error: ",
+};
+export const rowWords: TemplateWords = {
+  parse: "failed to parse template: ",
+  execute: "failed to execute template: ",
+};
+
+/** A template ready to be applied to any number of values. @throws Fault `invalid` when it cannot be read. */
+export function compileTemplate(text: string, words = objectWords): (data: Value) => string {
+  const nodes = said(words.parse, () => parseTemplate(text.replaceAll("\\t", "\t").replaceAll("\\n", "\n")));
+  const source = { text };
+  return (data) => said(words.execute, () => render(nodes, data, new Map([["$", { value: data }]]), source));
+}
+
+interface Source {
+  readonly text: string;
+}
+
+function said<R>(words: string, work: () => R): R {
+  try {
+    return work();
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    throw new Fault(thrown.kind, words + thrown.message, { cause: thrown });
+  }
+}
+
+function render(nodes: readonly TemplateNode[], dot: Value, scope: Scope, source: Source): string {
   let out = "";
   let names = scope;
+  const value = (expression: Expression): Value => evaluate(expression, dot, names, source);
   for (const node of nodes) {
     if (node.kind === "text") out += node.text;
-    else if (node.kind === "assign") names = new Map(names).set(node.name, evaluate(node.value, dot, names));
-    else if (node.kind === "print") out += show(evaluate(node.value, dot, names));
+    else if (node.kind === "assign") names = assign(node, value(node.value), names);
+    else if (node.kind === "print") out += show(value(node.value));
     else if (node.kind === "if")
-      out += render(isTrue(evaluate(node.value, dot, names)) ? node.then : node.otherwise, dot, names);
+      out += render(isTrue(value(node.value)) ? node.then : node.otherwise, dot, names, source);
     else if (node.kind === "with") {
-      const value = evaluate(node.value, dot, names);
-      out += isTrue(value) ? render(node.then, value, names) : render(node.otherwise, dot, names);
-    } else out += renderRange(node, dot, names);
+      const inner = value(node.value);
+      out += isTrue(inner)
+        ? render(node.then, inner, names, source)
+        : render(node.otherwise, dot, names, source);
+    } else out += renderRange(node, value(node.value), dot, names, source);
   }
   return out;
 }
 
-function renderRange(node: Extract<TemplateNode, { kind: "range" }>, dot: Value, scope: Scope): string {
-  const entries = entriesOf(evaluate(node.value, dot, scope));
-  if (entries.length === 0) return render(node.otherwise, dot, scope);
+function assign(node: Extract<TemplateNode, { kind: "assign" }>, value: Value, scope: Scope): Scope {
+  if (node.declares) return new Map(scope).set(node.name, { value });
+  const cell = scope.get(node.name);
+  if (cell === undefined)
+    throw new Fault("invalid", `template: :1: undefined variable ${JSON.stringify(node.name)}`);
+  cell.value = value;
+  return scope;
+}
+
+function renderRange(
+  node: Extract<TemplateNode, { kind: "range" }>,
+  over: Value,
+  dot: Value,
+  scope: Scope,
+  source: Source,
+): string {
+  const entries = entriesOf(over);
+  if (entries.length === 0) return render(node.otherwise, dot, scope, source);
   return entries
     .map(([key, value]) => {
       const names = new Map(scope);
       const [first, second] = node.names;
-      if (second !== undefined) names.set(first ?? "", key).set(second, value);
-      else if (first !== undefined) names.set(first, value);
-      return render(node.body, value, names);
+      if (second !== undefined) names.set(first ?? "", { value: key }).set(second, { value });
+      else if (first !== undefined) names.set(first, { value });
+      return render(node.body, value, names, source);
     })
     .join("");
 }
 
-function entriesOf(value: Value): [Value, Value][] {
-  if (Array.isArray(value)) return value.map((each: Value, index) => [index, each]);
-  if (typeof value === "object" && value !== null)
-    return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return [];
-}
-
-function evaluate(expression: Expression, dot: Value, scope: Scope): Value {
+function evaluate(expression: Expression, dot: Value, scope: Scope, source: Source): Value {
   switch (expression.kind) {
     case "literal":
       return expression.value;
     case "path": {
-      const start = expression.variable === undefined ? dot : scope.get(expression.variable);
-      return expression.fields.reduce((value: Value, name) => field(value, name), start);
+      const start = expression.variable === undefined ? dot : scope.get(expression.variable)?.value;
+      return follow(start, expression.fields, `${expression.variable ?? ""}.`, source);
     }
     case "fields":
-      return expression.fields.reduce(field, evaluate(expression.of, dot, scope));
+      return follow(evaluate(expression.of, dot, scope, source), expression.fields, ".", source);
     case "call": {
-      const args = expression.args.map((each) => evaluate(each, dot, scope));
-      const found = functions[expression.name];
+      const args = expression.args.map((each) => evaluate(each, dot, scope, source));
+      const found = templateFunctions[expression.name];
       if (found === undefined)
-        throw new Fault("invalid", `template parsing error: function "${expression.name}" not defined`);
-      return found(...args);
+        throw new Fault("invalid", `template: :1: function "${expression.name}" not defined`);
+      try {
+        return found(...args);
+      } catch (thrown) {
+        const at = source.text.indexOf(expression.name);
+        throw new Fault(
+          "invalid",
+          `template: :1:${Math.max(2, at)}: executing "" at <${expression.name}>: ${Fault.from(thrown).message}`,
+        );
+      }
     }
   }
 }
 
-function field(value: Value, name: string): Value {
-  if (value === null || value === undefined) return undefined;
-  if (typeof value === "object" && !Array.isArray(value)) {
-    const record = value as Record<string, Value>;
-    if (Object.hasOwn(record, name)) return record[name];
-    if (Object.getPrototypeOf(record) === fieldsKnown) throw noField(name);
-    return undefined;
+function follow(start: Value, fields: readonly string[], prefix: string, source: Source): Value {
+  let value = start;
+  for (const [at, name] of fields.entries()) {
+    const found = field(value, name);
+    if (typeof found !== "object" || found === null || !("missing" in found) || found.missing !== missing) {
+      value = found;
+      continue;
+    }
+    const path = prefix + fields.join(".");
+    const before = prefix + fields.slice(0, at).join(".");
+    const column = source.text.indexOf(path) + (at === 0 ? prefix.length - 1 : before.length);
+    throw new Fault(
+      "invalid",
+      `template: :1:${Math.max(2, column)}: executing "" at <${path}>: ${(found as Missing).why}`,
+    );
   }
-  throw noField(name);
+  return value;
 }
 
-function noField(name: string): Fault {
-  return new Fault("invalid", `template: :1:2: executing "" at <.${name}>: can't evaluate field ${name}`);
+const missing = Symbol("missing");
+
+interface Missing {
+  readonly missing: typeof missing;
+  readonly why: string;
+}
+
+/** As JSON spells it or as Go does: `APIVersion` finds `ApiVersion`. */
+function field(value: Value, name: string): Value {
+  if (value === null || value === undefined) return undefined;
+  const cannot: Missing = { missing, why: `can't evaluate field ${name}` };
+  if (typeof value !== "object" || Array.isArray(value)) return cannot;
+  const record = value as Record<string, Value>;
+  if (Object.hasOwn(record, name)) return record[name];
+  if (Object.getPrototypeOf(record) === fieldsKnown) return cannot;
+  const names = Object.keys(record);
+  const other = names.find((each) => each.toLowerCase() === name.toLowerCase());
+  if (other !== undefined) return record[other];
+  // What Docker names is spelled so; a map of the user's, such as labels, has no more than it has.
+  const isDockers = names.length > 0 && names.every((each) => /^[A-Z]\w*$/.test(each));
+  return isDockers ? { missing, why: `map has no entry for key ${JSON.stringify(name)}` } : undefined;
 }
 
 /** Marks an object whose fields are all there are: asking for another is a mistake, not an absence. */
@@ -92,73 +168,4 @@ const fieldsKnown = {};
 
 export function strict<T extends object>(row: T): T {
   return Object.assign(Object.create(fieldsKnown) as T, row);
-}
-
-export function isTrue(value: Value): boolean {
-  if (Array.isArray(value)) return value.length > 0;
-  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
-  return Boolean(value);
-}
-
-/** As Go prints a value. */
-function show(value: Value): string {
-  if (value === undefined) return "<no value>";
-  if (value === null) return "<nil>";
-  if (Array.isArray(value)) return `[${value.map(show).join(" ")}]`;
-  if (typeof value === "object") {
-    const entries = Object.entries(value).map(([key, each]) => `${key}:${show(each)}`);
-    return `map[${entries.sort().join(" ")}]`;
-  }
-  return String(value);
-}
-
-const functions: Readonly<Record<string, (...args: Value[]) => Value>> = {
-  json: (value) => JSON.stringify(value ?? null),
-  index: (value, ...keys) => keys.reduce(item, value),
-  len: (value) =>
-    typeof value === "string" || Array.isArray(value) ? value.length : entriesOf(value).length,
-  join: (list, separator) => (Array.isArray(list) ? list.map(show).join(String(separator)) : show(list)),
-  split: (text, separator) => String(text).split(String(separator)),
-  upper: (text) => show(text).toUpperCase(),
-  lower: (text) => show(text).toLowerCase(),
-  title: (text) => show(text).replace(/\b\p{L}/gu, (letter) => letter.toUpperCase()),
-  truncate: (text, length) => show(text).slice(0, Number(length)),
-  pad: (text, before, after) => " ".repeat(Number(before)) + show(text) + " ".repeat(Number(after)),
-  println: (...values) => `${values.map(show).join(" ")}\n`,
-  print: (...values) => values.map(show).join(""),
-  printf: (format, ...values) => printf(String(format), values),
-  eq: (one, ...others) => others.some((other) => other === one),
-  ne: (one, other) => one !== other,
-  lt: (one, other) => Number(one) < Number(other),
-  le: (one, other) => Number(one) <= Number(other),
-  gt: (one, other) => Number(one) > Number(other),
-  ge: (one, other) => Number(one) >= Number(other),
-  and: (...values) => values.find((value) => !isTrue(value)) ?? values.at(-1),
-  or: (...values) => values.find(isTrue) ?? values.at(-1),
-  not: (value) => !isTrue(value),
-};
-
-function item(value: Value, key: Value): Value {
-  if (Array.isArray(value)) {
-    const index = Number(key);
-    if (index < 0 || index >= value.length)
-      throw new Fault("invalid", `template: error calling index: index out of range: ${index}`);
-    return value[index];
-  }
-  return typeof value === "object" && value !== null
-    ? (value as Record<string, Value>)[String(key)]
-    : undefined;
-}
-
-function printf(format: string, values: readonly Value[]): string {
-  let next = 0;
-  return format.replace(
-    /%(?:%|(-?)(\d*)(?:\.\d+)?([sdvqtTxf]))/g,
-    (all, left: string, width: string, verb: string | undefined) => {
-      if (verb === undefined) return "%";
-      const value = values[next++];
-      const text = verb === "q" ? JSON.stringify(show(value)) : show(value);
-      return left === "-" ? text.padEnd(Number(width)) : text.padStart(Number(width || 0)) || all.slice(0, 0);
-    },
-  );
 }

@@ -1,10 +1,10 @@
 /** `events`: what happens in the engine, as it happens. */
 import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
-import { compileTemplate } from "#spec/template.ts";
 import { localTime } from "#cli/timestamp.ts";
 import { apiTime } from "#cli/units.ts";
 import type { EventMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
+import { compileTemplate } from "#spec/template.ts";
 
 const events: Command = {
   usage: "[OPTIONS]",
@@ -44,23 +44,12 @@ function renderer(format: string | undefined): (line: string) => string {
   if (format === undefined || format === "")
     return (line) => eventText(JSON.parse(line) as EventMessage, line);
   const template = compileTemplate(format);
-  return (line) => template(inGoNames(JSON.parse(line) as EventMessage, line));
+  return (line) => template({ ...(JSON.parse(line) as EventMessage), timeNano: exactTime(line) });
 }
 
 /** Nanoseconds, exactly: as a JSON number they would lose their last digits. */
 function exactTime(line: string): bigint {
   return BigInt(/"timeNano":(\d+)/.exec(line)?.[1] ?? 0);
-}
-
-/** Templates name fields as the docker CLI's type does. */
-function inGoNames(event: EventMessage, line: string): object {
-  const { status, id, from, scope, time } = event;
-  return {
-    ...event,
-    ...{ Status: status ?? "", ID: id ?? "", From: from ?? "", Scope: scope ?? "", Time: time },
-    TimeNano: exactTime(line),
-    timeNano: exactTime(line),
-  };
 }
 
 /** `TIME TYPE ACTION ID (key=value, …)`. */

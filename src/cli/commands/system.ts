@@ -22,17 +22,12 @@ const version: Command = {
     }
     const facts = { Client: clientFacts, Server: server ?? null };
     if (format === "json") await write(io.stdout, `${JSON.stringify(facts)}\n`);
-    else if (format !== undefined) await write(io.stdout, `${compileTemplate(format)(inGoNames(facts))}\n`);
+    else if (format !== undefined) await write(io.stdout, `${compileTemplate(format)(facts)}\n`);
     else await write(io.stdout, versionText(server));
     if (failure !== undefined) throw failure;
     return 0;
   },
 };
-
-/** Templates name fields as the docker CLI's types do, where one is spelled unlike its JSON. */
-function inGoNames(facts: object): object {
-  return JSON.parse(JSON.stringify(facts).replaceAll('"ApiVersion":', '"APIVersion":')) as object;
-}
 
 function versionText(server: VersionInfo | undefined): string {
   const line = (name: string, value: string) => ` ${`${name}:`.padEnd(19)}${value}\n`;
