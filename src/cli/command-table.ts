@@ -34,6 +34,7 @@ const registry: Loader = async () => await import("./commands/registry.ts").then
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
 const explaining: Loader = async () => await import("./commands/why.ts").then((each) => each.commands);
 const happenings: Loader = async () => await import("./commands/events.ts").then((each) => each.commands);
+const completing: Loader = async () => await import("./commands/completion.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
@@ -64,6 +65,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "Attach local standard input, output, and error streams to a running container",
   ),
   commit: from(committing, "commit", "Create a new image from a container's changes"),
+  completion: from(completing, "completion", "Generate the completion script for a shell: bash, zsh or fish"),
   cp: from(copying, "cp", "Copy files/folders between a container and the local filesystem"),
   create: from(running, "create", "Create a new container"),
   diff: from(files, "diff", "Inspect changes to files or directories on a container's filesystem"),
@@ -143,17 +145,55 @@ export const commandGroups: Readonly<Record<string, string>> = {
   volume: "Manage volumes",
   network: "Manage networks",
   system: "Manage the engine",
+  builder: "Manage builds",
 };
 
+/** Other names of a group's commands, which its help does not list. */
+const otherVerbs = ["list", "ps", "remove"];
+
+/** A group's commands in the order of their names. */
+export function commandsOf(
+  group: string,
+): { readonly verb: string; readonly name: string; readonly entry: CommandEntry }[] {
+  const prefix = `${group} `;
+  const named = [
+    ...Object.entries(aliases),
+    ...Object.keys(commandTable).map((name) => [name, name] as const),
+  ]
+    .filter(([long]) => long.startsWith(prefix))
+    .map(([long, name]) => [long.slice(prefix.length), name] as const);
+  const verbs = group === "container" ? containerVerbs.map((verb) => [verb, verb] as const) : [];
+  return [...named, ...verbs]
+    .filter(([verb]) => !otherVerbs.includes(verb))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([verb, name]) => {
+      const entry = commandTable[name];
+      return entry === undefined ? [] : [{ verb, name, entry }];
+    });
+}
+
+/** Everything a command can be called, with its noun first. */
+export function namesOf(name: string): string[] {
+  const long = Object.entries(aliases).flatMap(([each, of]) => (of === name ? [each] : []));
+  const container = containerVerbs.includes(name) ? [`container ${name}`] : [];
+  return [...new Set([...long, ...container, name])];
+}
+
 /** The command that the words begin with, and the words behind it. */
-export function resolveCommand(
-  words: readonly string[],
-): { readonly name: string; readonly entry: CommandEntry; readonly args: readonly string[] } | undefined {
+export function resolveCommand(words: readonly string[]):
+  | {
+      readonly name: string;
+      /** As it was written. */
+      readonly called: string;
+      readonly entry: CommandEntry;
+      readonly args: readonly string[];
+    }
+  | undefined {
   const [first = "", second = ""] = words;
   const pair = `${first} ${second}`;
   const paired = aliases[pair] ?? (first === "container" && containerVerbs.includes(second) ? second : pair);
   const long = commandTable[paired];
-  if (long !== undefined) return { name: paired, entry: long, args: words.slice(2) };
+  if (long !== undefined) return { name: paired, called: pair, entry: long, args: words.slice(2) };
   const short = commandTable[first];
-  return short === undefined ? undefined : { name: first, entry: short, args: words.slice(1) };
+  return short === undefined ? undefined : { name: first, called: first, entry: short, args: words.slice(1) };
 }

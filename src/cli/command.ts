@@ -78,7 +78,8 @@ export function filtersOf(texts: readonly string[]): Record<string, string[]> {
     if (at < 0)
       throw new Fault(
         "invalid",
-        `invalid argument ${JSON.stringify(text)} for "-f, --filter" flag: invalid filter '${text}'`,
+        `invalid argument ${JSON.stringify(text)} for "-f, --filter" flag: bad format of filter (expected name=value)`,
+        { detail: { usage: true } },
       );
     const [key, value] = [text.slice(0, at).trim().toLowerCase(), text.slice(at + 1).trim()];
     filters[key] = [...(filters[key] ?? []), value];

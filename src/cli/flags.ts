@@ -140,16 +140,3 @@ function shown({ name, short }: FlagSpec): string {
 function wrong(message: string): Fault {
   return new Fault("invalid", message, { detail: { usage: true } });
 }
-
-/** The list of flags in a command's help. */
-export function describeFlags(specs: readonly FlagSpec[]): string {
-  const lines = specs
-    .filter(({ hidden }) => hidden !== true)
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, short, kind, value, help }) => {
-      const type = kind === "switch" ? "" : ` ${value ?? (kind === "list" ? "list" : "string")}`;
-      return [`  ${short === undefined ? "    " : `-${short}, `}--${name}${type}`, help] as const;
-    });
-  const width = Math.max(0, ...lines.map(([left]) => left.length)) + 3;
-  return lines.map(([left, help]) => `${left.padEnd(width)}${help}\n`).join("");
-}

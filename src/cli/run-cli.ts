@@ -5,8 +5,9 @@
 import { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
 import { type CliIo, type Command, errorText, type Invocation, write } from "./command.ts";
-import { commandGroups, commandTable, resolveCommand } from "./command-table.ts";
-import { describeFlags, type FlagSpec, type Flags, parseFlags } from "./flags.ts";
+import { commandGroups, resolveCommand } from "./command-table.ts";
+import { type FlagSpec, type Flags, parseFlags } from "./flags.ts";
+import { commandHelp, groupHelp, overview, program, usageLine } from "./help.ts";
 
 const globalFlags: readonly FlagSpec[] = [
   { name: "host", short: "H", kind: "list", help: "Engine to connect to" },
@@ -14,7 +15,6 @@ const globalFlags: readonly FlagSpec[] = [
   { name: "help", kind: "switch", short: "h", help: "Print usage" },
 ];
 const helpFlag: FlagSpec = { name: "help", short: "h", kind: "switch", help: "Print usage" };
-const program = "wherry";
 const defaultHost = "unix:///run/wherry/wherry.sock";
 
 /** @returns The exit code. */
@@ -32,15 +32,20 @@ export async function runCli(args: readonly string[], io: CliIo, version: string
     return 0;
   }
   const words = rest[0] === "help" ? [...rest.slice(1), "--help"] : rest;
+  const [first = ""] = words;
+  if (first === "__complete" || first === "__complete-line") {
+    await write(io.stdout, await completions(words, io));
+    return 0;
+  }
   if (words.length === 0 || words[0] === "--help") {
-    await write(io.stdout, overview());
+    await write(io.stdout, overview(globalFlags, io.stdout.columns));
     return 0;
   }
   const found = resolveCommand(words);
   if (found === undefined) {
     const group = commandGroups[words[0] ?? ""];
     if (group !== undefined) {
-      await write(io.stdout, `Usage:  ${program} ${words[0]} COMMAND\n\n${group}\n`);
+      await write(io.stdout, groupHelp(words[0] ?? ""));
       return words.length === 1 || words[1] === "--help" ? 0 : 1;
     }
     await write(
@@ -50,13 +55,24 @@ export async function runCli(args: readonly string[], io: CliIo, version: string
     return 1;
   }
   const command = await found.entry.load();
-  return await runCommand(command, found.name, found.args, { io, flags, version });
+  return await runCommand(command, found, { io, flags, version });
+}
+
+/** Asked by the scripts of `completion`, with the words behind the program's name or the whole line. */
+async function completions([how, ...words]: readonly string[], io: CliIo): Promise<string> {
+  const { complete } = await import("./complete.ts");
+  const { wordsOf } = await import("./command-line-words.ts");
+  const typed = how === "__complete" ? words : wordsOf(words[0] ?? "").slice(1);
+  return await complete(typed, globalFlags, io, (given) => hostOf(given, io));
 }
 
 async function runCommand(
   command: Command,
-  name: string,
-  args: readonly string[],
+  {
+    name,
+    called,
+    args,
+  }: { readonly name: string; readonly called: string; readonly args: readonly string[] },
   o: { readonly io: CliIo; readonly flags: Flags; readonly version: string },
 ): Promise<number> {
   const { io } = o;
@@ -74,27 +90,26 @@ async function runCommand(
       },
     );
   } catch (thrown) {
-    return await refuseFlags(io, name, command, Fault.from(thrown).message);
+    return await refuseFlags(io, called, command, Fault.from(thrown).message);
   }
   if (parsed.flags.on("help")) {
-    const summary = commandTable[name]?.summary ?? "";
-    await write(
-      io.stdout,
-      `Usage:  ${program} ${name} ${command.usage}\n\n${summary}\n${command.flags.length > 0 ? `\nOptions:\n${describeFlags(command.flags)}` : ""}`,
-    );
+    await write(io.stdout, commandHelp(command, name, called, io.stdout.columns));
     return 0;
   }
   const count = parsed.rest.length;
   if (count < command.least || count > (command.most ?? Number.POSITIVE_INFINITY)) {
     await write(
       io.stderr,
-      `${program}: '${program} ${name}' ${wantedArguments(command)}\n\nUsage:  ${program} ${name} ${command.usage}\n\nRun '${program} ${name} --help' for more information\n`,
+      `${program}: '${program} ${called}' ${wantedArguments(command)}\n\n${usageLine(command, called)}\n\nRun '${program} ${called} --help' for more information\n`,
     );
     return 1;
   }
   let client: Promise<Client> | undefined;
   const connect = (): Promise<Client> => {
-    client ??= Client.connect({ host: hostOf(o.flags, io), version: io.env["DOCKER_API_VERSION"] });
+    client ??= Client.connect({
+      host: hostOf(o.flags.list("host")[0], io),
+      version: io.env["DOCKER_API_VERSION"],
+    });
     return client;
   };
   const invocation: Invocation = {
@@ -109,22 +124,22 @@ async function runCommand(
   } catch (thrown) {
     const text = errorText(thrown);
     const { detail } = Fault.from(thrown);
-    if (detail["usage"] === true) return await refuseFlags(io, name, command, text);
+    if (detail["usage"] === true) return await refuseFlags(io, called, command, text);
     const failureCode = detail["options"] === true ? 125 : code;
     await write(
       io.stderr,
       failureCode === 125
-        ? `${program}: ${text}\n\nRun '${program} ${name} --help' for more information\n`
+        ? `${program}: ${text}\n\nRun '${program} ${called} --help' for more information\n`
         : `${text}\n`,
     );
     return exitCodeOf(thrown, failureCode);
   }
 }
 
-async function refuseFlags(io: CliIo, name: string, command: Command, reason: string): Promise<number> {
+async function refuseFlags(io: CliIo, called: string, command: Command, reason: string): Promise<number> {
   await write(
     io.stderr,
-    `${reason}\n\nUsage:  ${program} ${name} ${command.usage}\n\nRun '${program} ${name} --help' for more information\n`,
+    `${reason}\n\n${usageLine(command, called)}\n\nRun '${program} ${called} --help' for more information\n`,
   );
   return 125;
 }
@@ -158,15 +173,7 @@ function wantedArguments({ least, most }: Command): string {
     : `requires at least ${least} and at most ${plural(most)}`;
 }
 
-function hostOf(flags: Flags, { env }: CliIo): string {
-  const [first] = flags.list("host");
-  const given = first ?? env["WHERRY_HOST"] ?? env["DOCKER_HOST"];
+function hostOf(flag: string | undefined, { env }: CliIo): string {
+  const given = flag ?? env["WHERRY_HOST"] ?? env["DOCKER_HOST"];
   return given === undefined || given === "" ? defaultHost : given;
-}
-
-function overview(): string {
-  const names = Object.entries(commandTable).filter(([name]) => !name.includes(" "));
-  const width = Math.max(...names.map(([name]) => name.length)) + 2;
-  const lines = names.map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}\n`).join("");
-  return `Usage:  ${program} [OPTIONS] COMMAND\n\nContainers: build them, run them, look inside.\n\nCommands:\n${lines}\nGlobal Options:\n${describeFlags(globalFlags)}\nRun '${program} COMMAND --help' for more information on a command.\n`;
 }
