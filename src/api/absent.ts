@@ -11,7 +11,6 @@ const absent: readonly (readonly [Route["method"], string, string])[] = [
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/build/cancel", "cancelling a build by its id"],
   ["PUT", "/volumes/{name}", "cluster volumes"],
-  ["GET", "/system/df", "counting disk usage"],
   ["POST", "/session", "BuildKit sessions"],
   ["POST", "/grpc", "BuildKit"],
   ["GET", "/plugins", "plugins"],

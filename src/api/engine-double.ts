@@ -26,6 +26,7 @@ import type {
   LogLine,
   VolumeRecord,
 } from "./engine-face.ts";
+import { diskUseDouble, lookingDouble } from "./looking-double.ts";
 import { bridgeNetwork } from "./network-double.ts";
 import { imageArchivesDouble, transfersDouble } from "./transfers-double.ts";
 
@@ -308,19 +309,12 @@ export class EngineDouble implements EngineFace {
     },
   };
 
-  readonly looking: EngineFace["looking"] = {
-    usage: async (ref) => ({ container: this.find(ref), sample: this.samples.at(-1) }),
-    watchUsage: (ref) => {
-      const container = this.find(ref);
-      const { samples } = this;
-      return stream(samples.map((sample, at) => ({ container, sample, previous: samples[at - 1] })));
-    },
-    processes: async (ref, args) => {
-      this.find(ref);
-      this.asked.push(["processes", args]);
-      return { titles: ["PID", "CMD"], processes: [["1", "sleep 1"]] };
-    },
-  };
+  readonly diskUse = diskUseDouble;
+  readonly looking = lookingDouble({
+    find: (reference) => this.find(reference),
+    samples: () => this.samples,
+    note: (...asked) => void this.asked.push(asked),
+  });
 
   readonly commits: EngineFace["commits"] = {
     commit: async (ref, { signal: _, ...o }) => {

@@ -14,7 +14,7 @@ import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
-import type { EngineLooking } from "./looking-face.ts";
+import type { EngineDiskUse, EngineLooking } from "./looking-face.ts";
 
 export interface Waiting {
   readonly signal: AbortSignal;
@@ -381,6 +381,7 @@ export interface EngineFace {
   readonly archives: EngineArchives;
   readonly commits: EngineCommits;
   readonly looking: EngineLooking;
+  readonly diskUse: EngineDiskUse;
   readonly images: EngineImages;
   readonly transfers: EngineTransfers;
   readonly imageArchives: EngineImageArchives;

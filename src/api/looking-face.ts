@@ -8,6 +8,13 @@ export interface UsageView {
   readonly sample?: UsageSample | undefined;
 }
 
+export interface EngineDiskUse {
+  /** The layers of an image, each by a name that images share with the layer. @throws Fault `not-found`. */
+  layersOf(reference: string): { readonly id: string; readonly sizeBytes: number }[];
+  /** Bytes of all files beneath; 0 for a directory that is gone. */
+  bytesOf(directory: string): Promise<number>;
+}
+
 export interface EngineLooking {
   /** One reading now. @throws Fault `not-found`. */
   usage(reference: string): Promise<UsageView>;

@@ -99,3 +99,27 @@ test("top hands ps its arguments, -ef when there are none", async () => {
     ["processes", "aux"],
   ]);
 });
+
+test("disk usage counts shared layers once and tells who uses what", async () => {
+  api.engine.volumes_ = [
+    { name: "data", driver: "local", created: "", mountpoint: "/v", options: {}, labels: {} },
+  ];
+  const { json } = await api.get("/system/df");
+  expect(json).toMatchObject({
+    LayersSize: 7,
+    Images: [{ SharedSize: 0, Containers: 1 }],
+    Containers: [{ Names: ["/web"], SizeRw: 10, SizeRootFs: 30 }],
+    Volumes: [{ Name: "data", UsageData: { RefCount: 0, Size: 11 } }],
+    BuildCache: null,
+  });
+  expect(json).not.toHaveProperty("BuilderSize");
+  expect((await api.get("/v1.41/system/df")).json).toHaveProperty("BuilderSize", 0);
+});
+
+test("disk usage of one kind only, and of none that is unknown", async () => {
+  const { json } = await api.get("/system/df?type=container");
+  expect(json).toMatchObject({ LayersSize: 0, Images: null, Volumes: null });
+  expect(json.Containers.length).toBe(1);
+  const wrong = await api.get("/system/df?type=bogus");
+  expect([wrong.status, wrong.json.message]).toEqual([400, "unknown object type: bogus"]);
+});

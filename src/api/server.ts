@@ -25,6 +25,7 @@ import { errorReply, statusOf } from "./reply.ts";
 import { MalformedRequest } from "./request-head.ts";
 import { describe, routes } from "./router.ts";
 import { systemRoutes } from "./system.ts";
+import { diskUsageRoutes } from "./system-df.ts";
 import { transferRoutes } from "./transfers.ts";
 import { volumeRoutes } from "./volumes.ts";
 
@@ -87,6 +88,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...containerStreamRoutes(parts),
     ...archiveRoutes(parts),
     ...lookingRoutes(parts),
+    ...diskUsageRoutes(parts),
     ...execRoutes(parts),
     ...commitRoutes(parts),
     ...imageRoutes(parts),

@@ -90,7 +90,7 @@ function usedVolumes(engine: EngineFace): Set<string> {
   );
 }
 
-function volumeInspect(volume: VolumeRecord): VolumeInspect {
+export function volumeInspect(volume: VolumeRecord): VolumeInspect {
   const orNull = (map: Readonly<Record<string, string>>): Record<string, string> | null =>
     Object.keys(map).length === 0 ? null : { ...map };
   return {

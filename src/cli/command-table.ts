@@ -35,6 +35,7 @@ const system: Loader = async () => await import("./commands/system.ts").then((ea
 const explaining: Loader = async () => await import("./commands/why.ts").then((each) => each.commands);
 const happenings: Loader = async () => await import("./commands/events.ts").then((each) => each.commands);
 const completing: Loader = async () => await import("./commands/completion.ts").then((each) => each.commands);
+const space: Loader = async () => await import("./commands/df.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
@@ -95,6 +96,8 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
   "image squash": from(committing, "squash", "Put the layers of an image into one"),
   "manifest inspect": from(registry, "manifest inspect", "Display an image manifest, or manifest list"),
+  "container prune": from(space, "prune", "Remove all stopped containers"),
+  "system df": from(space, "df", "Show disk usage"),
   "volume create": from(volumes, "create", "Create a volume"),
   "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
   "volume ls": from(volumes, "ls", "List volumes"),

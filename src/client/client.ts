@@ -1,4 +1,5 @@
 /** An engine, as programs talk to it: Docker's Engine API, typed. */
+import type { DiskUsage } from "#spec/docker-df.ts";
 import type { EventMessage, SystemInfo, VersionInfo, VolumeInspect, VolumeList } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { parseAddress } from "./address.ts";
@@ -55,6 +56,11 @@ export class Client {
     readonly serveraddress: string;
   }): Promise<{ IdentityToken?: string; Status: string }> {
     return await this.#connection.json("POST", "/auth", { body: auth });
+  }
+
+  /** What images, containers and volumes take up. Walks their trees: not for every second. */
+  async diskUsage(): Promise<DiskUsage> {
+    return await this.#connection.json("GET", "/system/df");
   }
 
   /** Without `until`, for as long as the engine lives. Times are given as `seconds.nanoseconds`. */

@@ -21,6 +21,7 @@ import { Commits } from "./commits.ts";
 import { ContainerIndex } from "./container-index.ts";
 import { Containers } from "./containers.ts";
 import { type ContainerDetail, ContainersFace } from "./containers-face.ts";
+import { DiskUse } from "./disk-use.ts";
 import type { Emit } from "./emit.ts";
 import { ExecMemory } from "./exec-memory.ts";
 import { Execs } from "./execs.ts";
@@ -79,6 +80,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly archives: Archives;
   readonly commits: Commits;
   readonly looking: Looking;
+  readonly diskUse: DiskUse;
   readonly images: Images;
   readonly transfers: Transfers;
   readonly imageArchives: ImageArchives;
@@ -93,6 +95,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly archives: Archives;
     readonly commits: Commits;
     readonly looking: Looking;
+    readonly diskUse: DiskUse;
     readonly images: Images;
     readonly transfers: Transfers;
     readonly imageArchives: ImageArchives;
@@ -106,6 +109,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     this.archives = o.archives;
     this.commits = o.commits;
     this.looking = o.looking;
+    this.diskUse = o.diskUse;
     this.images = o.images;
     this.transfers = o.transfers;
     this.imageArchives = o.imageArchives;
@@ -181,8 +185,10 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const system = new System({ ...parts, newId: () => randomHex(16) });
     const networks = new NetworkDesk({ index, network, launch, supervisor, emit });
     const looking = new Looking({ index, runtime, emit, now });
+    const diskUse = new DiskUse({ images, layers });
     return new Engine({
-      ...{ containers, archives, commits, looking, images, transfers, imageArchives },
+      ...{ containers, archives, commits, looking, diskUse, images },
+      ...{ transfers, imageArchives },
       ...{ networks, volumes, events, system },
       running: [prober, supervisor, execs],
     });

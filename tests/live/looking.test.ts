@@ -127,6 +127,60 @@ for (const [program, absent] of [
     });
   });
 
+describe("space", () => {
+  test("is counted and given back", async () => {
+    const { Id } = await client.containers.create({
+      Image: "busybox",
+      Cmd: ["sh", "-c", "dd if=/dev/zero of=/x bs=1000 count=500; dd if=/dev/zero of=/v/y bs=1000 count=30"],
+      HostConfig: { Binds: ["kept:/v"] },
+    });
+    const { exit } = await client.containers.wait(Id, "next-exit");
+    await client.containers.start(Id);
+    await exit;
+    await run("stays", ["sleep", "60"]);
+    const usage = await client.diskUsage();
+    expect(usage.Containers?.find((each) => each.Id === Id)?.SizeRw).toBe(500_000);
+    expect(usage.Volumes).toMatchObject([{ Name: "kept", UsageData: { RefCount: 1, Size: 30_000 } }]);
+    expect(usage.Images).toMatchObject([{ Containers: 2, SharedSize: 0, Size: usage.LayersSize }]);
+    for (const program of dockerCli === null ? ["wherry"] : ["wherry", "docker"]) {
+      const table = await engine.cli(program, [
+        "system",
+        "df",
+        "--format",
+        "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}} {{.Reclaimable}}",
+      ]);
+      expect(table.stdout.split("\n").slice(1, 3)).toEqual([
+        "Containers 2 1 500kB 500kB (100%)",
+        "Local Volumes 1 1 30kB 0B (0%)",
+      ]);
+      const verbose = await engine.cli(program, ["system", "df", "-v"]);
+      expect(verbose.stdout).toContain("Containers space usage:\n\nCONTAINER ID   IMAGE     COMMAND ");
+    }
+    expect(await engine.cli("wherry", ["container", "prune"], { input: "n\n" })).toMatchObject({ code: 0 });
+    expect((await client.containers.list({ all: true })).length).toBe(2);
+    const pruned = await engine.cli("wherry", ["container", "prune"], { input: "y\n" });
+    expect(pruned.stdout).toEndWith(`Deleted Containers:\n${Id}\n\nTotal reclaimed space: 500kB\n`);
+    expect((await client.containers.list({ all: true })).map(({ Names }) => Names)).toEqual([["/stays"]]);
+    await client.containers.remove("stays", { force: true });
+    await client.volumes.remove("kept");
+  });
+
+  test("prune keeps what its filters do not name", async () => {
+    const make = async (name: string, Labels: Record<string, string>) =>
+      (await client.containers.create({ Image: "busybox", Cmd: ["true"], Labels, HostConfig: {} }, { name }))
+        .Id;
+    const [web, db] = [await make("web", { tier: "web" }), await make("db", { tier: "db" })];
+    expect((await client.containers.prune({ until: ["1h"] })).ContainersDeleted).toBeNull();
+    expect((await client.containers.prune({ "label!": ["tier=db"] })).ContainersDeleted).toEqual([web]);
+    expect((await client.containers.prune({ label: ["tier=web"] })).ContainersDeleted).toBeNull();
+    expect(
+      (await client.containers.prune({ label: ["tier"], until: [String(Date.now() / 1000 + 5)] }))
+        .ContainersDeleted,
+    ).toEqual([db]);
+    expect(client.containers.prune({ colour: ["red"] })).rejects.toThrow("invalid filter 'colour'");
+  });
+});
+
 test("the live table follows what starts and ends", async () => {
   const shown = engine.spawn("wherry", ["stats"]);
   let screen = "";

@@ -1,0 +1,85 @@
+/** What images, containers and volumes take up on disk, and what of it nobody needs. */
+import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ApiParts } from "./api-parts.ts";
+import type { ApiRequest } from "./api-request.ts";
+import { containerSummary } from "./container-summary.ts";
+import type { EngineFace } from "./engine-face.ts";
+import { imageSummary } from "./image-wire.ts";
+import { jsonReply, type Reply } from "./reply.ts";
+import { type Route, route } from "./router.ts";
+import { volumeInspect } from "./volumes.ts";
+
+const objectTypes = ["container", "image", "volume", "build-cache"];
+
+export function diskUsageRoutes(parts: ApiParts): Route[] {
+  return [route("GET", "/system/df", (request) => diskUsage(parts, request))];
+}
+
+async function diskUsage({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const { version } = request;
+  const asked = version >= 42 ? request.query.getAll("type") : [];
+  for (const type of asked)
+    if (!objectTypes.includes(type)) throw new Fault("invalid", `unknown object type: ${type}`);
+  const wants = (type: string): boolean => asked.length === 0 || asked.includes(type);
+  const images = wants("image") ? imageUsage(engine, version) : { total: 0, summaries: null };
+  return jsonReply({
+    LayersSize: images.total,
+    Images: images.summaries,
+    Containers: wants("container") ? await containerUsage(engine, version) : null,
+    Volumes: wants("volume") ? await volumeUsage(engine) : null,
+    // Steps that a build keeps are layers of images here.
+    BuildCache: null,
+    ...(version < 42 && { BuilderSize: 0 }),
+  });
+}
+
+function imageUsage(engine: EngineFace, version: number): { total: number; summaries: ImageSummary[] } {
+  const images = engine.images.list({ all: false, filters: {} });
+  const layers = new Map(images.map(({ record }) => [record.id, engine.diskUse.layersOf(record.id)]));
+  const uses = new Map<string, number>();
+  let total = 0;
+  for (const { id, sizeBytes } of [...layers.values()].flat()) {
+    if (!uses.has(id)) total += sizeBytes;
+    uses.set(id, (uses.get(id) ?? 0) + 1);
+  }
+  const containers = engine.containers.list({ all: true, filters: {} });
+  const summaries = images.map((image) => ({
+    ...imageSummary(image, version),
+    SharedSize: (layers.get(image.record.id) ?? [])
+      .filter(({ id }) => (uses.get(id) ?? 0) > 1)
+      .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    Containers: containers.filter((container) => container.image.id === image.record.id).length,
+  }));
+  return { total, summaries };
+}
+
+async function containerUsage(engine: EngineFace, version: number): Promise<ContainerSummary[]> {
+  const now = Date.now();
+  const summaries: ContainerSummary[] = [];
+  // One after another: each walks a tree.
+  for (const { id } of engine.containers.list({ all: true, filters: {} })) {
+    try {
+      const size = await engine.containers.size(id);
+      summaries.push(containerSummary(engine.containers.detail(id), version, now, size));
+    } catch (thrown) {
+      // Removed while the others were looked at.
+      if (Fault.from(thrown).kind !== "not-found") throw thrown;
+    }
+  }
+  return summaries;
+}
+
+async function volumeUsage(engine: EngineFace): Promise<VolumeInspect[]> {
+  const containers = engine.containers.list({ all: true, filters: {} });
+  const volumes: VolumeInspect[] = [];
+  for (const volume of engine.volumes.list())
+    volumes.push({
+      ...volumeInspect(volume),
+      UsageData: {
+        RefCount: containers.filter(({ mounts }) => mounts.some(({ name }) => name === volume.name)).length,
+        Size: await engine.diskUse.bytesOf(volume.mountpoint),
+      },
+    });
+  return volumes;
+}

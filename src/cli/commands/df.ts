@@ -1,0 +1,156 @@
+/** `system df` and `container prune`: what takes up space, and giving back what nobody needs. */
+import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
+import { type Column, formatRows } from "#cli/rows.ts";
+import { ellipsis, formatTable } from "#cli/table.ts";
+import { humanSize, shownId, timeAgo } from "#cli/units.ts";
+import type { DiskUsage } from "#spec/docker-df.ts";
+import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
+
+interface UsageRow {
+  readonly Type: string;
+  readonly TotalCount: string;
+  readonly Active: string;
+  readonly Size: string;
+  readonly Reclaimable: string;
+}
+
+const headers = {
+  Type: "TYPE",
+  TotalCount: "TOTAL",
+  Active: "ACTIVE",
+  Size: "SIZE",
+  Reclaimable: "RECLAIMABLE",
+} as const;
+const columns: Column<UsageRow>[] = (["Type", "TotalCount", "Active", "Size", "Reclaimable"] as const).map(
+  (field) => ({ field, header: headers[field] }),
+);
+
+const df: Command = {
+  usage: "[OPTIONS]",
+  flags: [
+    formatFlag,
+    { name: "verbose", short: "v", kind: "switch", help: "Show detailed information on space usage" },
+  ],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io, nowMs }) => {
+    const usage = await (await client()).diskUsage();
+    const text = flags.on("verbose")
+      ? details(usage, nowMs())
+      : formatRows(rowsOf(usage), columns, { format: flags.text("format"), headers });
+    await write(io.stdout, text);
+    return 0;
+  },
+};
+
+function rowsOf({ LayersSize, Images, Containers, Volumes }: DiskUsage): UsageRow[] {
+  const images = Images ?? [];
+  const containers = Containers ?? [];
+  const volumes = Volumes ?? [];
+  const usedImages = images.filter(({ Containers: count }) => count > 0);
+  const usedLayers = usedImages.reduce((sum, { Size, SharedSize }) => sum + Size - SharedSize, 0);
+  const running = containers.filter(({ State }) => ["running", "paused", "restarting"].includes(State));
+  const usedVolumes = volumes.filter(({ UsageData }) => (UsageData?.RefCount ?? 0) > 0);
+  return [
+    row("Images", images.length, usedImages.length, LayersSize, LayersSize - usedLayers),
+    row(
+      "Containers",
+      containers.length,
+      running.length,
+      written(containers),
+      written(containers) - written(running),
+    ),
+    row(
+      "Local Volumes",
+      volumes.length,
+      usedVolumes.length,
+      kept(volumes),
+      kept(volumes) - kept(usedVolumes),
+    ),
+    row("Build Cache", 0, 0, 0, 0),
+  ];
+}
+
+function row(Type: string, total: number, active: number, size: number, reclaimable: number): UsageRow {
+  const share = size > 0 ? ` (${Math.trunc((reclaimable / size) * 100)}%)` : "";
+  return {
+    Type,
+    TotalCount: String(total),
+    Active: String(active),
+    Size: humanSize(size, 4),
+    Reclaimable: `${humanSize(reclaimable, 4)}${share}`,
+  };
+}
+
+function written(containers: readonly ContainerSummary[]): number {
+  return containers.reduce((sum, { SizeRw = 0 }) => sum + SizeRw, 0);
+}
+
+function kept(volumes: readonly VolumeInspect[]): number {
+  return volumes.reduce((sum, { UsageData }) => sum + Math.max(0, UsageData?.Size ?? 0), 0);
+}
+
+function details({ Images, Containers, Volumes }: DiskUsage, nowMs: number): string {
+  return [
+    `Images space usage:\n\n${imageTable(Images ?? [], nowMs)}`,
+    `Containers space usage:\n\n${containerTable(Containers ?? [], nowMs)}`,
+    `Local Volumes space usage:\n\n${formatTable([
+      ["VOLUME NAME", "LINKS", "SIZE"],
+      ...(Volumes ?? []).map(({ Name, UsageData }) => [
+        ...[Name, String(UsageData?.RefCount ?? 0), humanSize(UsageData?.Size ?? 0, 4)],
+      ]),
+    ])}`,
+    `Build cache usage: 0B\n\n${formatTable([
+      ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"],
+    ])}`,
+  ].join("\n");
+}
+
+function imageTable(images: readonly ImageSummary[], nowMs: number): string {
+  return formatTable([
+    ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"],
+    ...images.map(({ RepoTags, Id, Created, Size, SharedSize, Containers }) => {
+      const name = RepoTags?.[0] ?? "<none>:<none>";
+      const colon = name.lastIndexOf(":");
+      return [
+        ...[name.slice(0, colon), name.slice(colon + 1), shownId(Id, false), timeAgo(Created, nowMs)],
+        ...[humanSize(Size), humanSize(SharedSize, 4), humanSize(Size - SharedSize, 4), String(Containers)],
+      ];
+    }),
+  ]);
+}
+
+function containerTable(containers: readonly ContainerSummary[], nowMs: number): string {
+  return formatTable([
+    ["CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES"],
+    ...containers.map(({ Id, Image, Command, Mounts, SizeRw = 0, Created, Status, Names }) => [
+      ...[shownId(Id, false), Image, JSON.stringify(ellipsis(Command, 20))],
+      String(Mounts.filter(({ Driver }) => Driver === "local").length),
+      ...[humanSize(SizeRw), timeAgo(Created, nowMs), Status, Names.map((name) => name.slice(1)).join(",")],
+    ]),
+  ]);
+}
+
+const prune: Command = {
+  usage: "[OPTIONS]",
+  flags: [
+    { ...filterFlag, short: "", help: 'Provide filter values (e.g. "until=<timestamp>")' },
+    { name: "force", short: "f", kind: "switch", help: "Do not prompt for confirmation" },
+  ],
+  least: 0,
+  most: 0,
+  run: async ({ client, flags, io }) => {
+    const filters = filtersOf(flags.list("filter"));
+    const { confirmed } = await import("#cli/confirm.ts");
+    const warning =
+      "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ";
+    if (!flags.on("force") && !(await confirmed(io, warning))) return 0;
+    const { ContainersDeleted, SpaceReclaimed } = await (await client()).containers.prune(filters);
+    if (ContainersDeleted !== null && ContainersDeleted.length > 0)
+      await write(io.stdout, `Deleted Containers:\n${ContainersDeleted.map((id) => `${id}\n`).join("")}\n`);
+    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed, 4)}\n`);
+    return 0;
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = { df, prune };

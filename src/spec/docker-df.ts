@@ -1,0 +1,12 @@
+/** `GET /system/df` on the wire. */
+import type { ContainerSummary, ImageSummary, VolumeInspect } from "./docker-wire.ts";
+
+/** Sizes in bytes; null for what was not asked for. */
+export interface DiskUsage {
+  /** Of all layers of images, each counted once. */
+  LayersSize: number;
+  Images: ImageSummary[] | null;
+  Containers: ContainerSummary[] | null;
+  Volumes: VolumeInspect[] | null;
+  BuildCache: unknown[] | null;
+}
