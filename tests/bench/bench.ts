@@ -63,6 +63,23 @@ async function started(side: Side, cmd = ["sleep", "600"]): Promise<string> {
 
 const remove = async (side: Side, id: string) => await side.client.containers.remove(id, { force: true });
 
+/** Ids of so many, a few made at a time. */
+async function many(side: Side, count: number, make: (side: Side) => Promise<string>): Promise<string> {
+  const ids: string[] = [];
+  const worker = async (): Promise<void> => {
+    while (ids.length < count) {
+      const at = ids.push("") - 1;
+      ids[at] = await make(side);
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  return ids.join(" ");
+}
+
+async function removeAll(side: Side, ids: string): Promise<void> {
+  for (const id of ids.split(" ")) await remove(side, id);
+}
+
 async function exec(side: Side, id: string): Promise<void> {
   const execId = await side.client.containers.createExec(id, { Cmd: ["true"], AttachStdout: true });
   await using stream = await side.client.containers.startExec(execId, { tty: false });
@@ -124,6 +141,24 @@ const figures: readonly Figure[] = [
       if ((await drain(body)) < logMebibytes << 20) throw new Error(`${side.name} lost a part of the log`);
     },
     finish: remove,
+  },
+  {
+    name: "list, 50 running (API)",
+    prepare: async (side) => await many(side, 50, started),
+    run: async (side) => await side.client.containers.list(),
+    finish: removeAll,
+  },
+  {
+    name: "ps, 50 running (CLI)",
+    prepare: async (side) => await many(side, 50, started),
+    run: async (side) => await cli(side, "ps"),
+    finish: removeAll,
+  },
+  {
+    name: "list, 500 that never ran (API)",
+    prepare: async (side) => await many(side, 500, async () => await create(side, ["true"])),
+    run: async (side) => await side.client.containers.list({ all: true }),
+    finish: removeAll,
   },
   {
     name: "50 containers at once",
