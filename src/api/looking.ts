@@ -1,5 +1,5 @@
 /** What running containers do: their usage, their processes. */
-import type { TopAnswer } from "#spec/docker-wire.ts";
+import type { TopAnswer } from "#spec/docker-stats.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, param, text } from "./api-request.ts";

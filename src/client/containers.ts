@@ -1,13 +1,12 @@
 /** Requests about containers and execs (Engine API, "Container" and "Exec"). */
 import type { ContainerConfig, HostConfig, UpdatableField } from "#spec/container.ts";
-import type { StatsAnswer } from "#spec/docker-stats.ts";
+import type { StatsAnswer, TopAnswer } from "#spec/docker-stats.ts";
 import type {
   ContainerCreated,
   ContainerInspect,
   ContainerSummary,
   ExecInspect,
   IdAnswer,
-  TopAnswer,
   UpdateAnswer,
   WaitAnswer,
 } from "#spec/docker-wire.ts";

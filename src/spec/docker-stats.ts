@@ -61,3 +61,9 @@ export interface StatsAnswer {
   id: string;
   networks?: Record<string, InterfaceStats>;
 }
+
+/** `GET /containers/{id}/top`. */
+export interface TopAnswer {
+  Titles: string[];
+  Processes: string[][] | null;
+}

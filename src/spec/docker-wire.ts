@@ -186,12 +186,6 @@ export interface WaitAnswer {
   Error?: { Message: string } | null;
 }
 
-/** `GET /containers/{id}/top`. */
-export interface TopAnswer {
-  Titles: string[];
-  Processes: string[][] | null;
-}
-
 /** `POST /containers/{id}/exec` and others that answer with an id only. */
 export interface IdAnswer {
   Id: string;
