@@ -93,7 +93,11 @@ test("what is asked of a running one, in order", async () => {
   await client.containers.remove(id, { force: true });
   const events = await told();
   expect(actions(events)).toEqual(
-    ["create start pause unpause top kill", "kill die start restart kill die stop", "start kill die destroy"]
+    [
+      "create start pause unpause top kill",
+      "kill die stop start restart kill die stop",
+      "start kill die destroy",
+    ]
       .join(" ")
       .split(" "),
   );
