@@ -50,14 +50,22 @@ async function run(name: string, Cmd: string[], more = {}): Promise<string> {
   return Id;
 }
 
+/** Runs to its end; every event of that was told when this resolves. */
+async function ran(name: string, Cmd: string[], more = {}): Promise<string> {
+  const { Id } = await client.containers.create({ Image: "busybox", Cmd, HostConfig: {}, ...more }, { name });
+  const { exit } = await client.containers.wait(Id, "next-exit");
+  await client.containers.start(Id);
+  await exit;
+  return Id;
+}
+
 async function ended(id: string): Promise<void> {
   const { exit } = await client.containers.wait(id);
   await exit;
 }
 
 test("a container's life", async () => {
-  const id = await run("life", ["sh", "-c", "exit 3"], { Labels: { a: "b" } });
-  await ended(id);
+  const id = await ran("life", ["sh", "-c", "exit 3"], { Labels: { a: "b" } });
   await client.containers.rename(id, "later");
   await client.containers.remove(id);
   const events = await told({ type: ["container"] });
@@ -81,7 +89,7 @@ test("a container's life", async () => {
 });
 
 test("what is asked of a running one, in order", async () => {
-  const id = await run("busy", ["sleep", "60"], { StopSignal: "SIGKILL" });
+  const id = await ran("busy", ["sleep", "60"], { StopSignal: "SIGKILL" });
   await client.containers.pause(id);
   await client.containers.unpause(id);
   await client.containers.top(id);
@@ -132,9 +140,8 @@ test("execs name their command, want of memory is told before the end", async ()
 });
 
 test("every filter", async () => {
-  const first = await run("one", ["true"], { Labels: { tier: "web" } });
-  const second = await run("two", ["true"], { Labels: { tier: "db", extra: "" } });
-  await Promise.all([ended(first), ended(second)]);
+  const first = await ran("one", ["true"], { Labels: { tier: "web" } });
+  const second = await ran("two", ["true"], { Labels: { tier: "db", extra: "" } });
   await client.volumes.create({ Name: "data" });
   await client.images.tag("busybox", "tagged", "1");
   const names = async (filters: Record<string, string[]>) =>
@@ -160,7 +167,6 @@ test("every filter", async () => {
 
 test("a prune says what it gave back", async () => {
   const id = await run("gone", ["sh", "-c", "dd if=/dev/zero of=/x bs=1k count=100"]);
-  await ended(id);
   const { ContainersDeleted, SpaceReclaimed } = await client.containers.prune({});
   expect([ContainersDeleted, SpaceReclaimed]).toEqual([[id], 102_400]);
   const prune = (await told({ event: ["prune"] }))[0];
@@ -181,21 +187,19 @@ test("those who look are told at once, and the past comes first without a gap", 
       if (Action === "destroy") stop.abort();
     }
   })().catch(() => undefined);
-  const id = await run("watched", ["true"]);
-  await ended(id);
+  const id = await ran("watched", ["true"]);
   await client.containers.remove(id);
   await follower;
   expect(seen).toEqual(["create", "start", "die", "destroy"]);
 });
 
 test("nothing is lost when the engine is killed, and what ends meanwhile is told once", async () => {
-  const id = await run("survivor", ["sleep", "60"]);
+  const id = await ran("survivor", ["sleep", "60"]);
   const pid = (await client.containers.inspect(id)).State.Pid;
   await engine.stop("SIGKILL");
   process.kill(pid, "SIGKILL");
   await engine.start();
   client = await engine.client();
-  await ended(id);
   expect(actions(await told({ container: ["survivor"] }))).toEqual(["create", "start", "die"]);
   await client.containers.remove(id);
 });
@@ -226,8 +230,7 @@ for (const [program, absent] of [
 ] as const)
   describe.skipIf(absent)(program, () => {
     test("prints events, and takes times in every form", async () => {
-      const id = await run("shown", ["true"], { Labels: { z: "1" } });
-      await ended(id);
+      const id = await ran("shown", ["true"], { Labels: { z: "1" } });
       const until = await now();
       const ask = async (...args: string[]) =>
         (await engine.cli(program, ["events", "--until", until, "--filter", "container=shown", ...args]))
