@@ -59,11 +59,6 @@ async function ran(name: string, Cmd: string[], more = {}): Promise<string> {
   return Id;
 }
 
-async function ended(id: string): Promise<void> {
-  const { exit } = await client.containers.wait(id);
-  await exit;
-}
-
 test("a container's life", async () => {
   const id = await ran("life", ["sh", "-c", "exit 3"], { Labels: { a: "b" } });
   await client.containers.rename(id, "later");
@@ -89,7 +84,7 @@ test("a container's life", async () => {
 });
 
 test("what is asked of a running one, in order", async () => {
-  const id = await ran("busy", ["sleep", "60"], { StopSignal: "SIGKILL" });
+  const id = await run("busy", ["sleep", "60"], { StopSignal: "SIGKILL" });
   await client.containers.pause(id);
   await client.containers.unpause(id);
   await client.containers.top(id);
@@ -122,10 +117,9 @@ test("execs name their command, want of memory is told before the end", async ()
     await using stream = await client.containers.startExec(exec, { tty: false });
     for await (const _ of stream.output);
   }
-  const greedy = await run("greedy", ["sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"], {
+  const greedy = await ran("greedy", ["sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"], {
     HostConfig: { Memory: 16 << 20, MemorySwap: 16 << 20 },
   });
-  await ended(greedy);
   const events = await told();
   const about = (name: string) => events.filter(({ Actor }) => Actor.Attributes["name"] === name);
   expect(actions(about("execs")).slice(2)).toEqual([
@@ -166,7 +160,7 @@ test("every filter", async () => {
 });
 
 test("a prune says what it gave back", async () => {
-  const id = await run("gone", ["sh", "-c", "dd if=/dev/zero of=/x bs=1k count=100"]);
+  const id = await ran("gone", ["sh", "-c", "dd if=/dev/zero of=/x bs=1k count=100"]);
   const { ContainersDeleted, SpaceReclaimed } = await client.containers.prune({});
   expect([ContainersDeleted, SpaceReclaimed]).toEqual([[id], 102_400]);
   const prune = (await told({ event: ["prune"] }))[0];
@@ -194,12 +188,14 @@ test("those who look are told at once, and the past comes first without a gap", 
 });
 
 test("nothing is lost when the engine is killed, and what ends meanwhile is told once", async () => {
-  const id = await ran("survivor", ["sleep", "60"]);
+  const id = await run("survivor", ["sleep", "60"]);
   const pid = (await client.containers.inspect(id)).State.Pid;
   await engine.stop("SIGKILL");
   process.kill(pid, "SIGKILL");
   await engine.start();
   client = await engine.client();
+  const { exit } = await client.containers.wait(id);
+  await exit;
   expect(actions(await told({ container: ["survivor"] }))).toEqual(["create", "start", "die"]);
   await client.containers.remove(id);
 });
