@@ -83,6 +83,8 @@ const networkFlags: readonly FlagSpec[] = [
 
 const healthFlags: readonly FlagSpec[] = [
   text("health-cmd", "Command that checks health"),
+  text("health-http", "Address whose answer shows health: http://:PORT/PATH, asked from within its network"),
+  text("health-tcp", "Port that is open while it is healthy"),
   text("health-interval", "Time between checks (ms|s|m|h)", duration),
   text("health-retries", "Failures in a row before it is unhealthy", whole),
   text("health-start-interval", "Time between checks while it starts (ms|s|m|h)", duration),
@@ -131,7 +133,7 @@ export const createFlags: readonly FlagSpec[] = [
   text("platform", "Platform to run, where the image has several"),
   text("pull", 'Pull the image first ("always", "missing", "never") (default "missing")'),
   flag("quiet", "Do without the output of the pull", { short: "q" }),
-  text("restart", 'Restart policy for when the container exits (default "no")'),
+  text("restart", 'Restart policy for when the container exits or is unhealthy (default "no")'),
   flag("rm", "Remove the container and its anonymous volumes when it exits"),
   text("runtime", "Runtime to use for this container"),
   text("stop-signal", "Signal to stop the container"),

@@ -56,6 +56,18 @@ export function parseAnswer(bytes: Buffer): HttpAnswer {
   return { status: Number(status), reason, body: bytes.subarray(end + 4) };
 }
 
+/** Pure. Whether nothing more is to come, of a server that leaves the connection open. */
+export function isWhole(bytes: Buffer): boolean {
+  const end = bytes.indexOf("\r\n\r\n");
+  if (end < 0) return false;
+  const head = bytes.toString("latin1", 0, end + 2);
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1]);
+  if (status === 204 || status === 304) return true;
+  if (/^transfer-encoding:.*\bchunked\b/im.test(head)) return bytes.indexOf("\r\n0\r\n", end) >= 0;
+  const length = /^content-length:\s*(\d+)\s*$/im.exec(head)?.[1];
+  return length !== undefined && bytes.length >= end + 4 + Number(length);
+}
+
 /** Sends `request` and reads to the end; closes as soon as it is connected when there is nothing to send. */
 async function converse(pid: number, to: Target, request: string, signal: AbortSignal): Promise<Buffer> {
   signal.throwIfAborted();
@@ -77,7 +89,8 @@ async function converse(pid: number, to: Target, request: string, signal: AbortS
     data: (_: Socket, data: Buffer) => {
       parts.push(data.subarray(0, answerMax - size));
       size += data.length;
-      if (size >= answerMax) resolve(Buffer.concat(parts));
+      const answer = Buffer.concat(parts);
+      if (size >= answerMax || isWhole(answer)) resolve(answer);
     },
     close: () => resolve(Buffer.concat(parts)),
     connectError: (_: Socket, error: Error) => fail(error),
