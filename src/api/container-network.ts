@@ -5,10 +5,10 @@
 import type { PortBinding } from "#spec/container.ts";
 import type { EndpointInfo, PortSummary } from "#spec/docker-wire.ts";
 import { type Endpoint, isUserDefined } from "#spec/network.ts";
-import type { ContainerDetail } from "./engine-face.ts";
+import type { ContainerGlance } from "./engine-face.ts";
 
 /** Attachments by network name: those that are, or will be when the container is started. */
-export function endpointInfos(detail: ContainerDetail, version: number): Record<string, EndpointInfo> {
+export function endpointInfos(detail: ContainerGlance, version: number): Record<string, EndpointInfo> {
   const { record, sandbox, networks } = detail;
   return Object.fromEntries(
     networks.map(({ id, name }): [string, EndpointInfo] => {
@@ -19,7 +19,7 @@ export function endpointInfos(detail: ContainerDetail, version: number): Record<
 }
 
 function endpointInfo(
-  record: ContainerDetail["record"],
+  record: ContainerGlance["record"],
   network: { readonly id: string; readonly name: string },
   actual: Endpoint | undefined,
   version: number,
@@ -48,7 +48,7 @@ function endpointInfo(
 }
 
 /** Published ports as in `NetworkSettings.Ports`: exposed ports that are not published are there with null. */
-export function portMap({ record, sandbox }: ContainerDetail): Record<string, PortBinding[] | null> {
+export function portMap({ record, sandbox }: ContainerGlance): Record<string, PortBinding[] | null> {
   if (sandbox === undefined) return {};
   const ports: Record<string, PortBinding[] | null> = {};
   if (sandbox.endpoints.some(({ ipAddress }) => ipAddress !== ""))
@@ -61,7 +61,7 @@ export function portMap({ record, sandbox }: ContainerDetail): Record<string, Po
 }
 
 /** Ports of a list entry: published ones once per host address, exposed ones without a host side. */
-export function portSummaries(detail: ContainerDetail): PortSummary[] {
+export function portSummaries(detail: ContainerGlance): PortSummary[] {
   return Object.entries(portMap(detail)).flatMap(([key, bindings]): PortSummary[] => {
     const [port, Type = "tcp"] = key.split("/");
     const PrivatePort = Number(port);

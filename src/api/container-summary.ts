@@ -6,11 +6,11 @@ import type { ContainerRecord, Observed } from "#spec/container.ts";
 import type { ContainerSummary } from "#spec/docker-wire.ts";
 import { mountInfo } from "./container-inspect.ts";
 import { endpointInfos, portSummaries } from "./container-network.ts";
-import type { ContainerDetail } from "./engine-face.ts";
+import type { ContainerGlance } from "./engine-face.ts";
 import { humanDuration, timeToSeconds } from "./human-time.ts";
 
 export function containerSummary(
-  detail: ContainerDetail,
+  detail: ContainerGlance,
   version: number,
   nowMs: number,
   size?: { rw: number; rootFs: number },

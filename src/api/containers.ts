@@ -94,7 +94,7 @@ async function list({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const summaries = await Promise.all(
     records.map(async ({ id }) =>
       containerSummary(
-        engine.containers.detail(id),
+        engine.containers.glance(id),
         request.version,
         now,
         sized ? await engine.containers.size(id) : undefined,

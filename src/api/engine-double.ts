@@ -233,6 +233,7 @@ export class EngineDouble implements EngineFace {
       return this.records;
     },
     get: (ref) => this.find(ref),
+    glance: (ref) => this.containers.detail(ref),
     detail: (ref) => {
       const record = this.find(ref);
       return {

@@ -40,6 +40,9 @@ export interface Attachment extends AsyncDisposable {
   detached(): void;
 }
 
+/** A container's record and its networks. */
+export type ContainerGlance = Pick<ContainerDetail, "record" | "sandbox" | "networks">;
+
 export interface ContainerDetail {
   readonly record: ContainerRecord;
   readonly sandbox?: Sandbox | undefined;
@@ -121,6 +124,8 @@ export interface EngineContainers {
   ): { readonly exit: Promise<{ exitCode: number; error?: string | undefined }> };
   list(o: { all: boolean; limit?: number | undefined; filters: Filters }): ContainerRecord[];
   get(ref: string): ContainerRecord;
+  /** What a list shows of it: much less work. */
+  glance(ref: string): ContainerGlance;
   detail(ref: string): ContainerDetail;
   size(ref: string): Promise<{ rw: number; rootFs: number }>;
   logs(

@@ -61,7 +61,7 @@ async function containerUsage(engine: EngineFace, version: number): Promise<Cont
   for (const { id } of engine.containers.list({ all: true, filters: {} })) {
     try {
       const size = await engine.containers.size(id);
-      summaries.push(containerSummary(engine.containers.detail(id), version, now, size));
+      summaries.push(containerSummary(engine.containers.glance(id), version, now, size));
     } catch (thrown) {
       // Removed while the others were looked at.
       if (Fault.from(thrown).kind !== "not-found") throw thrown;

@@ -69,9 +69,12 @@ export function listContainers(
       (since?.every((created) => record.created > created) ?? true) &&
       (ancestors === undefined || look.imageLineage(record).some((id) => ancestors.includes(id))) &&
       matchesVolume(filters["volume"], record.mounts) &&
-      matchesNetwork(filters["network"], look.networks(record)) &&
-      matchesPort(filters["publish"], publishedPorts(look.ports(record))) &&
-      matchesPort(filters["expose"], Object.keys(record.config.ExposedPorts ?? {})) &&
+      // What nobody asks about is not looked up.
+      (filters["network"] === undefined || matchesNetwork(filters["network"], look.networks(record))) &&
+      (filters["publish"] === undefined ||
+        matchesPort(filters["publish"], publishedPorts(look.ports(record)))) &&
+      (filters["expose"] === undefined ||
+        matchesPort(filters["expose"], Object.keys(record.config.ExposedPorts ?? {}))) &&
       matchesExactly(filters, "health", record.observed.health?.status ?? "none"),
   );
   return o.limit !== undefined && o.limit > 0 ? shown.slice(0, o.limit) : shown;

@@ -127,6 +127,12 @@ export class ContainersFace {
     }));
   }
 
+  /** What a list shows of it: no more than is at hand. */
+  glance(reference: string): Pick<ContainerDetail, "record" | "sandbox" | "networks"> {
+    const record = this.#parts.index.get(reference);
+    return { record, sandbox: this.#sandbox(record), networks: this.#networks(record) };
+  }
+
   detail(reference: string): ContainerDetail {
     const { index, execs, launch, layers } = this.#parts;
     const record = index.get(reference);
