@@ -25,9 +25,14 @@ export function parseRfc3339(text: string): bigint | undefined {
 /** RFC 3339 in UTC with exactly nine fractional digits, as `docker logs --timestamps` prints. */
 export function formatRfc3339(timeNano: bigint): string {
   const nanos = ((timeNano % second) + second) % second;
-  const date = new Date(Number((timeNano - nanos) / 1_000_000n)).toISOString();
-  return `${date.slice(0, 19)}.${nanos.toString().padStart(9, "0")}Z`;
+  const whole = timeNano - nanos;
+  if (whole !== shownSecond.nano)
+    shownSecond = { nano: whole, text: new Date(Number(whole / 1_000_000n)).toISOString().slice(0, 19) };
+  return `${shownSecond.text}.${nanos.toString().padStart(9, "0")}Z`;
 }
+
+/** The last one that was written: times follow one another closely, a million of them in a log. */
+let shownSecond = { nano: 0n, text: "1970-01-01T00:00:00" };
 
 /**
  * The API's `since` and `until`: `1136073600`, `1136073600.000000001`, or RFC 3339.

@@ -44,8 +44,10 @@ export function journaldRoute(
     ["IMAGE_NAME", source.image.reference],
     ["SYSLOG_IDENTIFIER", tag],
     ["CONTAINER_LOG_EPOCH", o.newId()],
-    ...chosenAttributes(source, journalName),
   ];
+  const own = new Set(["", "MESSAGE", "PRIORITY", ...fields.map(([name]) => name)]);
+  for (const [name, value] of chosenAttributes(source, journalName))
+    if (!own.has(name)) fields.push([name, value]);
   let ordinal = 0;
   return {
     connectsAtStart: true,

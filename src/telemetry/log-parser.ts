@@ -2,7 +2,7 @@
  * Pure. conmon's k8s-file log: `TIME STREAM TAG TEXT\n`, where tag `F` ends a line of the output and `P` only a part of it.
  * Owns: the format. Promises: every byte of output comes back as it was written, however the log's bytes are cut up.
  */
-import { parseRfc3339 } from "#spec/unix-time.ts";
+import { RecordTimes } from "./record-times.ts";
 
 export interface LogFrame {
   readonly stream: "stdout" | "stderr";
@@ -39,6 +39,7 @@ const recordBytesMax = 1 << 20;
 export class LogParser {
   readonly #o: LogSelection;
   readonly #timed: boolean;
+  readonly #times = new RecordTimes();
   #rest = Buffer.alloc(0);
   #past = false;
   #skipsLine = false;
@@ -127,7 +128,7 @@ export class LogParser {
     const { stdout, stderr, since, until } = this.#o;
     if (!(text[at + streamMark] === stderrMark ? stderr : stdout) || this.#past) return undefined;
     if (!this.#timed) return 0n;
-    const timeNano = parseRfc3339(text.toString("latin1", at, at + timeLength));
+    const timeNano = this.#times.read(text, at);
     if (timeNano === undefined || (since !== undefined && timeNano < since)) return undefined;
     if (until !== undefined && timeNano > until) {
       this.#past = true;

@@ -141,8 +141,8 @@ test("journald gets entries in its own protocol", async () => {
     name: "web",
     created: "",
     image: { reference: "busybox", id: "sha256:x" },
-    config: { Labels: { "com.team": "blue" } },
-    host: { LogConfig: { Type: "journald", Config: { labels: "com.team", tag: "{{.Name}}" } } },
+    config: { Labels: { "com.team": "blue", ___: "nameless", message: "not the line" } },
+    host: { LogConfig: { Type: "journald", Config: { labels: "com.team,___,message", tag: "{{.Name}}" } } },
   } as unknown as ContainerRecord;
   const { signal } = new AbortController();
   await using logs = testLogs({ journalSocket: socket });
