@@ -156,8 +156,9 @@ export class EngineUnderTest implements AsyncDisposable {
   }
 
   spawn(program: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-    const path = program === "wherry" ? join(checkout, "bin/wherry") : program;
-    return spawn("nsenter", [`--net=${this.netns}`, path, ...args], {
+    // From the source, also where a built program lies about.
+    const words = program === "wherry" ? [process.execPath, join(checkout, "src/bin/wherry.ts")] : [program];
+    return spawn("nsenter", [`--net=${this.netns}`, ...words, ...args], {
       env: {
         ...process.env,
         DOCKER_HOST: this.host,
