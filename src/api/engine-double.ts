@@ -28,7 +28,7 @@ import type {
 } from "./engine-face.ts";
 import { diskUseDouble, lookingDouble } from "./looking-double.ts";
 import { bridgeNetwork } from "./network-double.ts";
-import { imageArchivesDouble, transfersDouble } from "./transfers-double.ts";
+import { collectorDouble, imageArchivesDouble, lookingDouble, transfersDouble } from "./transfers-double.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
 
@@ -343,10 +343,11 @@ export class EngineDouble implements EngineFace {
       return image;
     },
     list: () => this.images_,
+    ...lookingDouble(imageId),
     tag: (...args) => void this.asked.push(["tag", ...args]),
     remove: async (...args) => {
       this.asked.push(["rmi", ...args]);
-      return [{ untagged: "busybox:latest" }, { deleted: imageId }];
+      return [{ untagged: "busybox:latest" }, { deleted: imageId, freedBytes: 1234 }];
     },
     history: (): HistoryLine[] => [
       {
@@ -366,6 +367,7 @@ export class EngineDouble implements EngineFace {
   readonly transfers = transfersDouble(this);
 
   readonly imageArchives = imageArchivesDouble(this);
+  readonly collector = collectorDouble(imageId);
 
   readonly networks: EngineFace["networks"] = {
     list: () => [bridgeNetwork],

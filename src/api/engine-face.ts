@@ -212,6 +212,8 @@ export interface ImageDetail {
     readonly parent?: Digest | undefined;
     readonly created: string;
     readonly sizeBytes: number;
+    /** When it was last given a name. */
+    readonly tagged?: string | undefined;
   };
   readonly config: ImageConfig;
   /** Familiar names with tags: `alpine:3`. */
@@ -228,6 +230,23 @@ export interface HistoryLine {
   readonly references: readonly string[];
 }
 
+/** An image of one platform behind a name. */
+export interface ImageVariant {
+  readonly id: Digest;
+  readonly descriptor: Descriptor;
+  readonly platform: Platform;
+  readonly sizeBytes: number;
+  readonly containers: readonly string[];
+}
+
+/** Clearing away what nothing needs. */
+export interface EngineCollector {
+  /** Every blob and why it is kept. */
+  explain(
+    nowMs: number,
+  ): Promise<{ readonly digest: Digest; readonly sizeBytes: number; readonly reasons: readonly string[] }[]>;
+}
+
 export interface EngineImages {
   import(
     tar: AsyncIterable<Uint8Array>,
@@ -238,14 +257,21 @@ export interface EngineImages {
       platform?: string | undefined;
     },
   ): Promise<Digest>;
-  get(ref: string): ImageDetail;
+  /** @throws Fault `not-found`, also when it is here only for another platform. */
+  get(ref: string, platform?: Platform): ImageDetail;
   list(o: { all: boolean; filters: Filters }): ImageDetail[];
+  /** What the image's names stand for on each platform, itself first. */
+  variants(id: Digest): ImageVariant[];
+  /** Bytes of layers that other images have too, by image. */
+  sharedSizes(): ReadonlyMap<Digest, number>;
+  /** Bytes of all layers, each once. */
+  totalSize(): number;
   tag(ref: string, target: string): void;
   remove(
     ref: string,
     o: { force: boolean; noPrune: boolean },
-  ): Promise<({ untagged: string } | { deleted: string })[]>;
-  history(ref: string): HistoryLine[];
+  ): Promise<({ untagged: string } | { deleted: string; freedBytes: number })[]>;
+  history(ref: string, platform?: Platform): HistoryLine[];
 }
 
 /** What a user signed in to a registry with. */
@@ -388,6 +414,7 @@ export interface EngineFace {
   readonly looking: EngineLooking;
   readonly diskUse: EngineDiskUse;
   readonly images: EngineImages;
+  readonly collector: EngineCollector;
   readonly transfers: EngineTransfers;
   readonly imageArchives: EngineImageArchives;
   readonly networks: EngineNetworks;

@@ -3,9 +3,10 @@
  * Pure. Owns: the shapes, by API version.
  */
 import { zeroTime } from "#spec/container.ts";
+import type { ManifestSummary } from "#spec/docker-images.ts";
 import type { HistoryItem, ImageDeleted, ImageInspect, ImageSummary } from "#spec/docker-wire.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
-import type { HistoryLine, ImageDetail } from "./engine-face.ts";
+import type { HistoryLine, ImageDetail, ImageVariant } from "./engine-face.ts";
 import { timeToSeconds } from "./human-time.ts";
 
 function names(references: readonly string[]): { tags: string[]; digests: string[] } {
@@ -15,7 +16,8 @@ function names(references: readonly string[]): { tags: string[]; digests: string
   };
 }
 
-export function imageSummary(image: ImageDetail, version: number): ImageSummary {
+/** `sharedSize` in bytes; undefined when it was not asked for. */
+export function imageSummary(image: ImageDetail, version: number, sharedSize = -1): ImageSummary {
   const { tags, digests } = names(image.references);
   const unnamed = version < 43 && tags.length === 0 && digests.length === 0;
   return {
@@ -25,7 +27,7 @@ export function imageSummary(image: ImageDetail, version: number): ImageSummary 
     RepoDigests: unnamed ? ["<none>@<none>"] : digests,
     Created: timeToSeconds(image.record.created),
     Size: image.record.sizeBytes,
-    SharedSize: -1,
+    SharedSize: sharedSize,
     ...(version < 44 && { VirtualSize: image.record.sizeBytes }),
     Labels: image.config.config.Labels ?? null,
     Containers: -1,
@@ -58,7 +60,7 @@ export function imageInspect(image: ImageDetail, version: number): ImageInspect 
     ...(version < 44 && { VirtualSize: record.sizeBytes }),
     GraphDriver: { Data: null, Name: "overlay2" },
     RootFS: { Type: "layers", Layers: [...config.rootfs.diff_ids] },
-    Metadata: { LastTagTime: zeroTime },
+    Metadata: { LastTagTime: record.tagged ?? zeroTime },
   };
 }
 
@@ -84,6 +86,18 @@ function runConfig(config: ImageRunConfig, version: number): NonNullable<ImageIn
     Labels: config.Labels ?? null,
     ...(StopSignal !== undefined && StopSignal !== "" && { StopSignal }),
     ...(Shell !== undefined && Shell.length > 0 && { Shell }),
+  };
+}
+
+export function manifestSummary(variant: ImageVariant): ManifestSummary {
+  const { descriptor, platform, sizeBytes, containers } = variant;
+  return {
+    ID: descriptor.digest,
+    Descriptor: descriptor,
+    Available: true,
+    Size: { Content: descriptor.size, Total: descriptor.size + sizeBytes },
+    Kind: "image",
+    ImageData: { Platform: platform, Containers: [...containers], Size: { Unpacked: sizeBytes } },
   };
 }
 

@@ -79,4 +79,30 @@ describe("images", () => {
     api.engine.records = [containerRecord(1)];
     expect((await api.post(`/images/prune?filters=${filters}`)).json.ImagesDeleted).toBeNull();
   });
+
+  test("say what they share, what else their names stand for, and why the store has what it has", async () => {
+    const [entry] = (await api.get("/images/json?shared-size=1&manifests=1")).json;
+    expect(entry).toMatchObject({
+      SharedSize: 3,
+      Manifests: [{ Kind: "image", ImageData: { Platform: { architecture: "arm64" }, Containers: ["c"] } }],
+    });
+    const inspected = (await api.get("/images/busybox/json?manifests=1&platform=linux/arm64")).json;
+    expect(inspected.Descriptor.size).toBe(7);
+    expect(inspected.Manifests).toHaveLength(1);
+    expect((await api.get("/v1.47/images/busybox/json?manifests=1")).json.Manifests).toBeUndefined();
+    expect((await api.get("/blobs")).json).toEqual([
+      { Digest: imageDetail.record.id, Size: 7, Reasons: ["config of a:1"] },
+    ]);
+  });
+
+  test("are listed by age", async () => {
+    const until = async (time: string) =>
+      (await api.get(`/images/json?filters=${encodeURIComponent(JSON.stringify({ until: [time] }))}`)).json
+        .length;
+    expect([
+      await until("2000-01-01T00:00:00Z"),
+      await until("2100-01-01T00:00:00Z"),
+      await until("0s"),
+    ]).toEqual([0, 1, 1]);
+  });
 });

@@ -1,16 +1,18 @@
 /** Images: list, inspect, history, names, import, removal. */
 import { Fault } from "#spec/fault.ts";
 import { booleanFilter, parseFilters } from "#spec/filters.ts";
+import type { Platform } from "#spec/image.ts";
+import { parsePlatform } from "#spec/platform.ts";
 import { familiarReference, parseReference, parseTag, withDefaultTag } from "#spec/reference.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, param, text } from "./api-request.ts";
-import { historyItem, imageDeleted, imageInspect, imageSummary } from "./image-wire.ts";
-import { pruneTest } from "./prune-filters.ts";
+import { historyItem, imageDeleted, imageInspect, imageSummary, manifestSummary } from "./image-wire.ts";
+import { pruneTest, untilTest } from "./prune-filters.ts";
 import { emptyReply, jsonReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
-import { pull } from "./transfers.ts";
+import { platformText, pull } from "./transfers.ts";
 
-const listFilters = ["before", "dangling", "label", "reference", "since", "until"] as const;
+const listFilters = ["before", "dangling", "label", "label!", "reference", "since", "until"] as const;
 
 export function imageRoutes(parts: ApiParts): Route[] {
   const { images } = parts.engine;
@@ -20,7 +22,7 @@ export function imageRoutes(parts: ApiParts): Route[] {
     route("POST", "/images/prune", (request) => prune(parts, request)),
     route("GET", "/images/{name}/json", (request) => inspect(parts, request)),
     route("GET", "/images/{name}/history", (request) =>
-      jsonReply(images.history(param(request, "name")).map(historyItem)),
+      jsonReply(images.history(param(request, "name"), platformOf(request, 48)).map(historyItem)),
     ),
     route("POST", "/images/{name}/tag", (request) => {
       const target = repositoryTag(request);
@@ -29,33 +31,51 @@ export function imageRoutes(parts: ApiParts): Route[] {
       return emptyReply(201);
     }),
     route("DELETE", "/images/{name}", (request) => remove(parts, request)),
+    // This engine's own: why the store has what it has.
+    route("GET", "/blobs", async () => {
+      const kept = await parts.engine.collector.explain(Date.now());
+      return jsonReply(
+        kept.map(({ digest, sizeBytes, reasons }) => ({ Digest: digest, Size: sizeBytes, Reasons: reasons })),
+      );
+    }),
   ];
 }
 
 function list({ engine }: ApiParts, request: ApiRequest): Reply {
-  const old = request.version < 25 ? text(request, "filter") : undefined;
-  const filters = {
-    ...(old !== undefined && { reference: [old] }),
-    ...parseFilters(text(request, "filters"), listFilters),
-  };
-  if (flag(request, "manifests"))
-    throw new Fault(
-      "unsupported",
-      "listing the manifests of images of several platforms is not supported yet",
-    );
-  const found = engine.images.list({ all: flag(request, "all"), filters });
-  return jsonReply(found.map((image) => imageSummary(image, request.version)));
+  const { version } = request;
+  const old = version < 25 ? text(request, "filter") : undefined;
+  const { until, ...rest } = parseFilters(text(request, "filters"), listFilters);
+  const filters = { ...(old !== undefined && { reference: [old] }), ...rest };
+  const early = untilTest(until, Date.now());
+  const found = engine.images
+    .list({ all: flag(request, "all"), filters })
+    .filter(({ record }) => early(record.created));
+  const shared = version >= 42 && flag(request, "shared-size") ? engine.images.sharedSizes() : undefined;
+  const manifests = version >= 47 && flag(request, "manifests");
+  return jsonReply(
+    found.map((image) => ({
+      ...imageSummary(image, version, shared?.get(image.record.id)),
+      ...(manifests && { Manifests: engine.images.variants(image.record.id).map(manifestSummary) }),
+    })),
+  );
 }
 
 function inspect({ engine }: ApiParts, request: ApiRequest): Reply {
-  if (request.version >= 48 && flag(request, "manifests"))
-    throw new Fault(
-      "unsupported",
-      "images of several platforms are not supported yet: ask without manifests",
-    );
-  if (request.version >= 49 && text(request, "platform") !== undefined)
-    throw new Fault("unsupported", "images of several platforms are not supported yet: ask without platform");
-  return jsonReply(imageInspect(engine.images.get(param(request, "name")), request.version));
+  const { version } = request;
+  const image = engine.images.get(param(request, "name"), platformOf(request, 49));
+  const variants = version >= 48 ? engine.images.variants(image.record.id) : [];
+  const [own] = variants;
+  return jsonReply({
+    ...imageInspect(image, version),
+    ...(own !== undefined && { Descriptor: own.descriptor }),
+    ...(flag(request, "manifests") && version >= 48 && { Manifests: variants.map(manifestSummary) }),
+  });
+}
+
+/** Asked for since a version of the API. */
+function platformOf(request: ApiRequest, since: number): Platform | undefined {
+  const given = request.version < since ? undefined : platformText(text(request, "platform"));
+  return given === undefined ? undefined : parsePlatform(given);
 }
 
 /** `repo` and `tag` as one familiar reference; undefined when no repository is named. */
@@ -117,7 +137,7 @@ async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
       for (const target of references.length === 0 ? [record.id] : references) {
         const removed = await engine.images.remove(target, { force: false, noPrune: false });
         deleted.push(...removed.map(imageDeleted));
-        if (removed.some((item) => "deleted" in item)) reclaimed += record.sizeBytes;
+        for (const item of removed) reclaimed += "deleted" in item ? item.freedBytes : 0;
       }
     } catch {
       // In use by now, or the parent of another image.

@@ -25,13 +25,22 @@ export function pruneTest(
 ): (candidate: Prunable) => boolean {
   const parsed = parseFilters(filters, allowed);
   const { until: moments = [], label: present, "label!": absent = [] } = parsed;
-  const [until, ...more] = moments;
-  if (more.length > 0) throw new Fault("invalid", "more than one until filter specified");
-  const untilMs = until === undefined ? undefined : moment(until, nowMs);
+  const early = untilTest(moments, nowMs);
   return ({ created, labels }) =>
-    (untilMs === undefined || Date.parse(created) < untilMs) &&
+    early(created) &&
     matchesLabels(present, labels) &&
     !absent.some((label) => matchesLabels([label], labels));
+}
+
+/** A test for "made before", as the `until` filter says it. @throws Fault `invalid` for what is no time, or several. */
+export function untilTest(
+  moments: readonly string[] | undefined,
+  nowMs: number,
+): (created: string) => boolean {
+  const [until, ...more] = moments ?? [];
+  if (more.length > 0) throw new Fault("invalid", "more than one until filter specified");
+  const untilMs = until === undefined ? Number.POSITIVE_INFINITY : moment(until, nowMs);
+  return (created) => Date.parse(created) < untilMs;
 }
 
 /** A time, or how long ago. */

@@ -1,8 +1,14 @@
 /** For tests only: transfers and archives of images that remember what was asked and answer what the test told them. */
-import { parseDigest } from "#spec/digest.ts";
+import { type Digest, parseDigest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
-import type { EngineImageArchives, EngineTransfers, TransferRequest } from "./engine-face.ts";
+import type {
+  EngineCollector,
+  EngineImageArchives,
+  EngineImages,
+  EngineTransfers,
+  TransferRequest,
+} from "./engine-face.ts";
 
 const digest = parseDigest(`sha256:${"1".repeat(64)}`);
 
@@ -62,4 +68,19 @@ export function imageArchivesDouble(memory: Memory): EngineImageArchives {
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
+}
+
+export function collectorDouble(digest: Digest): EngineCollector {
+  return { explain: async () => [{ digest, sizeBytes: 7, reasons: ["config of a:1"] }] };
+}
+
+/** What is told of images that share layers, and of several platforms. */
+export function lookingDouble(id: Digest): Pick<EngineImages, "variants" | "sharedSizes" | "totalSize"> {
+  const platform = { os: "linux", architecture: "arm64" };
+  const descriptor = { mediaType: "m", digest: id, size: 7, platform };
+  return {
+    variants: () => [{ id, descriptor, platform, sizeBytes: 5, containers: ["c"] }],
+    sharedSizes: () => new Map([[id, 3]]),
+    totalSize: () => 99,
+  };
 }

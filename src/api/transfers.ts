@@ -1,6 +1,7 @@
 /** Images to and from registries: pull, push, looking, signing in, searching. */
 import * as v from "valibot";
-import type { DistributionInspect, JsonMessage, SearchResult } from "#spec/docker-wire.ts";
+import type { DistributionInspect, SearchResult } from "#spec/docker-images.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { booleanFilter, parseFilters } from "#spec/filters.ts";
 import type { ApiParts } from "./api-parts.ts";

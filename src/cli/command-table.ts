@@ -30,6 +30,7 @@ const usage: Loader = async () => await import("./commands/stats.ts").then((each
 const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
 const archiving: Loader = async () => await import("./commands/archive.ts").then((each) => each.commands);
+const storing: Loader = async () => await import("./commands/image-store.ts").then((each) => each.commands);
 const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
 const system: Loader = async () => await import("./commands/system.ts").then((each) => each.commands);
 const explaining: Loader = async () => await import("./commands/why.ts").then((each) => each.commands);
@@ -94,6 +95,9 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   update: from(updating, "update", "Update configuration of one or more containers"),
   why: from(explaining, "why", "Explain why a container is in the state it is in"),
   wait: from(lifecycle, "wait", "Block until one or more containers stop, then print their exit codes"),
+  "image blobs": from(storing, "image blobs", "Say why each blob of the image store is kept"),
+  "image inspect": from(looking, "image inspect", "Display detailed information on one or more images"),
+  "image prune": from(storing, "image prune", "Remove unused images"),
   "image squash": from(committing, "squash", "Put the layers of an image into one"),
   "manifest inspect": from(registry, "manifest inspect", "Display an image manifest, or manifest list"),
   "container prune": from(space, "prune", "Remove all stopped containers"),

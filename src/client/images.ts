@@ -1,13 +1,12 @@
 /** Requests about images and builds (Engine API, "Image"). */
+import type { DistributionInspect, KeptBlobSummary, SearchResult } from "#spec/docker-images.ts";
 import type {
-  DistributionInspect,
   HistoryItem,
   IdAnswer,
   ImageDeleted,
   ImageInspect,
   ImageSummary,
   JsonMessage,
-  SearchResult,
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import type { Connection } from "./connection.ts";
@@ -42,17 +41,44 @@ export class ImagesClient {
     this.#connection = connection;
   }
 
-  async list(o: { readonly all?: boolean; readonly filters?: Filters } = {}): Promise<ImageSummary[]> {
-    const query = { all: o.all, filters: o.filters === undefined ? undefined : formatFilters(o.filters) };
+  /** `manifests`: with what each name stands for on its platforms. `sharedSize`: with what images have in common. */
+  async list(
+    o: {
+      readonly all?: boolean;
+      readonly filters?: Filters;
+      readonly manifests?: boolean;
+      readonly sharedSize?: boolean;
+    } = {},
+  ): Promise<ImageSummary[]> {
+    const filters = o.filters === undefined ? undefined : formatFilters(o.filters);
+    const query = { all: o.all, filters, manifests: o.manifests, "shared-size": o.sharedSize };
     return await this.#connection.json("GET", "/images/json", { query });
   }
 
-  async inspect(reference: string): Promise<ImageInspect> {
-    return await this.#connection.json("GET", `${at(reference)}/json`);
+  /** `platform` as JSON. */
+  async inspect(
+    reference: string,
+    query: { readonly platform?: string | undefined } = {},
+  ): Promise<ImageInspect> {
+    return await this.#connection.json("GET", `${at(reference)}/json`, { query });
   }
 
-  async history(reference: string): Promise<HistoryItem[]> {
-    return await this.#connection.json("GET", `${at(reference)}/history`);
+  async history(
+    reference: string,
+    query: { readonly platform?: string | undefined } = {},
+  ): Promise<HistoryItem[]> {
+    return await this.#connection.json("GET", `${at(reference)}/history`, { query });
+  }
+
+  async prune(filters: Filters): Promise<{ ImagesDeleted: ImageDeleted[] | null; SpaceReclaimed: number }> {
+    return await this.#connection.json("POST", "/images/prune", {
+      query: { filters: formatFilters(filters) },
+    });
+  }
+
+  /** Why this engine's store keeps what it has. */
+  async blobs(): Promise<KeptBlobSummary[]> {
+    return await this.#connection.json("GET", "/blobs");
   }
 
   async tag(reference: string, repo: string, tag: string): Promise<void> {

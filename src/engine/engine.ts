@@ -25,6 +25,7 @@ import { DiskUse } from "./disk-use.ts";
 import type { Emit } from "./emit.ts";
 import { ExecMemory } from "./exec-memory.ts";
 import { Execs } from "./execs.ts";
+import type { ImageCollector } from "./image-collector.ts";
 import { type ImageArchives, openImageRoom } from "./image-room.ts";
 import type { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
@@ -82,6 +83,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
   readonly looking: Looking;
   readonly diskUse: DiskUse;
   readonly images: Images;
+  readonly collector: ImageCollector;
   readonly transfers: Transfers;
   readonly imageArchives: ImageArchives;
   readonly networks: NetworkDesk;
@@ -97,6 +99,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     readonly looking: Looking;
     readonly diskUse: DiskUse;
     readonly images: Images;
+    readonly collector: ImageCollector;
     readonly transfers: Transfers;
     readonly imageArchives: ImageArchives;
     readonly networks: NetworkDesk;
@@ -111,6 +114,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     this.looking = o.looking;
     this.diskUse = o.diskUse;
     this.images = o.images;
+    this.collector = o.collector;
     this.transfers = o.transfers;
     this.imageArchives = o.imageArchives;
     this.networks = o.networks;
@@ -129,7 +133,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const waiters = new Waiters();
     const emit = emitter(parts);
     const now = () => formatRfc3339(parts.nowNano());
-    const { images, transfers, imageArchives } = await openImageRoom({
+    const { images, collector, transfers, imageArchives } = await openImageRoom({
       ...parts,
       ...{ emit, now },
       architecture: parts.machine().architecture,
@@ -187,10 +191,10 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     const looking = new Looking({ index, runtime, emit, now });
     const diskUse = new DiskUse({ images, layers });
     return new Engine({
-      ...{ containers, archives, commits, looking, diskUse, images },
+      ...{ containers, archives, commits, looking, diskUse, images, collector },
       ...{ transfers, imageArchives },
       ...{ networks, volumes, events, system },
-      running: [prober, supervisor, execs],
+      running: [collector, prober, supervisor, execs],
     });
   }
 

@@ -14,7 +14,10 @@ import type { ImageIndex, ImageRecord } from "./image-index.ts";
 import type { Leases } from "./leases.ts";
 import type { Provenance } from "./provenance.ts";
 
-export type Removed = { readonly untagged: string } | { readonly deleted: string };
+/** `freedBytes`: of a layer's files; an image without its layers counts for nothing. */
+export type Removed =
+  | { readonly untagged: string }
+  | { readonly deleted: string; readonly freedBytes: number };
 
 export interface RemovalParts {
   readonly index: ImageIndex;
@@ -145,7 +148,8 @@ export class ImageRemoval {
     for (const digest of [id, ...manifests.map((each) => each.digest)])
       if (!leases.has(digest) && !shared.has(digest)) await blobs.delete(digest);
     const layers = await this.collectLayers(chainId);
-    return [id, ...layers].map((deleted) => ({ deleted }));
+    const freed = layers.map((layer) => ({ deleted: layer.chainId, freedBytes: layer.sizeBytes }));
+    return [{ deleted: id, freedBytes: 0 }, ...freed];
   }
 
   /** Removes layers that no image needs, as those of a build or a pull that an engine's death cut off. */
@@ -157,16 +161,18 @@ export class ImageRemoval {
   }
 
   /** Removes a layer and those below it, down to the first that an image, a container or a pull needs. */
-  async collectLayers(top: ChainId | undefined): Promise<ChainId[]> {
+  async collectLayers(
+    top: ChainId | undefined,
+  ): Promise<{ readonly chainId: ChainId; readonly sizeBytes: number }[]> {
     const { index, layers, leases } = this.#parts;
     const needed = new Set<ChainId>();
     for (const { chainId } of index.list())
       for (const each of chainOf(layers, chainId)) needed.add(each.chainId);
-    const removed: ChainId[] = [];
-    for (const { chainId } of chainOf(layers, top)) {
+    const removed: { chainId: ChainId; sizeBytes: number }[] = [];
+    for (const { chainId, sizeBytes } of chainOf(layers, top)) {
       if (needed.has(chainId) || leases.has(chainId)) break;
       try {
-        if (await layers.remove(chainId)) removed.push(chainId);
+        if (await layers.remove(chainId)) removed.push({ chainId, sizeBytes });
       } catch (error) {
         // A container's writable layer still stands on it; removing that container collects it.
         if (Fault.from(error).kind === "conflict") break;

@@ -1,12 +1,14 @@
 /** What belongs to images, put together: records, removal, transfers. */
 import type { ContainerRecord } from "#spec/container.ts";
 import type { Digest } from "#spec/digest.ts";
+import type { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig, Platform } from "#spec/image.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import { clearSpools } from "#store/spool.ts";
 import type { Emit } from "./emit.ts";
+import { ImageCollector } from "./image-collector.ts";
 import { ImageIndex } from "./image-index.ts";
 import { type LoadOptions, loadImages } from "./image-load.ts";
 import { saveImages } from "./image-save.ts";
@@ -37,12 +39,14 @@ export interface ImageRoomParts {
   readonly architecture: string;
   readonly containersOf: (id: Digest) => readonly ContainerRecord[];
   readonly now: () => string;
+  readonly report: (fault: Fault) => void;
   /** Where loads keep what they need for a while. */
   readonly spoolRoot: string;
 }
 
 export interface ImageRoom {
   readonly images: Images;
+  readonly collector: ImageCollector;
   readonly transfers: Transfers;
   readonly imageArchives: ImageArchives;
 }
@@ -64,5 +68,6 @@ export async function openImageRoom(parts: ImageRoomParts): Promise<ImageRoom> {
     load: async (archive, o) => await loadImages(shared, archive, o),
     save: async (references, o) => await saveImages(shared, references, o),
   };
-  return { images, transfers, imageArchives };
+  const collector = new ImageCollector(shared);
+  return { images, collector, transfers, imageArchives };
 }

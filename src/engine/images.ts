@@ -17,10 +17,11 @@ import type { Emit } from "./emit.ts";
 import type { ImageIndex, ImageRecord, Variants } from "./image-index.ts";
 import { type ImageDetail, listImages, sharedSizes } from "./image-list.ts";
 import { chainOf, ImageRemoval, type Removed } from "./image-removal.ts";
+import { type ImageVariant, variantOf } from "./image-variants.ts";
 import type { Leases } from "./leases.ts";
 import type { LayerBlob, ManifestRecord, Provenance } from "./provenance.ts";
 
-export type { ImageDetail };
+export type { ImageDetail, ImageVariant };
 
 export interface HistoryLine {
   /** Undefined for steps whose image is not here. */
@@ -223,6 +224,23 @@ export class Images {
     );
     const createdOf = (reference: string) => index.get(reference).created;
     return listImages({ images, all: o.all, parents, variants, createdOf }, o.filters);
+  }
+
+  /** What the image's names stand for on each platform, itself first. */
+  variants(id: Digest): ImageVariant[] {
+    const { index, provenance, containersOf } = this.#parts;
+    const ids = index.names(id).flatMap((name) => index.variants(name)?.images ?? []);
+    return [...new Set([id, ...ids])].flatMap((each) => {
+      const record = index.find(each);
+      if (record === undefined) return [];
+      const containers = containersOf(each).map((container) => container.id);
+      return [variantOf(this.#detail(record), provenance, containers)];
+    });
+  }
+
+  /** Bytes on disk of all layers, each once, uncompressed. */
+  totalSize(): number {
+    return this.#parts.layers.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
   /** Bytes of layers that other images have too, by image. */

@@ -337,6 +337,8 @@ export interface RegistryPart {
   target(reference: Reference, access: RegistryAccess): RegistryTarget;
   /** @throws Fault `unauthorized`. */
   signIn(domain: string, access: RegistryAccess): Promise<void>;
+  /** Forgets downloads that nobody came back for. */
+  sweep(): Promise<void>;
   /** `query` as it goes into the URL. @returns JSON text. */
   search(domain: string, query: string, access: RegistryAccess): Promise<string>;
 }

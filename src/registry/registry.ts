@@ -30,18 +30,21 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #transport: Transport;
   readonly #schemes = new Map<string, "https" | "http">();
+  readonly #arrivals: Arrivals;
   readonly #downloads: Downloads;
   readonly #uploads: Gate;
 
   constructor(o: { readonly options: RegistryOptions; readonly arrivals: Arrivals }) {
     this.#options = o.options;
     this.#transport = new Transport(o.options);
+    this.#arrivals = o.arrivals;
     this.#downloads = new Downloads(o.arrivals, o.options);
     this.#uploads = new Gate(o.options.maxUploads);
   }
 
-  get options(): RegistryOptions {
-    return this.#options;
+  /** Forgets downloads that nobody came back for. */
+  async sweep(): Promise<void> {
+    await this.#arrivals.sweep();
   }
 
   /** A remote repository to read from. */

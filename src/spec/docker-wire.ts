@@ -4,7 +4,8 @@
  * (`#spec/container.ts` has those), schemas, behaviour. A field is optional where an engine may leave it out.
  */
 import type { ContainerConfig, EndpointSettings, HostConfig, PortBinding } from "#spec/container.ts";
-import type { Descriptor, Healthcheck, ImageRunConfig, Platform } from "#spec/image.ts";
+import type { ManifestSummary } from "#spec/docker-images.ts";
+import type { Descriptor, Healthcheck, ImageRunConfig } from "#spec/image.ts";
 
 /** The body of every answer with a status of 400 or more. */
 export interface ErrorMessage {
@@ -226,6 +227,8 @@ export interface ImageSummary {
   VirtualSize?: number;
   Labels: Record<string, string> | null;
   Containers: number;
+  /** With `manifests=1`, since API 1.47. */
+  Manifests?: ManifestSummary[];
 }
 
 /** `GET /images/{name}/json`. `Config` is the image's run config with Docker's older container fields for older APIs. */
@@ -249,6 +252,10 @@ export interface ImageInspect {
   GraphDriver: DriverData;
   RootFS: { Type: string; Layers?: string[] };
   Metadata: { LastTagTime?: string };
+  /** Since API 1.48. */
+  Descriptor?: Descriptor;
+  /** With `manifests=1`, since API 1.48. */
+  Manifests?: ManifestSummary[];
 }
 
 /** One entry of `GET /images/{name}/history`, newest first. `Created` in seconds since the epoch. */
@@ -263,23 +270,6 @@ export interface HistoryItem {
 
 /** One entry of `DELETE /images/{name}`. */
 export type ImageDeleted = { Untagged: string } | { Deleted: string };
-
-/** `GET /distribution/{name}/json`. */
-export interface DistributionInspect {
-  Descriptor: Descriptor;
-  Platforms: Platform[] | null;
-  /** The manifest's or index's text; only with `manifest=1`, which is this engine's own. */
-  Manifest?: string;
-}
-
-/** One entry of `GET /images/search`. */
-export interface SearchResult {
-  star_count: number;
-  is_official: boolean;
-  name: string;
-  is_automated: boolean;
-  description: string;
-}
 
 /** `GET /version`. */
 export interface VersionInfo {

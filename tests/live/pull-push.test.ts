@@ -157,6 +157,18 @@ describe("with Debian's docker-registry", () => {
       );
       expect(created.code).toBe(0);
       await ok(docker("rm", "other"));
+      const tree = await ok(engine.cli("wherry", ["images", "--tree", `${name}:all`]));
+      expect(tree).toMatch(/├─ linux\/amd64 .*\n└─ linux\/arm64 /);
+      const other = [
+        "image",
+        "inspect",
+        "--platform",
+        "linux/arm64",
+        "-f",
+        "{{.Architecture}}",
+        `${name}:all`,
+      ];
+      expect(await ok(engine.cli("wherry", other))).toBe("arm64\n");
       // What both platforms came with goes back as it was.
       await ok(docker("tag", `${name}:all`, `${registry.host}/copy/many:all`));
       expect(await ok(docker("push", `${registry.host}/copy/many:all`))).toContain(index);

@@ -4,15 +4,9 @@ import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { type Command, write } from "#cli/command.ts";
+import { platformJson } from "#cli/platform-flag.ts";
 import { showProgress } from "#cli/progress-display.ts";
 import { Fault } from "#spec/fault.ts";
-
-/** As the API takes one. */
-function platformJson(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const [os = "", architecture = "", variant] = text.includes("/") ? text.split("/") : ["linux", text];
-  return JSON.stringify({ os, architecture, ...(variant !== undefined && { variant }) });
-}
 
 const save: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",

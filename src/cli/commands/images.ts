@@ -11,22 +11,14 @@ import {
   quietFlag,
   write,
 } from "#cli/command.ts";
+import { imageRows, imageTree } from "#cli/image-rows.ts";
+import { platformJson } from "#cli/platform-flag.ts";
 import { formatRows } from "#cli/rows.ts";
-import { ellipsis } from "#cli/table.ts";
+import { ellipsis, formatTable } from "#cli/table.ts";
 import { humanSize, shownId, timeAgo } from "#cli/units.ts";
-import type { HistoryItem, ImageSummary } from "#spec/docker-wire.ts";
+import type { HistoryItem } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseReference } from "#spec/reference.ts";
-
-interface ImageRow {
-  readonly ID: string;
-  readonly Repository: string;
-  readonly Tag: string;
-  readonly Digest: string;
-  readonly CreatedSince: string;
-  readonly CreatedAt: string;
-  readonly Size: string;
-}
 
 const headers = {
   ID: "IMAGE ID",
@@ -36,33 +28,23 @@ const headers = {
   CreatedSince: "CREATED",
   CreatedAt: "CREATED AT",
   Size: "SIZE",
+  SharedSize: "SHARED SIZE",
+  UniqueSize: "UNIQUE SIZE",
+  Containers: "CONTAINERS",
 } as const;
 const imageFields = ["Repository", "Tag", "ID", "CreatedSince", "Size"] as const;
-
-function rowsOf(image: ImageSummary, whole: boolean, nowMs: number): ImageRow[] {
-  const names = (image.RepoTags ?? []).length > 0 ? (image.RepoTags ?? []) : ["<none>:<none>"];
-  return names.map((name) => {
-    const colon = name.lastIndexOf(":");
-    return {
-      ID: shownId(image.Id, whole),
-      Repository: name.slice(0, colon),
-      Tag: name.slice(colon + 1),
-      Digest: "<none>",
-      CreatedSince: timeAgo(image.Created, nowMs),
-      CreatedAt: new Date(image.Created * 1000).toISOString(),
-      Size: humanSize(image.Size),
-    };
-  });
-}
+const digestFields = ["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"] as const;
 
 const images: Command = {
   usage: "[OPTIONS] [REPOSITORY[:TAG]]",
   flags: [
     { name: "all", short: "a", kind: "switch", help: "Show all images (default hides intermediate images)" },
+    { name: "digests", kind: "switch", help: "Show digests" },
     filterFlag,
     formatFlag,
     noTruncFlag,
     quietFlag,
+    { name: "tree", kind: "switch", help: "List the platforms of each image as a tree" },
   ],
   least: 0,
   most: 1,
@@ -70,13 +52,20 @@ const images: Command = {
     const filters = filtersOf(flags.list("filter"));
     const [reference] = args;
     if (reference !== undefined) filters["reference"] = [reference];
-    const list = await (await client()).images.list({ all: flags.on("all"), filters });
-    const rows = list.flatMap((image) => rowsOf(image, flags.on("no-trunc"), nowMs()));
-    if (flags.on("quiet")) {
-      await write(io.stdout, rows.map(({ ID }) => `${ID}\n`).join(""));
+    const [digests, tree] = [flags.on("digests"), flags.on("tree")];
+    const list = await (await client()).images.list({ all: flags.on("all"), filters, manifests: tree });
+    if (tree) {
+      await write(io.stdout, formatTable(imageTree(list)));
       return 0;
     }
-    const columns = imageFields.map((field) => ({ header: headers[field], field }));
+    const o = { whole: flags.on("no-trunc"), digests, nowMs: nowMs() };
+    const rows = list.flatMap((image) => imageRows(image, o));
+    if (flags.on("quiet")) {
+      await write(io.stdout, [...new Set(rows.map(({ ID }) => `${ID}\n`))].join(""));
+      return 0;
+    }
+    const shown = digests ? digestFields : imageFields;
+    const columns = shown.map((field) => ({ header: headers[field], field }));
     await write(io.stdout, formatRows(rows, columns, { format: flags.text("format"), headers }));
     return 0;
   },
@@ -171,12 +160,15 @@ const history: Command = {
     formatFlag,
     { name: "human", short: "H", kind: "switch", help: "Print sizes and dates in human readable format" },
     noTruncFlag,
+    { name: "platform", kind: "text", help: "Show history for the given platform" },
     { ...quietFlag, help: "Only show image IDs" },
   ],
   least: 1,
   most: 1,
   run: async (o) => {
-    const items = await (await o.client()).images.history(o.args[0] ?? "");
+    const items = await (await o.client()).images.history(o.args[0] ?? "", {
+      platform: platformJson(o.flags.text("platform")),
+    });
     const rows = items.map((item) => historyRow(item, o));
     if (o.flags.on("quiet")) {
       await write(o.io.stdout, rows.map(({ ID }) => `${ID}\n`).join(""));

@@ -1,5 +1,6 @@
 /** Commands that look into one thing. */
 import { type Command, errorText, write } from "#cli/command.ts";
+import { platformJson } from "#cli/platform-flag.ts";
 import type { Client } from "#client/client.ts";
 import type { ContainerInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
@@ -74,6 +75,25 @@ const inspect: Command = {
   },
 };
 
+const imageInspect: Command = {
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "text",
+      help: "Format output using a custom template: 'json' or 'TEMPLATE'",
+    },
+    { name: "platform", kind: "text", help: "Inspect a specific platform of the multi-platform image" },
+  ],
+  least: 1,
+  run: async (o) => {
+    const client = await o.client();
+    const platform = platformJson(o.flags.text("platform"));
+    return await printObjects(o, async (name) => await client.images.inspect(name, { platform }));
+  },
+};
+
 function portLines(
   ports: ContainerInspect["NetworkSettings"]["Ports"],
   wanted: string | undefined,
@@ -104,4 +124,4 @@ const port: Command = {
   },
 };
 
-export const commands: Readonly<Record<string, Command>> = { inspect, port };
+export const commands: Readonly<Record<string, Command>> = { "image inspect": imageInspect, inspect, port };
