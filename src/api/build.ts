@@ -6,6 +6,7 @@ import type { HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, integer, text } from "./api-request.ts";
+import { credentialsByImage } from "./registry-auth.ts";
 import { jsonReply, type Reply, streamReply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
@@ -56,6 +57,7 @@ function buildRequest(request: ApiRequest): BuildRequest {
     target: text(request, "target"),
     noCache: flag(request, "nocache"),
     pull: flag(request, "pull"),
+    credentialsFor: credentialsByImage(request),
     quiet: flag(request, "q"),
     remove: flag(request, "forcerm") || flag(request, "rm", true),
     platform: request.version >= 32 ? text(request, "platform") : undefined,

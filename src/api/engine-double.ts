@@ -28,7 +28,7 @@ import type {
 } from "./engine-face.ts";
 import { diskUseDouble, lookingDouble } from "./looking-double.ts";
 import { bridgeNetwork } from "./network-double.ts";
-import { collectorDouble, imageArchivesDouble, lookingDouble, transfersDouble } from "./transfers-double.ts";
+import { collectorDouble, imageArchivesDouble, transfersDouble, variantsDouble } from "./transfers-double.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
 
@@ -343,7 +343,7 @@ export class EngineDouble implements EngineFace {
       return image;
     },
     list: () => this.images_,
-    ...lookingDouble(imageId),
+    ...variantsDouble(imageId),
     tag: (...args) => void this.asked.push(["tag", ...args]),
     remove: async (...args) => {
       this.asked.push(["rmi", ...args]);

@@ -264,8 +264,6 @@ export interface EngineImages {
   variants(id: Digest): ImageVariant[];
   /** Bytes of layers that other images have too, by image. */
   sharedSizes(): ReadonlyMap<Digest, number>;
-  /** Bytes of all layers, each once. */
-  totalSize(): number;
   tag(ref: string, target: string): void;
   remove(
     ref: string,

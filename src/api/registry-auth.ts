@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { fields, text } from "#spec/docker-json.ts";
 import { Fault } from "#spec/fault.ts";
+import { defaultDomain, parseReference } from "#spec/reference.ts";
 import type { ApiRequest } from "./api-request.ts";
 import type { Credentials } from "./engine-face.ts";
 
@@ -32,6 +33,28 @@ export function credentialsOf({ headers }: ApiRequest): Credentials | undefined 
       cause,
     });
   }
+}
+
+const hubAddress = "https://index.docker.io/v1/";
+
+/** `X-Registry-Config` of a build: who the user is to each registry. @throws Fault `invalid`. */
+export function credentialsByImage({ headers }: ApiRequest): (image: string) => Credentials | undefined {
+  const header = headers.get("x-registry-config") ?? "";
+  let configs: Record<string, v.InferOutput<typeof authConfig>>;
+  try {
+    if (header.length > headerBytesMax || !/^[\w+/=-]*$/.test(header)) throw new Error("no base64");
+    const text = Buffer.from(header, "base64url").toString();
+    configs = v.parse(v.record(v.string(), authConfig), JSON.parse(text || "{}"));
+  } catch (cause) {
+    throw new Fault("invalid", "invalid X-Registry-Config header: it is not base64 of a JSON object", {
+      cause,
+    });
+  }
+  return (image) => {
+    const { domain } = parseReference(image);
+    const config = domain === defaultDomain ? configs[hubAddress] : configs[domain];
+    return config === undefined ? undefined : toCredentials(config);
+  };
 }
 
 export function toCredentials(config: v.InferOutput<typeof authConfig>): Credentials | undefined {

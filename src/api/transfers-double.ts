@@ -75,12 +75,11 @@ export function collectorDouble(digest: Digest): EngineCollector {
 }
 
 /** What is told of images that share layers, and of several platforms. */
-export function lookingDouble(id: Digest): Pick<EngineImages, "variants" | "sharedSizes" | "totalSize"> {
+export function variantsDouble(id: Digest): Pick<EngineImages, "variants" | "sharedSizes"> {
   const platform = { os: "linux", architecture: "arm64" };
   const descriptor = { mediaType: "m", digest: id, size: 7, platform };
   return {
     variants: () => [{ id, descriptor, platform, sizeBytes: 5, containers: ["c"] }],
     sharedSizes: () => new Map([[id, 3]]),
-    totalSize: () => 99,
   };
 }

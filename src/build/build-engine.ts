@@ -1,7 +1,8 @@
 /** What a build needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
-import type { ImageConfig } from "#spec/image.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
+import type { ImageConfig, Platform } from "#spec/image.ts";
 
 export interface Frame {
   readonly stream: "stdout" | "stderr";
@@ -19,8 +20,8 @@ export interface BuildImage {
 }
 
 export interface BuildImages {
-  /** By name[:tag], id or short id. @throws Fault `not-found`. */
-  get(reference: string): BuildImage;
+  /** By name[:tag], id or short id; for a platform if one is given. @throws Fault `not-found`. */
+  get(reference: string, platform?: Platform): BuildImage;
   /**
    * Stores a config and makes its image. Idempotent: an equal config is the same image.
    * `intermediate` images are steps on the way: hidden unless all are listed, gone with their last descendant; making
@@ -60,7 +61,30 @@ export interface BuildContainers {
   }>;
 }
 
+/** What a user signed in to a registry with. */
+export interface BuildCredentials {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly identityToken?: string | undefined;
+  readonly registryToken?: string | undefined;
+}
+
+export interface BuildTransfers {
+  /** Fetches an image from its registry, or finds that it is the newest already. @throws Fault in Docker's words. */
+  fetch(
+    name: string,
+    o: {
+      readonly credentials?: BuildCredentials | undefined;
+      /** @default the machine's */
+      readonly platform?: Platform | undefined;
+      readonly tell: (message: JsonMessage) => void;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Digest>;
+}
+
 export interface BuildEngine {
   readonly images: BuildImages;
+  readonly transfers: BuildTransfers;
   readonly containers: BuildContainers;
 }

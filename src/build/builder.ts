@@ -3,7 +3,7 @@
  * Owns: builds from the request to the tagged image, their directories and workspaces, the step cache.
  * Promises: a mistake in the request or the Dockerfile is thrown before the first message, everything after it is a
  * message; whatever the way out, no container, directory, mount or half-made layer of a build stays behind.
- * Never: pulls, or keeps anything of a build that the engine does not own as an image.
+ * Never: keeps anything of a build that the engine does not own as an image.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import type { GivenArguments } from "./build-args.ts";
-import type { BuildEngine } from "./build-engine.ts";
+import type { BuildCredentials, BuildEngine } from "./build-engine.ts";
 import { receiveContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile.ts";
 import type { StageImage } from "./image-sources.ts";
@@ -52,6 +52,8 @@ export interface BuildRequest {
   readonly target?: string | undefined;
   readonly noCache?: boolean | undefined;
   readonly pull?: boolean | undefined;
+  /** Who the user is to the registry of an image. */
+  readonly credentialsFor?: ((image: string) => BuildCredentials | undefined) | undefined;
   /** Say only the image's id, at the end. */
   readonly quiet?: boolean | undefined;
   /** `os/arch[/variant]`. */
@@ -135,6 +137,7 @@ export class Builder {
       buildArgs: request.buildArgs ?? {},
       useCache: request.noCache !== true,
       pull: request.pull === true,
+      credentialsFor: request.credentialsFor ?? (() => undefined),
       host: { ...request.host, NetworkMode: request.networkMode || "default" },
       platform: platformGiven ? parsePlatform(request.platform ?? "") : this.#platform(),
       platformGiven,

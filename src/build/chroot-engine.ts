@@ -6,13 +6,14 @@ import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
-import type { ImageConfig } from "#spec/image.ts";
+import type { ImageConfig, Platform } from "#spec/image.ts";
 import type { Layers } from "#store/layers.ts";
 import type {
   BuildContainers,
   BuildEngine,
   BuildImage,
   BuildImages,
+  BuildTransfers,
   RunOnceOptions,
 } from "./build-engine.ts";
 
@@ -29,10 +30,15 @@ export class ChrootImages implements BuildImages {
   readonly byId = new Map<string, DoubledImage>();
   readonly names = new Map<string, Digest>();
 
-  get(reference: string): DoubledImage {
+  get(reference: string, platform?: Platform): DoubledImage {
     const named = this.names.get(reference) ?? this.names.get(`${reference}:latest`);
     const image = this.byId.get(named ?? reference);
     if (image === undefined) throw new Fault("not-found", `No such image: ${reference}`);
+    if (platform !== undefined && image.config.architecture !== platform.architecture)
+      throw new Fault(
+        "not-found",
+        `image with reference ${reference} was found but its platform does not match`,
+      );
     return image;
   }
 
@@ -97,12 +103,28 @@ async function chroot(root: string, args: readonly string[], o: RunOnceOptions):
   return ended;
 }
 
+/** Remembers what it was asked for; `onFetch` may make it be there. */
+export class NoRegistry implements BuildTransfers {
+  readonly asked: unknown[] = [];
+  onFetch: ((name: string) => void) | undefined;
+
+  async fetch(name: string, o: Parameters<BuildTransfers["fetch"]>[1]): Promise<never> {
+    this.asked.push([name, o.credentials, o.platform]);
+    o.tell({ status: `Pulling from ${name}`, id: "1" });
+    this.onFetch?.(name);
+    if (this.onFetch === undefined) throw new Fault("not-found", `pull access denied for ${name}`);
+    return undefined as never;
+  }
+}
+
 export interface ChrootEngine extends BuildEngine {
+  readonly transfers: NoRegistry;
   readonly images: ChrootImages;
   readonly containers: ChrootContainers;
 }
 
 /** An engine over `layers`, with nothing in it. */
 export function chrootEngine(layers: Layers): ChrootEngine {
-  return { images: new ChrootImages(), containers: new ChrootContainers(layers) };
+  const images = new ChrootImages();
+  return { images, containers: new ChrootContainers(layers), transfers: new NoRegistry() };
 }

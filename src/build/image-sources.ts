@@ -5,7 +5,7 @@
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault, isFault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
-import { formatPlatform, parsePlatform } from "#spec/platform.ts";
+import { parsePlatform } from "#spec/platform.ts";
 import type { BuildImage, BuildImages } from "./build-engine.ts";
 import { findStage, type StagePlan } from "./plan.ts";
 import { SourceTree } from "./source-tree.ts";
@@ -25,6 +25,8 @@ export interface ImageSourceOptions {
   readonly pull: boolean;
   readonly platform: Platform;
   readonly platformGiven: boolean;
+  /** Brings an image here from its registry. */
+  readonly fetch: (name: string, platform: Platform | undefined) => Promise<void>;
 }
 
 export class ImageSources implements AsyncDisposable {
@@ -49,7 +51,7 @@ export class ImageSources implements AsyncDisposable {
   }
 
   /** What a stage starts from. `platform` is FROM's own flag, empty for none. @throws Fault naming what is missing. */
-  base(name: string, platform: string): StageImage {
+  async base(name: string, platform: string): Promise<StageImage> {
     const wanted = platform === "" ? this.#o.platform : parsePlatform(platform);
     if (name === "scratch") {
       const config = {
@@ -63,19 +65,17 @@ export class ImageSources implements AsyncDisposable {
     const earlier = this.#stages.findIndex((stage) => stage.name !== "" && stage.name === name.toLowerCase());
     const result = this.#results[earlier];
     if (result !== undefined) return result;
-    const { record, config } = this.#image(name);
-    if ((this.#o.platformGiven || platform !== "") && !fits(config, wanted))
-      throw new Fault(
-        "not-found",
-        `image with reference ${name} was found but its platform (${formatPlatform(config)}) does not match the specified platform (${formatPlatform(wanted)})`,
-      );
+    const { record, config } = await this.#image(
+      name,
+      this.#o.platformGiven || platform !== "" ? wanted : undefined,
+    );
     return { id: record.id, chainId: record.chainId, config, built: false };
   }
 
   /** The files of a stage or image that `COPY --from` names. Each is opened once. */
   async tree(from: string): Promise<SourceTree> {
     const stage = findStage(this.#stages, from);
-    const chainId = stage === undefined ? this.#fromImage(from) : this.#results[stage.index]?.chainId;
+    const chainId = stage === undefined ? await this.#fromImage(from) : this.#results[stage.index]?.chainId;
     const known = this.#trees.get(chainId);
     if (known !== undefined) return known;
     const workspace = this.#open.use(await this.#workspaces.acquire(chainId));
@@ -84,40 +84,30 @@ export class ImageSources implements AsyncDisposable {
     return tree;
   }
 
-  #fromImage(from: string): ChainId | undefined {
+  async #fromImage(from: string): Promise<ChainId | undefined> {
     try {
-      return this.#image(from).record.chainId;
+      const image = await this.#image(from, this.#o.platformGiven ? this.#o.platform : undefined);
+      return image.record.chainId;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Fault(error.kind, `invalid from flag value ${from}: ${error.message}`, { cause: error });
     }
   }
 
-  #image(name: string): BuildImage {
-    if (this.#o.pull)
-      throw new Fault(
-        "unsupported",
-        `cannot look for a newer ${name}: this engine cannot pull from registries yet, so build without --pull`,
-      );
+  /** What is here, or what its registry has. */
+  async #image(name: string, platform: Platform | undefined): Promise<BuildImage> {
+    const isId = /^(sha256:)?[0-9a-f]{64}$/.test(name);
+    if (this.#o.pull && !isId) await this.#o.fetch(name, platform);
     try {
-      return this.#images.get(name);
+      return this.#images.get(name, platform);
     } catch (error) {
-      if (!isFault(error, "not-found")) throw error;
-      throw new Fault(
-        "not-found",
-        `No such image: ${name}. This engine cannot pull from registries yet: make it here with import or build`,
-        { cause: error },
-      );
+      if (!isFault(error, "not-found") || isId || this.#o.pull) throw error;
     }
+    await this.#o.fetch(name, platform);
+    return this.#images.get(name, platform);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#open.disposeAsync();
   }
-}
-
-function fits(image: Platform, wanted: Platform): boolean {
-  const sameVariant =
-    wanted.variant === undefined || image.variant === undefined || wanted.variant === image.variant;
-  return image.os === wanted.os && image.architecture === wanted.architecture && sameVariant;
 }

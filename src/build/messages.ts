@@ -3,6 +3,7 @@
  * Owns: the messages' shapes and a bounded channel from the solver to whoever reads.
  */
 import { shortDigest } from "#spec/digest.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { Fault } from "#spec/fault.ts";
 import type { Frame } from "./build-engine.ts";
 
@@ -10,6 +11,8 @@ import type { Frame } from "./build-engine.ts";
 export type BuildMessage =
   | { readonly stream: string }
   | { readonly aux: { readonly ID: string } }
+  /** Of a pull. */
+  | Pick<JsonMessage, "status" | "id" | "progressDetail">
   | { readonly errorDetail: { readonly code?: number; readonly message: string }; readonly error: string };
 
 /** The first 12 characters of a container's or image's id. */
@@ -89,6 +92,12 @@ export class Reporter {
   async step(number: number, count: number, source: string): Promise<void> {
     await this.say(`Step ${number}/${count} : ${source}`);
     await this.say("\n");
+  }
+
+  /** How a pull goes; nobody waits for it to be read. */
+  progress({ status = "", id, progressDetail }: JsonMessage): void {
+    const detail = progressDetail !== undefined && { progressDetail };
+    void this.#channel.push({ status, ...(id !== undefined && { id }), ...detail });
   }
 
   imageId(id: string): Promise<void> {

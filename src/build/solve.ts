@@ -5,11 +5,12 @@
  * of the next try. Never: parses, hashes or copies by itself.
  */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
 import { ArgumentScope, type GivenArguments, unusedArguments } from "./build-args.ts";
-import type { BuildEngine } from "./build-engine.ts";
+import type { BuildCredentials, BuildEngine } from "./build-engine.ts";
 import { parseTrigger } from "./dockerfile.ts";
 import { expandWord } from "./expand.ts";
 import { ImageSources, type StageImage } from "./image-sources.ts";
@@ -40,6 +41,8 @@ export interface SolveRequest {
   /** When false nothing is taken from the cache; what is made still goes into it. */
   readonly useCache: boolean;
   readonly pull: boolean;
+  /** Who the user is to the registry of an image. */
+  readonly credentialsFor: (image: string) => BuildCredentials | undefined;
   /** For containers of RUN. */
   readonly host: HostConfig;
   /** Of an image made from nothing, and wanted of bases when `platformGiven`. */
@@ -53,7 +56,14 @@ export interface SolveRequest {
 
 /** @returns the image of the last stage. @throws Fault for the step that failed; everything it held is released. */
 export async function solve(parts: SolveParts, request: SolveRequest): Promise<StageImage> {
-  await using sources = new ImageSources(parts.engine.images, parts.workspaces, request);
+  const { engine, reporter } = parts;
+  const { signal } = request;
+  const fetch = async (name: string, platform: Platform | undefined) => {
+    const credentials = request.credentialsFor(name);
+    const tell = (message: JsonMessage) => reporter.progress(message);
+    await engine.transfers.fetch(name, { credentials, platform, tell, signal });
+  };
+  await using sources = new ImageSources(engine.images, parts.workspaces, { ...request, fetch });
   return await new Solver(parts, request, sources).run();
 }
 
@@ -116,10 +126,10 @@ class Solver {
   async #stage(stage: StagePlan, globals: ArgumentScope): Promise<StageImage> {
     const { reporter } = this.#parts;
     await this.#announce(stage.from);
-    const base = await located(stage.from, () => {
+    const base = await located(stage.from, async () => {
       const name = this.#expandGlobal(stage.from.base, globals);
       if (name === "") throw new Fault("invalid", `base name (${stage.from.base}) should not be blank`);
-      return this.#sources.base(name, this.#expandGlobal(stage.from.platform, globals));
+      return await this.#sources.base(name, this.#expandGlobal(stage.from.platform, globals));
     });
     const runner = new StageRunner(this.#parts, this.#request, {
       base,

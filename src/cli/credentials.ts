@@ -35,6 +35,18 @@ export async function headerFor(io: CliIo, image: string): Promise<string | unde
   return found === undefined ? undefined : Buffer.from(JSON.stringify(found)).toString("base64url");
 }
 
+/** For `X-Registry-Config`: who the user is everywhere. */
+export async function headerForAll(io: CliIo): Promise<string> {
+  const { auths = {}, credHelpers = {} } = await readDockerConfig(io);
+  const servers = [...new Set([...Object.keys(auths), ...Object.keys(credHelpers)])];
+  // A helper that fails for one registry is no reason not to build.
+  const found = await Promise.all(
+    servers.map(async (server) => [server, await credentialsFor(io, server).catch(() => undefined)] as const),
+  );
+  const known = Object.fromEntries(found.filter(([, each]) => each !== undefined));
+  return Buffer.from(JSON.stringify(known)).toString("base64url");
+}
+
 export async function credentialsFor(io: CliIo, server: string): Promise<AuthConfig | undefined> {
   const config = await readDockerConfig(io);
   const helper = helperOf(config, server);

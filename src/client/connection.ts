@@ -16,8 +16,9 @@ export interface RequestOptions {
   readonly body?: unknown;
   readonly stream?: AsyncIterable<Uint8Array>;
   readonly contentType?: string;
-  /** `X-Registry-Auth`. */
+  /** `X-Registry-Auth`, `X-Registry-Config`. */
   readonly registryAuth?: string | undefined;
+  readonly registryConfig?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -91,6 +92,7 @@ export class Connection {
       "User-Agent": "wherry",
       ...(contentType !== undefined && { "Content-Type": contentType }),
       ...(o.registryAuth !== undefined && { "X-Registry-Auth": o.registryAuth }),
+      ...(o.registryConfig !== undefined && { "X-Registry-Config": o.registryConfig }),
     };
     const target = this.target(path, o.query);
     try {

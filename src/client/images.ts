@@ -21,6 +21,9 @@ export interface BuildOptions {
   readonly networkMode?: string | undefined;
   readonly platform?: string | undefined;
   readonly quiet: boolean;
+  readonly pull?: boolean;
+  /** What `X-Registry-Config` takes. */
+  readonly registryConfig?: string;
 }
 
 export interface TransferOptions {
@@ -195,11 +198,13 @@ export class ImagesClient {
       networkmode: o.networkMode,
       platform: o.platform,
       q: o.quiet,
+      pull: o.pull,
       rm: true,
       version: "1",
     };
     return this.#connection.lines("POST", "/build", {
       query,
+      registryConfig: o.registryConfig,
       stream: context,
       contentType: "application/x-tar",
       signal,

@@ -238,11 +238,6 @@ export class Images {
     });
   }
 
-  /** Bytes on disk of all layers, each once, uncompressed. */
-  totalSize(): number {
-    return this.#parts.layers.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  }
-
   /** Bytes of layers that other images have too, by image. */
   sharedSizes(): ReadonlyMap<Digest, number> {
     return sharedSizes(this.#parts.index.list(), ({ chainId }) => chainOf(this.#parts.layers, chainId));

@@ -2,6 +2,7 @@
 
 import { contextTar } from "#cli/build-context.ts";
 import { type Command, write } from "#cli/command.ts";
+import { headerForAll } from "#cli/credentials.ts";
 import { Fault } from "#spec/fault.ts";
 
 const build: Command = {
@@ -13,6 +14,7 @@ const build: Command = {
     { name: "network", kind: "text", help: "Set the networking mode for the RUN instructions during build" },
     { name: "no-cache", kind: "switch", help: "Do not use cache when building the image" },
     { name: "platform", kind: "text", help: "Set target platform for build" },
+    { name: "pull", kind: "switch", help: "Always attempt to pull a newer version of the image" },
     {
       name: "quiet",
       short: "q",
@@ -43,9 +45,13 @@ const build: Command = {
       networkMode: flags.text("network"),
       platform: flags.text("platform"),
       quiet,
+      pull: flags.on("pull"),
+      registryConfig: await headerForAll(io),
     });
-    for await (const { stream, error, errorDetail } of messages) {
+    for await (const { stream, status, id, progressDetail, error, errorDetail } of messages) {
       if (stream !== undefined) await write(io.stdout, stream);
+      if (status !== undefined && progressDetail?.current === undefined && !quiet)
+        await write(io.stdout, `${id === undefined ? "" : `${id}: `}${status}\n`);
       if (error === undefined) continue;
       await write(io.stderr, `${error}\n`);
       return errorDetail?.code ?? 1;
