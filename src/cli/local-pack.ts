@@ -20,12 +20,27 @@ export async function* packLocal(path: string, name: string): AsyncGenerator<Uin
   })();
   filled.catch((error: Error) => tar.destroy(error));
   try {
-    for await (const part of tar) yield part as Uint8Array;
+    yield* gathered(tar as AsyncIterable<Uint8Array>);
   } finally {
     tar.destroy();
   }
   await filled;
 }
+
+/** Headers, contents and paddings together: each part that is sent costs both sides. */
+async function* gathered(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of tar) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes < partBytes) continue;
+    yield parts.length === 1 ? part : Buffer.concat(parts);
+    [parts, bytes] = [[], 0];
+  }
+  if (bytes > 0) yield Buffer.concat(parts);
+}
+const partBytes = 128 << 10;
 
 type Links = Map<string, string>;
 type PackHeader = Partial<Header> & Pick<Header, "name">;

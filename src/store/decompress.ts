@@ -3,9 +3,11 @@
  * gzip and zstd in this process, bzip2 and xz by the machine's own tools.
  */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { Fault } from "#spec/fault.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
 
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
 
@@ -84,8 +86,7 @@ function plainBytes(
   compression: Exclude<Compression, "none">,
 ): AsyncIterable<Uint8Array> {
   if (compression === "gzip") return through(source, createGunzip({ chunkSize: chunkBytes }), compression);
-  if (compression === "zstd")
-    return through(source, createZstdDecompress({ chunkSize: chunkBytes }), compression);
+  if (compression === "zstd") return throughZstd(source);
   return throughTool(source, compression);
 }
 
@@ -120,11 +121,24 @@ async function* through(
   }
 }
 
+/** The decompressor takes a stream that is cut off for one that ended. */
+async function* throughZstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const frames = new ZstdFrames();
+  async function* followed(): AsyncGenerator<Uint8Array> {
+    for await (const part of source) {
+      frames.push(part);
+      yield part;
+    }
+  }
+  yield* through(followed(), createZstdDecompress({ chunkSize: chunkBytes }), "zstd");
+  if (!frames.complete) throw damaged("zstd", undefined);
+}
+
 async function* throughTool(
   source: AsyncIterable<Uint8Array>,
   tool: "bzip2" | "xz",
 ): AsyncGenerator<Uint8Array> {
-  const child = spawn(tool, ["-dc"], { stdio: ["pipe", "pipe", "ignore"] });
+  const child = spawn(hostProgram(tool), ["-dc"], { stdio: ["pipe", "pipe", "ignore"], env: {} });
   const ended = new Promise<number | Error>((resolve) => {
     child.once("error", resolve);
     child.once("close", (code) => resolve(code ?? -1));
@@ -151,6 +165,12 @@ async function* throughTool(
   throw new Fault("unsupported", `${tool} archives need the program ${tool}: install Debian's ${needed}`, {
     cause: outcome,
   });
+}
+
+/** By an absolute path: whatever a search would find. */
+function hostProgram(name: string): string {
+  const places = ["/usr/bin", "/bin", "/usr/local/bin"].map((directory) => `${directory}/${name}`);
+  return places.find((path) => existsSync(path)) ?? `/usr/bin/${name}`;
 }
 
 function damaged(compression: Compression, cause: unknown): Fault {

@@ -46,13 +46,20 @@ export async function unpackIntoTree(
     content: (bytes, offset) => writer.content(bytes, offset),
     endEntry: () => writer.endEntry(),
   });
-  let isEmpty = true;
+  let [bytes, ended] = [0, false];
+  async function* followed(): AsyncGenerator<Uint8Array> {
+    for await (const part of tar) {
+      bytes += part.length;
+      yield part;
+    }
+    ended = true;
+  }
   try {
-    await pumpTar(tar, reader, { signal: o.signal, seen: () => (isEmpty = false) });
+    await pumpTar(followed(), reader, { signal: o.signal });
     writer.end();
   } catch (error) {
     // As dockerd has it: no archive at all is one with nothing in it.
-    if (isEmpty && error instanceof Fault && error.kind === "invalid") return;
+    if (ended && bytes === 0 && error instanceof Fault) return;
     throw inDockersWords(explainFull(error, "the container's file system"));
   }
 }
