@@ -100,6 +100,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "image prune": from(storing, "image prune", "Remove unused images"),
   "image squash": from(committing, "squash", "Put the layers of an image into one"),
   "manifest inspect": from(registry, "manifest inspect", "Display an image manifest, or manifest list"),
+  "container inspect": from(
+    looking,
+    "container inspect",
+    "Display detailed information on one or more containers",
+  ),
   "container prune": from(space, "prune", "Remove all stopped containers"),
   "system df": from(space, "df", "Show disk usage"),
   "volume create": from(volumes, "create", "Create a volume"),
@@ -141,7 +146,7 @@ const aliases: Readonly<Record<string, string>> = {
   "builder build": "build",
 };
 const containerVerbs =
-  "run exec attach commit cp create diff export inspect kill logs pause port rename restart rm start stats stop top unpause update wait why".split(
+  "run exec attach commit cp create diff export kill logs pause port rename restart rm start stats stop top unpause update wait why".split(
     " ",
   );
 

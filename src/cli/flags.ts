@@ -75,6 +75,10 @@ export function parseFlags(
       throw wrong(
         `invalid argument ${JSON.stringify(value)} for "${shown(spec)}" flag: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
       );
+    if (spec.value === "int" && !/^[+-]?\d+$/.test(value))
+      throw wrong(
+        `invalid argument ${JSON.stringify(value)} for "${shown(spec)}" flag: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
     const kept = spec.kind === "switch" ? String(truths[value]) : value;
     values.set(spec.name, [...(values.get(spec.name) ?? []), kept]);
   };

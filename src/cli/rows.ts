@@ -1,6 +1,7 @@
 /** Pure. Lists as tables, templates or JSON, one row for each thing. */
 
-import { compileTemplate, rowWords, strict } from "#spec/template.ts";
+import { compileTemplate, rowWords } from "#spec/template.ts";
+import { escapeHtml, strict } from "#spec/template-functions.ts";
 import { formatTable } from "./table.ts";
 
 export interface Column<Row> {
@@ -15,7 +16,7 @@ export interface Column<Row> {
 export function formatRows<Row extends object>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
-  o: { readonly format: string | undefined; readonly headers: Readonly<Record<string, string>> },
+  o: { readonly format: string | undefined; readonly headers: object },
 ): string {
   const format = o.format ?? "table";
   if (format === "table")
@@ -23,16 +24,11 @@ export function formatRows<Row extends object>(
       columns.map(({ header }) => header),
       ...rows.map((row) => columns.map(({ field }) => String(row[field]))),
     ]);
-  if (format === "json") return rows.map((row) => `${JSON.stringify(sorted(row))}\n`).join("");
+  if (format === "json") return rows.map((row) => `${escapeHtml(JSON.stringify(strict(row)))}\n`).join("");
   const isTable = format.startsWith("table ");
   const template = compileTemplate(isTable ? format.slice("table ".length) : format, rowWords);
   const lines = rows.map((row) => template(strict(row)));
   if (!isTable) return lines.map((line) => `${line}\n`).join("");
   const head = template(strict({ ...o.headers }));
   return formatTable([head, ...lines].map((line) => line.split("\t")));
-}
-
-/** The docker CLI writes a row's fields in the order of their names. */
-function sorted(row: object): object {
-  return Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

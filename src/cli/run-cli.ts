@@ -42,20 +42,27 @@ export async function runCli(args: readonly string[], io: CliIo, version: string
     return 0;
   }
   const found = resolveCommand(words);
-  if (found === undefined) {
-    const group = commandGroups[words[0] ?? ""];
-    if (group !== undefined) {
-      await write(io.stdout, groupHelp(words[0] ?? ""));
-      return words.length === 1 || words[1] === "--help" ? 0 : 1;
-    }
-    await write(
-      io.stderr,
-      `${program}: '${words[0]}' is not a ${program} command.\nSee '${program} --help'\n`,
-    );
-    return 1;
-  }
+  if (found === undefined) return await noCommand(words, io);
   const command = await found.entry.load();
   return await runCommand(command, found, { io, flags, version });
+}
+
+/** A group alone is asked about; anything else is a mistake. */
+async function noCommand([first = "", second]: readonly string[], io: CliIo): Promise<number> {
+  if (commandGroups[first] !== undefined && (second === undefined || second === "--help")) {
+    await write(second === undefined ? io.stderr : io.stdout, groupHelp(first));
+    return 0;
+  }
+  const [called, usage] =
+    commandGroups[first] === undefined
+      ? [`${program} ${first}`, ""]
+      : [`${program} ${first} ${second}`, `Usage:  ${program} ${first}\n\n`];
+  const help = commandGroups[first] === undefined ? program : `${program} ${first}`;
+  await write(
+    io.stderr,
+    `${program}: unknown command: ${called}\n\n${usage}Run '${help} --help' for more information\n`,
+  );
+  return 1;
 }
 
 /** Asked by the scripts of `completion`, with the words behind the program's name or the whole line. */
@@ -100,7 +107,7 @@ async function runCommand(
   if (count < command.least || count > (command.most ?? Number.POSITIVE_INFINITY)) {
     await write(
       io.stderr,
-      `${program}: '${program} ${called}' ${wantedArguments(command)}\n\n${usageLine(command, called)}\n\nRun '${program} ${called} --help' for more information\n`,
+      `${program}: '${program} ${called}' ${wantedArguments(command)}\n\n${usageLine(command, called)}\n\n${command.most === undefined ? "See" : "Run"} '${program} ${called} --help' for more information\n`,
     );
     return 1;
   }

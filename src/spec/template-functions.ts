@@ -34,8 +34,33 @@ export function entriesOf(value: Value): [Value, Value][] {
   return [];
 }
 
+/** A list's row: its fields are all there are, and asking for another is a mistake, not an absence. */
+const rowPrototype = {
+  /** In the order of the names, as the docker CLI writes rows. */
+  toJSON(this: object): object {
+    return Object.fromEntries(Object.entries(this).sort(([a], [b]) => (a < b ? -1 : 1)));
+  },
+};
+
+/** Makes a row of an object; functions among its fields are methods that templates call. */
+export function strict<T extends object>(row: T): T {
+  return Object.assign(Object.create(rowPrototype) as T, row);
+}
+
+export function isRow(value: Value): boolean {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === rowPrototype;
+}
+
+/** As Go's encoder writes text that might end up in a page. */
+export function escapeHtml(json: string): string {
+  return json.replace(/[<>&]/g, (each) => `\\u00${each.charCodeAt(0).toString(16)}`);
+}
+
 export const templateFunctions: Readonly<Record<string, (...args: Value[]) => Value>> = {
-  json: (value) => JSON.stringify(value ?? null, (_, each: Value) => exactNumber(each)),
+  json: (value) => {
+    const text = JSON.stringify(value ?? null, (_, each: Value) => exactNumber(each));
+    return isRow(value) ? escapeHtml(text) : text;
+  },
   index: (value, ...keys) => keys.reduce(item, value),
   slice: (value, from = 0, to) => {
     const end = to === undefined ? undefined : Number(to);

@@ -5,6 +5,8 @@ export type Expression =
   | { readonly kind: "literal"; readonly value: unknown }
   | { readonly kind: "path"; readonly variable?: string; readonly fields: readonly string[] }
   | { readonly kind: "fields"; readonly of: Expression; readonly fields: readonly string[] }
+  /** What `of` leads to is called. */
+  | { readonly kind: "method"; readonly of: Expression; readonly args: readonly Expression[] }
   | { readonly kind: "call"; readonly name: string; readonly args: readonly Expression[] };
 
 export type TemplateNode =
@@ -189,9 +191,9 @@ function parseCommand(tokens: readonly Token[], piped: Expression | undefined): 
   }
   if (isCall)
     return { kind: "call", name: first, args: piped === undefined ? operands : [...operands, piped] };
-  const [only, ...more] = operands;
-  if (only === undefined || more.length > 0 || piped !== undefined)
-    throw broken("can't give argument to non-function");
+  const [only, ...more] = piped === undefined ? operands : [...operands, piped];
+  if (only?.kind === "path" && more.length > 0) return { kind: "method", of: only, args: more };
+  if (only === undefined || more.length > 0) throw broken("can't give argument to non-function");
   return only;
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { compileTemplate, strict } from "./template.ts";
+import { compileTemplate } from "./template.ts";
+import { strict } from "./template-functions.ts";
 
 const data = {
   Name: "web",

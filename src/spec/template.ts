@@ -3,7 +3,7 @@
  * variables, pipelines, comparisons and the docker CLI's own functions.
  */
 import { Fault } from "./fault.ts";
-import { entriesOf, isTrue, show, templateFunctions, type Value } from "./template-functions.ts";
+import { entriesOf, isRow, isTrue, show, templateFunctions, type Value } from "./template-functions.ts";
 import { type Expression, parseTemplate, type TemplateNode } from "./template-parser.ts";
 
 /** Variables by name; a cell is shared by the blocks below the one that declared it. */
@@ -103,6 +103,14 @@ function evaluate(expression: Expression, dot: Value, scope: Scope, source: Sour
     }
     case "fields":
       return follow(evaluate(expression.of, dot, scope, source), expression.fields, ".", source);
+    case "method": {
+      const method = evaluate(expression.of, dot, scope, source);
+      if (typeof method !== "function")
+        throw new Fault("invalid", "template: :1: can't give argument to non-function");
+      return (method as (...args: Value[]) => Value)(
+        ...expression.args.map((each) => evaluate(each, dot, scope, source)),
+      );
+    }
     case "call": {
       const args = expression.args.map((each) => evaluate(each, dot, scope, source));
       const found = templateFunctions[expression.name];
@@ -154,18 +162,11 @@ function field(value: Value, name: string): Value {
   if (typeof value !== "object" || Array.isArray(value)) return cannot;
   const record = value as Record<string, Value>;
   if (Object.hasOwn(record, name)) return record[name];
-  if (Object.getPrototypeOf(record) === fieldsKnown) return cannot;
+  if (isRow(record)) return cannot;
   const names = Object.keys(record);
   const other = names.find((each) => each.toLowerCase() === name.toLowerCase());
   if (other !== undefined) return record[other];
   // What Docker names is spelled so; a map of the user's, such as labels, has no more than it has.
   const isDockers = names.length > 0 && names.every((each) => /^[A-Z]\w*$/.test(each));
   return isDockers ? { missing, why: `map has no entry for key ${JSON.stringify(name)}` } : undefined;
-}
-
-/** Marks an object whose fields are all there are: asking for another is a mistake, not an absence. */
-const fieldsKnown = {};
-
-export function strict<T extends object>(row: T): T {
-  return Object.assign(Object.create(fieldsKnown) as T, row);
 }

@@ -4,7 +4,8 @@
  */
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { compileTemplate, strict } from "#spec/template.ts";
+import { compileTemplate } from "#spec/template.ts";
+import { strict } from "#spec/template-functions.ts";
 
 type Options = Readonly<Record<string, string>>;
 

@@ -1,6 +1,7 @@
 /** Commands that look into one thing. */
 import { type Command, errorText, write } from "#cli/command.ts";
 import { platformJson } from "#cli/platform-flag.ts";
+import { hostPort } from "#cli/port-text.ts";
 import type { Client } from "#client/client.ts";
 import type { ContainerInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
@@ -13,20 +14,20 @@ const lookups: Readonly<Record<string, (client: Client, name: string) => Promise
   volume: async (client, name) => await client.volumes.inspect(name),
 };
 
+const allTypes = "config container image network node plugin secret service task volume".split(" ");
+
 /** The first kind of thing that has the name. */
 async function look(client: Client, name: string, type: string | undefined): Promise<unknown> {
-  const kinds = type === undefined || type === "" ? Object.keys(lookups) : [type];
-  for (const kind of kinds) {
-    const lookup = lookups[kind];
-    if (lookup === undefined)
-      throw new Fault("invalid", `${JSON.stringify(kind)} is not a valid value for --type`);
+  // Of one kind, the engine's own words say what is missing.
+  if (type !== undefined && type !== "") return await lookups[type]?.(client, name);
+  for (const lookup of Object.values(lookups)) {
     try {
       return await lookup(client, name);
     } catch (thrown) {
       if (Fault.from(thrown).kind !== "not-found") throw thrown;
     }
   }
-  throw new Fault("not-found", `Error: No such ${type || "object"}: ${name}`);
+  throw new Fault("not-found", `Error: No such object: ${name}`);
 }
 
 /** Prints what was found as JSON, or by a template each; failures afterwards. @returns The exit code. */
@@ -45,7 +46,7 @@ export async function printObjects(
       (thrown: unknown) => failures.push(thrown),
     );
   if (template !== undefined) for (const each of found) await write(io.stdout, `${template(each)}\n`);
-  else if (format === "json") for (const each of found) await write(io.stdout, `${JSON.stringify(each)}\n`);
+  else if (format === "json") await write(io.stdout, `${JSON.stringify(found)}\n`);
   else await write(io.stdout, `${JSON.stringify(found, undefined, 4)}\n`);
   for (const each of failures) await write(io.stderr, `${errorText(each)}\n`);
   return failures.length > 0 ? 1 : 0;
@@ -67,6 +68,13 @@ const inspect: Command = {
   run: async (o) => {
     const client = await o.client();
     const type = o.flags.text("type");
+    if (type !== undefined && type !== "" && !allTypes.includes(type))
+      throw new Fault(
+        "invalid",
+        `unknown type: ${JSON.stringify(type)}: must be one of ${allTypes.map((each) => JSON.stringify(each)).join(", ")}`,
+      );
+    if (type !== undefined && type !== "" && lookups[type] === undefined)
+      throw new Fault("unsupported", `this engine has no ${type}s to inspect`);
     return await printObjects(o, async (name) => {
       if (o.flags.on("size") && (type === undefined || type === "container"))
         return await client.containers.inspect(name, { size: true });
@@ -103,7 +111,8 @@ function portLines(
     key !== undefined && key !== port
       ? []
       : (bindings ?? []).map(
-          ({ HostIp, HostPort }) => `${key === undefined ? `${port} -> ` : ""}${HostIp}:${HostPort}`,
+          ({ HostIp = "", HostPort = "" }) =>
+            `${key === undefined ? `${port} -> ` : ""}${hostPort(HostIp, HostPort)}`,
         ),
   );
 }
@@ -124,4 +133,20 @@ const port: Command = {
   },
 };
 
-export const commands: Readonly<Record<string, Command>> = { "image inspect": imageInspect, inspect, port };
+const containerInspect: Command = {
+  ...inspect,
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: inspect.flags.filter(({ name }) => name !== "type"),
+  run: async (o) => {
+    const client = await o.client();
+    const size = o.flags.on("size");
+    return await printObjects(o, async (name) => await client.containers.inspect(name, { size }));
+  },
+};
+
+export const commands: Readonly<Record<string, Command>> = {
+  inspect,
+  "container inspect": containerInspect,
+  "image inspect": imageInspect,
+  port,
+};

@@ -8,11 +8,11 @@ import {
   quietFlag,
   write,
 } from "#cli/command.ts";
+import { formatPorts } from "#cli/port-text.ts";
 import { type Column, formatRows } from "#cli/rows.ts";
 import { ellipsis } from "#cli/table.ts";
 import { humanSize, shownId, timeAgo } from "#cli/units.ts";
-import type { ContainerSummary, PortSummary } from "#spec/docker-wire.ts";
-import { Fault } from "#spec/fault.ts";
+import type { ContainerSummary } from "#spec/docker-wire.ts";
 
 interface ContainerRow {
   readonly ID: string;
@@ -29,6 +29,9 @@ interface ContainerRow {
   readonly Mounts: string;
   readonly Networks: string;
   readonly LocalVolumes: string;
+  /** Only an engine with images for several says which one a container has. */
+  readonly Platform: null;
+  readonly Label: (name: string) => string;
 }
 
 const headers = {
@@ -46,6 +49,7 @@ const headers = {
   Mounts: "MOUNTS",
   Networks: "NETWORKS",
   LocalVolumes: "LOCAL VOLUMES",
+  Label: (name: string) => name,
 } as const;
 
 function rowOf(summary: ContainerSummary, whole: boolean, nowMs: number): ContainerRow {
@@ -74,23 +78,13 @@ function rowOf(summary: ContainerSummary, whole: boolean, nowMs: number): Contai
       .join(","),
     Networks: Object.keys(summary.NetworkSettings?.Networks ?? {}).join(","),
     LocalVolumes: String(mounts.filter(({ Driver }) => Driver === "local").length),
+    Platform: null,
+    Label: (name) => summary.Labels[name] ?? "",
   };
 }
 
 function sizeText({ SizeRw = 0, SizeRootFs = 0 }: ContainerSummary): string {
   return SizeRootFs > 0 ? `${humanSize(SizeRw)} (virtual ${humanSize(SizeRootFs)})` : humanSize(SizeRw);
-}
-
-/** `0.0.0.0:8080->80/tcp`, in the order of the container's ports. */
-export function formatPorts(ports: readonly PortSummary[]): string {
-  return [...ports]
-    .sort((a, b) => a.PrivatePort - b.PrivatePort || (a.Type < b.Type ? -1 : 1))
-    .map(({ IP, PrivatePort, PublicPort, Type }) =>
-      PublicPort === undefined || PublicPort === 0
-        ? `${PrivatePort}/${Type}`
-        : `${IP?.includes(":") === true ? `[${IP}]` : IP}:${PublicPort}->${PrivatePort}/${Type}`,
-    )
-    .join(", ");
 }
 
 const ps: Command = {
@@ -120,10 +114,8 @@ const ps: Command = {
   most: 0,
   run: async ({ client, flags, io, nowMs }) => {
     const last = flags.text("last");
-    if (last !== undefined && !/^-?\d+$/.test(last))
-      throw new Fault("invalid", `invalid argument "${last}" for "-n, --last" flag: want a number`);
     const format = flags.text("format");
-    const size = flags.on("size") || (format?.includes(".Size") ?? false);
+    const size = flags.on("size") || /\.Size|json \./.test(format ?? "");
     const list = await (await client()).containers.list({
       all: flags.on("all"),
       limit: flags.on("latest") ? 1 : last === undefined ? undefined : Math.max(0, Number(last)),
