@@ -25,14 +25,17 @@ function readText(root: Tree, path: string): string {
   }
   try {
     const parts: Buffer[] = [];
-    for (let total = 0; total < fileBytesMax; ) {
+    let total = 0;
+    while (total < fileBytesMax) {
       const buffer = Buffer.allocUnsafeSlow(64 << 10);
       const got = readInto(fd, buffer);
       if (got === 0) break;
       parts.push(buffer.subarray(0, got));
       total += got;
     }
-    return Buffer.concat(parts).toString("utf8");
+    const text = Buffer.concat(parts).toString("utf8");
+    // Half a line would be another user's, or another number.
+    return total < fileBytesMax ? text : text.slice(0, text.lastIndexOf("\n") + 1);
   } catch (error) {
     if (error instanceof Errno) return "";
     throw error;
