@@ -23,6 +23,10 @@ export interface LogConnection extends Disposable {
 
 const connectTimeoutMs = 10_000;
 const fullPauseMs = 5;
+/** How long a receiver may take to read what was sent before the connection was let go of. */
+const endTimeoutMs = 10_000;
+/** After so long without a word, it is asked whether the other end is still there. */
+const keepAliveMs = 30_000;
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
@@ -74,6 +78,7 @@ class StreamConnection implements LogConnection {
     socket.on("error", lose);
     socket.on("end", () => lose());
     socket.on("close", () => lose());
+    socket.setKeepAlive(true, keepAliveMs);
     // What nobody listens to must be read, or its end is never seen.
     socket.resume();
   }
@@ -119,9 +124,10 @@ class StreamConnection implements LogConnection {
   }
 
   [Symbol.dispose](): void {
-    // Ends behind what was written.
+    // Ends behind what was written, if the receiver takes it.
     if (this.#lost === undefined) this.#socket.end();
     else this.#socket.destroy();
+    setTimeout(() => this.#socket.destroy(), endTimeoutMs).unref();
   }
 }
 

@@ -1,15 +1,26 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatagramReceiver } from "#kernel/datagram-fixture.ts";
 import type { ContainerRecord } from "#spec/container.ts";
+import { logRoute } from "./log-drivers.ts";
 import { makeLogFiles } from "./log-files.ts";
 import type { LogMessage } from "./log-message.ts";
 import { LogReader } from "./log-reader.ts";
 import type { LogRoute } from "./log-receiver.ts";
 import { LogShipper } from "./log-shipper.ts";
-import { testLogs } from "./logs-fixture.ts";
+import { Logs } from "./logs.ts";
+import { testLogs, testMachine } from "./logs-fixture.ts";
 
 let directory: string;
 let path: string;
@@ -118,6 +129,43 @@ test("after as many attempts as were asked for, lines are given up, and it is sa
   await shipping.done;
   expect(receiver.connects).toBe(3);
   expect(reported.at(-1)).toContain("gave up 1 lines: down");
+});
+
+test("a receiver that takes nothing holds up nobody who wants to leave", async () => {
+  const held: Socket[] = [];
+  const server = createServer((socket) => void held.push(socket.pause()));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const container = {
+    id: "0123456789abcdef".repeat(4),
+    name: "web",
+    image: { reference: "busybox", id: "sha256:x" },
+    config: {},
+    host: { LogConfig: { Type: "syslog", Config: { "syslog-address": `tcp://127.0.0.1:${port}` } } },
+  } as unknown as ContainerRecord;
+  appendFileSync(path, record("x".repeat(8000)).repeat(2000));
+  const route = logRoute(container, testMachine);
+  const shipping = shipper(new Receiver(), route);
+  shipping.begin();
+  await until(() => held.length > 0);
+  await Bun.sleep(50);
+  expect(shipping.isWorking).toBe(true);
+  await shipping.stop();
+  for (const socket of held) socket.destroy();
+  server.close();
+});
+
+test("a log that cannot be brought within its limits is told of, and holds up nobody", async () => {
+  const reported: string[] = [];
+  await using logs = new Logs({ machine: testMachine, report: ({ message }) => void reported.push(message) });
+  appendFileSync(path, record("one"));
+  renameSync(`${path}.tmp`, path);
+  const container = {
+    host: { LogConfig: { Type: "json-file", Config: { "max-size": "1k", "max-file": "2" } } },
+  };
+  mkdirSync(`${path}.0`);
+  await logs.settle(container as unknown as ContainerRecord, path);
+  expect(reported).toHaveLength(1);
 });
 
 test("a place that cannot be read is none: everything kept is shipped", async () => {

@@ -142,7 +142,7 @@ export class LogShipper {
       this.#stop.signal.throwIfAborted();
       try {
         this.#receiver ??= await route.connect(this.#stop.signal);
-        await this.#receiver.send(messages);
+        await this.#unlessStopped(this.#receiver.send(messages));
         this.#failing = false;
         return;
       } catch (thrown) {
@@ -161,6 +161,19 @@ export class LogShipper {
         await this.#pause(pauseMs);
         pauseMs = Math.min(pauseMs * retryGrowth, retryMsMax);
       }
+    }
+  }
+
+  /** A receiver that takes nothing and says nothing must not hold up who wants to leave. */
+  async #unlessStopped(sending: Promise<void>): Promise<void> {
+    const { signal } = this.#stop;
+    const stopped = Promise.withResolvers<never>();
+    const stop = (): void => stopped.reject(signal.reason);
+    signal.addEventListener("abort", stop);
+    try {
+      await Promise.race([sending, stopped.promise]);
+    } finally {
+      signal.removeEventListener("abort", stop);
     }
   }
 

@@ -110,8 +110,13 @@ export class Logs implements AsyncDisposable {
 
   /** After a container's end: what was kept too much goes, what was not shipped is. Idempotent. */
   async settle(record: ContainerRecord, path: string): Promise<void> {
-    await this.#keeper.release(path, logLimits(record.host.LogConfig));
-    if (!outlivesRun(record.host.LogConfig)) await emptyLog(path);
+    try {
+      await this.#keeper.release(path, logLimits(record.host.LogConfig));
+      if (!outlivesRun(record.host.LogConfig)) await emptyLog(path);
+    } catch (thrown) {
+      // A full disk, say: no reason to hold on to what the run had, or to its container.
+      this.#o.report(Fault.from(thrown));
+    }
     const shipper = this.#shipperIfAny(record, path);
     if (shipper === undefined) return;
     shipper.finish();
