@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ContainerRecord, zeroTime } from "#spec/container.ts";
+import { type ContainerRecord, type MountPoint, zeroTime } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Endpoint, Sandbox } from "#spec/network.ts";
@@ -33,6 +33,8 @@ export interface LaunchParts {
 
 export class Launch {
   readonly #parts: LaunchParts;
+  /** Containers whose volumes were said to be mounted. */
+  readonly #withVolumes = new Set<string>();
 
   constructor(parts: LaunchParts) {
     this.#parts = parts;
@@ -104,6 +106,7 @@ export class Launch {
     await logs.open(record, files.log, signal);
     const sandbox = await attaching;
     this.#tell("connect", record, sandbox.endpoints);
+    this.#tellMounts(record);
     const texts = await this.#nameFiles(record, sandbox, hostname);
     await Promise.all([
       writeFile(files.hosts, texts.hosts),
@@ -123,6 +126,7 @@ export class Launch {
   /** From a start on, or from when the engine comes back to a process. */
   attend(record: ContainerRecord): void {
     const { logs, runtime } = this.#parts;
+    this.#withVolumes.add(record.id);
     logs.keep(record, this.files(record.id).log, async () => await runtime.reopenLog(record.id));
   }
 
@@ -132,6 +136,7 @@ export class Launch {
     await using stack = new AsyncDisposableStack();
     stack.defer(async () => await logs.settle(record, this.files(record.id).log));
     stack.defer(() => layers.unmount(record.id));
+    stack.defer(() => this.#tellUnmounts(record));
     stack.defer(async () => this.#tell("disconnect", record, await network.detach(record.id)));
     stack.defer(async () => await runtime.delete(record.id));
   }
@@ -179,6 +184,22 @@ export class Launch {
     }
   }
 
+  #tellMounts(record: ContainerRecord): void {
+    if (record.purpose !== undefined) return;
+    this.#withVolumes.add(record.id);
+    for (const { name, destination, driver = "local", readWrite, propagation } of volumesOf(record))
+      this.#parts.emit("volume", "mount", name, {
+        ...{ container: record.id, destination, driver, propagation },
+        "read/write": String(readWrite),
+      });
+  }
+
+  #tellUnmounts(record: ContainerRecord): void {
+    if (!this.#withVolumes.delete(record.id) || record.purpose !== undefined) return;
+    for (const { name, driver = "local" } of volumesOf(record))
+      this.#parts.emit("volume", "unmount", name, { container: record.id, driver });
+  }
+
   /** What the container calls itself. */
   hostname(record: ContainerRecord): string {
     if (record.config.Hostname) return record.config.Hostname;
@@ -201,4 +222,10 @@ export class Launch {
     if (!isLive(other)) throw refuse(`container ${other.id} is not running`);
     return { [kind]: other.observed.pid } as { [Key in Kind]?: number };
   }
+}
+
+function volumesOf({ mounts }: ContainerRecord): (MountPoint & { readonly name: string })[] {
+  return mounts.flatMap((mount) =>
+    mount.type === "volume" && mount.name !== undefined ? [{ ...mount, name: mount.name }] : [],
+  );
 }

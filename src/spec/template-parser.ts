@@ -39,7 +39,8 @@ interface Branch<Kind extends string> {
 type Token = string;
 type Piece = { readonly text: string } | { readonly tokens: readonly Token[] };
 
-const tokenPattern = /\s*("(?:[^"\\]|\\.)*"|`[^`]*`|\$?[\w.]+|\$|:=|[|(),=]|-?\d+(?:\.\d+)?)/gy;
+const tokenPattern =
+  /\s*("(?:[^"\\]|\\.)*"|`[^`]*`|\$\w*(?:\.\w+)*|-?\d+(?:\.\d+)?|\.[\w.]*|[A-Za-z_]\w*|:=|[|(),=])/gy;
 
 /** @throws Fault `invalid` in Go's words. */
 export function parseTemplate(text: string): TemplateNode[] {

@@ -21,6 +21,7 @@ const cases: [string, string][] = [
   ['{{(index (index .Ports "80/tcp") 0).HostPort}}', "8080"],
   ["{{index .List 1}}", "b"],
   ["{{range .List}}<{{.}}>{{end}}", "<a><b>"],
+  ["{{range.List}}{{.}}{{end}}{{if.Name}}!{{end}}{{len.List}}", "ab!2"],
   ["{{range $i, $v := .List}}{{$i}}{{$v}} {{end}}", "0a 1b "],
   ["{{range $port, $to := .Ports}}{{$port}}{{(index $to 0).HostPort}}{{end}}", "80/tcp8080"],
   ["{{range .Empty}}x{{else}}none{{end}}", "none"],

@@ -133,6 +133,23 @@ test("execs name their command, want of memory is told before the end", async ()
   for (const each of [id, greedy]) await client.containers.remove(each, { force: true });
 });
 
+test("networks and volumes are told around a run", async () => {
+  const id = await ran("around", ["true"], { HostConfig: { Binds: ["told:/v:ro"] } });
+  await client.containers.remove(id);
+  await client.volumes.remove("told");
+  const events = await told();
+  expect(events.map(({ Type, Action }) => `${Type} ${Action}`)).toEqual([
+    ...["volume create", "container create", "network connect", "volume mount", "container start"],
+    ...["network disconnect", "volume unmount", "container die", "container destroy", "volume destroy"],
+  ]);
+  const attributes = (action: string) => events.find(({ Action }) => Action === action)?.Actor.Attributes;
+  expect(attributes("mount")).toEqual({
+    ...{ container: id, destination: "/v", driver: "local", propagation: "", "read/write": "false" },
+  });
+  expect(attributes("unmount")).toEqual({ container: id, driver: "local" });
+  expect(attributes("connect")).toEqual({ container: id, name: "bridge", type: "bridge" });
+});
+
 test("every filter", async () => {
   const first = await ran("one", ["true"], { Labels: { tier: "web" } });
   const second = await ran("two", ["true"], { Labels: { tier: "db", extra: "" } });

@@ -127,6 +127,60 @@ for (const [program, absent] of [
     });
   });
 
+test.skipIf(dockerCli === null)(
+  "both command lines print the same (skipped without the docker CLI)",
+  async () => {
+    await run("one", ["sleep", "600"], {
+      PortBindings: { "80/tcp": [{ HostPort: "18080" }] },
+      Binds: ["v1:/v"],
+    });
+    await client.containers.create(
+      { Image: "busybox", Cmd: ["sh", "-c", "echo a rather long command"], HostConfig: {} },
+      { name: "two" },
+    );
+    const lines = [
+      "ps -aq",
+      "ps -a --no-trunc --format {{.ID}}|{{.Names}}|{{.Image}}|{{.Command}}|{{.Ports}}|{{.State}}|{{.Mounts}}|{{.Networks}}|{{.LocalVolumes}}|{{.CreatedAt}}",
+      'ps --format {{.Label "none"}}{{.Names|upper}}',
+      "ps --filter status=nonsense",
+      "ps --filter nonsense=x",
+      "ps -n x",
+      "ps --bogus",
+      "port one",
+      "port one 80",
+      "port one 81",
+      "inspect one two",
+      "inspect one nothing",
+      "inspect --type bogus one",
+      "inspect -f {{.State.Status}}{{range.Mounts}}{{.Destination}}{{end}} one two",
+      "inspect -f {{.State.Health.Status}} one",
+      "inspect -f json two",
+      "container inspect nothing",
+      "image inspect busybox",
+      "top one",
+      "top two",
+      "top",
+      "stats --no-stream two",
+      "system df --format json",
+      "container nothing",
+      "nothing",
+    ];
+    for (const line of lines) {
+      const args = line.split(/ (?!"|rather|long|command)/);
+      const [docker, wherry] = [await engine.cli("docker", args), await engine.cli("wherry", args)];
+      const renamed = {
+        ...docker,
+        stdout: docker.stdout,
+        stderr: docker.stderr.replaceAll("docker", "wherry"),
+      };
+      expect([line, wherry]).toEqual([line, renamed]);
+    }
+    await client.containers.remove("one", { force: true });
+    await client.volumes.remove("v1");
+  },
+  60_000,
+);
+
 describe("space", () => {
   test("is counted and given back", async () => {
     const { Id } = await client.containers.create({

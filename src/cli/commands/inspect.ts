@@ -1,5 +1,5 @@
 /** Commands that look into one thing. */
-import { type Command, errorText, write } from "#cli/command.ts";
+import { type CliIo, type Command, errorText, write } from "#cli/command.ts";
 import { platformJson } from "#cli/platform-flag.ts";
 import { hostPort } from "#cli/port-text.ts";
 import type { Client } from "#client/client.ts";
@@ -30,6 +30,21 @@ async function look(client: Client, name: string, type: string | undefined): Pro
   throw new Fault("not-found", `Error: No such object: ${name}`);
 }
 
+/** As docker, a failure ends the line it would have been on. */
+async function printByTemplate(
+  io: CliIo,
+  template: (data: unknown) => string,
+  found: readonly unknown[],
+): Promise<void> {
+  for (const each of found)
+    try {
+      await write(io.stdout, `${template(each)}\n`);
+    } catch (thrown) {
+      await write(io.stdout, "\n");
+      throw thrown;
+    }
+}
+
 /** Prints what was found as JSON, or by a template each; failures afterwards. @returns The exit code. */
 export async function printObjects(
   o: Parameters<Command["run"]>[0],
@@ -45,7 +60,7 @@ export async function printObjects(
       (each) => found.push(each),
       (thrown: unknown) => failures.push(thrown),
     );
-  if (template !== undefined) for (const each of found) await write(io.stdout, `${template(each)}\n`);
+  if (template !== undefined) await printByTemplate(io, template, found);
   else if (format === "json") await write(io.stdout, `${JSON.stringify(found)}\n`);
   else await write(io.stdout, `${JSON.stringify(found, undefined, 4)}\n`);
   for (const each of failures) await write(io.stderr, `${errorText(each)}\n`);
