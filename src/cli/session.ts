@@ -6,6 +6,7 @@ import type { HijackedStream } from "#client/hijack.ts";
 import { FrameDecoder } from "#spec/frames.ts";
 import { type CliIo, write } from "./command.ts";
 import { DetachKeys, parseKeys } from "./detach-keys.ts";
+import { enterRawMode } from "./raw-terminal.ts";
 
 export interface SessionOptions {
   readonly tty: boolean;
@@ -29,11 +30,8 @@ export async function runSession(
   stream: HijackedStream,
   o: SessionOptions,
 ): Promise<"ended" | "detached"> {
-  using restore = new DisposableStack();
-  if (o.tty && o.stdin && io.stdin.isTTY) {
-    io.stdin.setRawMode(true);
-    restore.defer(() => io.stdin.setRawMode(false));
-  }
+  await using restore = new AsyncDisposableStack();
+  if (o.tty && o.stdin) restore.use(await enterRawMode(io));
   const { signal, resize } = o;
   if (signal !== undefined && !o.tty)
     restore.use(io.onSignals(passedOn, (name) => void signal(name).catch(() => undefined)));

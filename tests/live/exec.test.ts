@@ -414,3 +414,14 @@ test.skipIf(dockerCli === null)(
     expect((await engine.cli("docker", ["exec", "-i", "box", "cat"], { input })).stdout).toBe(input);
   },
 );
+
+test.skipIf(Bun.which("script") === null)(
+  "wherry shows a terminal's bytes as they are, and passes its exit code on",
+  async () => {
+    const wherry = join(import.meta.dir, "../../bin/wherry");
+    const line = `${wherry} exec -it box sh -c 'echo a; echo b; exit 5'`;
+    const { code, stdout } = await engine.cli("script", ["-qec", line, "/dev/null"]);
+    // The terminal echoes the end of script's own input, sooner or later.
+    expect([code, stdout.replaceAll("^@", "")]).toEqual([5, "a\r\nb\r\n"]);
+  },
+);
