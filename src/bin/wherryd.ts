@@ -36,6 +36,7 @@ import {
   parseConfigFile,
   usage,
 } from "./daemon-options.ts";
+import { type Changeable, reloadOnSignal } from "./reload.ts";
 import { buildTime, gitCommit, version } from "./version.ts";
 
 const defaultConfigFile = "/etc/wherry/daemon.json";
@@ -47,7 +48,7 @@ async function main(args: readonly string[]): Promise<void> {
   checkHost();
   await using stack = new AsyncDisposableStack();
   const ended = untilSignal();
-  await serve(options, stack);
+  await serve(options, stack, () => readOptions(args));
   await ended;
 }
 
@@ -77,12 +78,17 @@ async function untilSignal(): Promise<void> {
 }
 
 /** Everything that is made goes on the stack; the API comes last and goes first. */
-async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<void> {
+async function serve(
+  o: DaemonOptions,
+  stack: AsyncDisposableStack,
+  again: () => DaemonOptions,
+): Promise<void> {
   // Several engines side by side are told apart by where their data is.
   const name = createHash("sha256").update(o.dataRoot).digest("hex").slice(0, 8);
+  const current: Changeable = { debug: o.debug, labels: o.labels };
   const now = () => formatRfc3339(nowNano());
   const randomHex = (bytes: number) => randomBytes(bytes).toString("hex");
-  const report = (fault: Fault) => log(`${fault.message}${o.debug ? `\n${fault.stack}` : ""}`);
+  const report = (fault: Fault) => log(`${fault.message}${current.debug ? `\n${fault.stack}` : ""}`);
   stack.use(lockRoot(o.dataRoot, process.pid));
   await mkdir(o.execRoot, { recursive: true, mode: 0o711 });
   const records = stack.use(Records.open(join(o.dataRoot, "records.db")));
@@ -122,7 +128,7 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
       }),
       dataRoot: o.dataRoot,
       containersRoot: join(o.dataRoot, "containers"),
-      labels: o.labels,
+      labels: () => current.labels,
       logConfig: o.logConfig,
       applyChanges: changeConfig,
       ...{ randomHex, nowNano, report },
@@ -131,6 +137,12 @@ async function serve(o: DaemonOptions, stack: AsyncDisposableStack): Promise<voi
   const builder = await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") });
   const api = await serveApi({ engine, builder, version, gitCommit, buildTime, hosts: o.hosts, log });
   stack.use(api);
+  const changed = (attributes: Readonly<Record<string, string>>): void => {
+    const { id, hostname } = engine.system.facts();
+    const actor = { id, attributes: { ...attributes, name: hostname } };
+    events.append({ type: "daemon", action: "reload", actor, timeNano: nowNano() });
+  };
+  stack.use(reloadOnSignal({ current, read: again, changed, log }));
   await writePidFile(o, stack);
   for (const host of api.hosts) log(`listening on ${host}`);
 }

@@ -65,7 +65,8 @@ export interface EngineParts<Volumes extends VolumePart, Events extends EventPar
   readonly dataRoot: string;
   /** Where each container's directory is. */
   readonly containersRoot: string;
-  readonly labels: readonly string[];
+  /** They may change while the engine runs. */
+  readonly labels: () => readonly string[];
   readonly logConfig: LogConfig;
   readonly applyChanges: (config: ImageRunConfig, changes: readonly string[]) => ImageRunConfig;
   readonly randomHex: (bytes: number) => string;

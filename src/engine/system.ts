@@ -46,7 +46,7 @@ export interface SystemParts {
   readonly runtime: Pick<RuntimePart, "facts">;
   readonly machine: () => MachineFacts;
   readonly dataRoot: string;
-  readonly labels: readonly string[];
+  readonly labels: () => readonly string[];
   /** What containers get that ask for no driver of logs. */
   readonly logConfig: LogConfig;
   readonly newId: () => string;
@@ -81,7 +81,7 @@ export class System {
       runtimeName: runtime.facts.name,
       runtimeVersion: runtime.facts.version,
       conmonVersion: runtime.facts.conmonVersion,
-      labels,
+      labels: labels(),
       limits: seen.limits,
       runtimes: runtime.facts.installed,
       logConfig,

@@ -1,5 +1,7 @@
 /** What happens is told: in Docker's words and order, to those who look and to those who ask later. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Client } from "#client/client.ts";
 import type { EventMessage } from "#spec/docker-wire.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
@@ -215,6 +217,34 @@ test("nothing is lost when the engine is killed, and what ends meanwhile is told
   await exit;
   expect(actions(await told({ container: ["survivor"] }))).toEqual(["create", "start", "die"]);
   await client.containers.remove(id);
+});
+
+test("SIGHUP takes labels over from the configuration, and a wrong file changes nothing", async () => {
+  const file = join(engine.directory, "daemon.json");
+  writeFileSync(file, JSON.stringify({ labels: ["a=1"] }));
+  await engine.stop();
+  await engine.start("--config-file", file);
+  client = await engine.client();
+  const labels = async () => (await client.info()).Labels;
+  const reload = async (content: string, wanted: RegExp) => {
+    writeFileSync(file, content);
+    const before = engine.log.length;
+    process.kill(engine.pid, "SIGHUP");
+    while (!wanted.test(engine.log.slice(before))) await Bun.sleep(10);
+  };
+  expect(await labels()).toEqual(["a=1"]);
+  await reload(JSON.stringify({ labels: ["b=2", "c=3"] }), /took labels/);
+  expect(await labels()).toEqual(["b=2", "c=3"]);
+  await reload("{ nonsense", /stays as it was/);
+  expect(await labels()).toEqual(["b=2", "c=3"]);
+  const [event, ...more] = await told({ type: ["daemon"] });
+  expect(more).toEqual([]);
+  const { ID, Name } = await client.info();
+  expect(event).toMatchObject({
+    Action: "reload",
+    Actor: { ID, Attributes: { name: Name, debug: "false", labels: '["b=2","c=3"]' } },
+  });
+  expect((await told({ daemon: [Name] })).length).toBe(1);
 });
 
 test("a reader that does not read is cut off, and the engine does not grow with it", async () => {
