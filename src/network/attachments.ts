@@ -137,6 +137,7 @@ export class Attachments {
     const driver = this.#parts.driver(network);
     const { address, prefixLength } = this.#parts.sandboxes.leases.choose(
       network,
+      o.containerId,
       settings.IPAMConfig?.IPv4Address,
     );
     const endpointId = randomBytes(32).toString("hex");

@@ -19,6 +19,7 @@ const serversMax = 3;
 const underWayMax = 1024;
 /** How long a server that said nothing is asked last. */
 const distrustMs = 30_000;
+const distrustedMax = 256;
 const refused = 5;
 
 export interface ForwardOptions {
@@ -26,6 +27,8 @@ export interface ForwardOptions {
   readonly servers: readonly Upstream[];
   /** Where to ask from; the engine's own network when absent. */
   readonly netnsPath: string | undefined;
+  /** The asker is gone: its network must not be kept by a question. */
+  readonly signal: AbortSignal;
 }
 
 export class DnsForwarder {
@@ -44,8 +47,9 @@ export class DnsForwarder {
     try {
       let failed: Buffer | undefined;
       for (const server of this.#inOrder(o.servers)) {
+        if (o.signal.aborted) return undefined;
         const reply = await this.#askOne(query, server, o);
-        if (reply === undefined) this.#distrusted.set(server.address, Date.now() + distrustMs);
+        if (reply === undefined) this.#distrust(server);
         else if (![rcode.serverFailure, refused].includes(rcodeOf(reply))) return reply;
         else failed = reply;
       }
@@ -61,6 +65,11 @@ export class DnsForwarder {
     return [...servers].sort((a, b) => silent(a) - silent(b)).slice(0, serversMax);
   }
 
+  #distrust({ address }: Upstream): void {
+    if (this.#distrusted.size >= distrustedMax) this.#distrusted.clear();
+    this.#distrusted.set(address, Date.now() + distrustMs);
+  }
+
   async #askOne(query: Buffer, server: Upstream, o: ForwardOptions): Promise<Buffer | undefined> {
     const asked = Buffer.from(query);
     randomBytes(2).copy(asked, 0);
@@ -74,12 +83,15 @@ export class DnsForwarder {
         ? open(server, asked, take, resolve)
         : inNamespace(o.netnsPath, () => open(server, asked, take, resolve));
     const timer = setTimeout(resolve, this.#timeoutMs, undefined);
+    const leave = () => resolve(undefined);
+    o.signal.addEventListener("abort", leave, { once: true });
     try {
       const reply = await promise;
       if (reply !== undefined) query.copy(reply, 0, 0, 2);
       return reply;
     } finally {
       clearTimeout(timer);
+      o.signal.removeEventListener("abort", leave);
       opening.then(
         (close) => close(),
         () => undefined,

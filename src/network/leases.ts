@@ -9,8 +9,13 @@ import { chooseAddress, isHostAddress, parseSubnet } from "./ipam.ts";
 interface NetworkLeases {
   /** Address to who has it, in words. */
   readonly holders: Map<string, string>;
+  /** Container to the address it had last, the latest at the end. */
+  readonly former: Map<string, string>;
   last: string;
 }
+
+/** Containers of one network whose last address is remembered, so that a restart keeps it where it can. */
+const formerMax = 4096;
 
 export class Leases {
   readonly #networks = new Map<string, NetworkLeases>();
@@ -27,8 +32,15 @@ export class Leases {
     this.#networks.delete(networkId);
   }
 
-  /** A free address, or the one asked for. @throws Fault `denied` when somebody has it, `unavailable` when none is free. */
-  choose(network: NetworkRecord, asked: string | undefined): { address: string; prefixLength: number } {
+  /**
+   * The address asked for, or the one the container had before, or another free one.
+   * @throws Fault `denied` when somebody has the one asked for, `unavailable` when none is free.
+   */
+  choose(
+    network: NetworkRecord,
+    containerId: string,
+    asked: string | undefined,
+  ): { address: string; prefixLength: number } {
     const [pool] = network.pools;
     if (pool === undefined) return { address: "", prefixLength: 0 };
     const subnet = parseSubnet(pool.subnet);
@@ -45,22 +57,32 @@ export class Leases {
       return { address: asked, prefixLength };
     }
     const taken = { has: (address: string) => owner(address) !== undefined };
+    const former = leases.former.get(containerId);
+    if (former !== undefined && !taken.has(former)) return { address: former, prefixLength };
     const address = chooseAddress(subnet, taken, leases.last, {
       within: pool.range === undefined ? undefined : parseSubnet(pool.range),
       network: `${network.name} (${network.id})`,
     });
     leases.last = address;
+    remember(leases.former, containerId, address);
     return { address, prefixLength };
   }
 
   #of(networkId: string): NetworkLeases {
     let found = this.#networks.get(networkId);
     if (found === undefined) {
-      found = { holders: new Map(), last: "0.0.0.0" };
+      found = { holders: new Map(), former: new Map(), last: "0.0.0.0" };
       this.#networks.set(networkId, found);
     }
     return found;
   }
+}
+
+function remember(former: Map<string, string>, containerId: string, address: string): void {
+  former.delete(containerId);
+  former.set(containerId, address);
+  const [oldest] = former.keys();
+  if (former.size > formerMax && oldest !== undefined) former.delete(oldest);
 }
 
 function ownOf(pool: NetworkRecord["pools"][number], address: string): string | undefined {

@@ -4,6 +4,7 @@
  * sockets have a port of their own, so that the container can have that one. Promises: closing is idempotent; an answer
  * from outside only for containers with a way out. Never: a process, or an await in another namespace.
  */
+import { isIP } from "node:net";
 import type { TCPSocketListener, udp } from "bun";
 import { inNamespace } from "#kernel/netns.ts";
 import { runNft } from "#kernel/nftables.ts";
@@ -28,6 +29,8 @@ export interface NameServersParts {
 interface Open {
   readonly udp: Promise<udp.Socket<"buffer">>;
   readonly tcp: TCPSocketListener<TcpQuestions>;
+  /** Ends what is under way. */
+  readonly closing: AbortController;
 }
 
 /** Questions of one container under way; more are refused. */
@@ -54,6 +57,10 @@ export class NameServers implements Disposable {
       underWay.count++;
       try {
         return await this.#answer(containerId, query, transport);
+      } catch (thrown) {
+        // Its namespace went meanwhile, or cannot be reached: a question less, no engine less.
+        if (this.#open.has(containerId)) this.#parts.report(Fault.from(thrown));
+        return undefined;
       } finally {
         underWay.count--;
       }
@@ -61,10 +68,11 @@ export class NameServers implements Disposable {
     inNamespace(netnsPath, () => {
       for (let attempt = 1; ; attempt++) {
         const tcp = listenTcp(ask);
+        const closing = new AbortController();
         try {
           const udp = bindUdp(tcp.port, ask);
           // Bound or not is known only later; the promise of one that is not is looked at below.
-          this.#open.set(containerId, { udp, tcp });
+          this.#open.set(containerId, { udp, tcp, closing });
           runNft(redirect(tcp.port));
           udp.catch((thrown: unknown) => this.#parts.report(Fault.from(thrown)));
           return;
@@ -90,27 +98,30 @@ export class NameServers implements Disposable {
     if (outcome.kind === "reply") return outcome.bytes;
     // With ndots set by the user, a bare name is tried with the search list next: nobody outside is asked for it.
     if (outcome.singleLabel && record.resolver?.ndots === true) return failure(query, rcode.nameError);
-    return (await this.#forward(record, query, transport)) ?? failure(query, rcode.serverFailure);
+    const signal = this.#open.get(containerId)?.closing.signal;
+    if (signal === undefined) return undefined;
+    return (await this.#forward(record, query, { transport, signal })) ?? failure(query, rcode.serverFailure);
   }
 
   async #forward(
     { endpoints, netnsPath, resolver }: SandboxRecord,
     query: Buffer,
-    transport: "udp" | "tcp",
+    o: { readonly transport: "udp" | "tcp"; readonly signal: AbortSignal },
   ): Promise<Buffer | undefined> {
     if (!endpoints.some(({ gateway }) => gateway !== "")) return undefined;
-    const own = resolver?.servers ?? [];
+    const own = (resolver?.servers ?? []).filter((each) => isIP(each) !== 0);
     const servers =
       own.length > 0 ? own.map((address) => ({ address, port: 53 })) : await this.#parts.hostServers();
     // A container's own servers are asked from where it is, the host's from the host.
     const from = own.length > 0 ? netnsPath : undefined;
-    return await this.#parts.forwarder.ask(query, { transport, servers, netnsPath: from });
+    return await this.#parts.forwarder.ask(query, { ...o, servers, netnsPath: from });
   }
 
   /** Idempotent. */
   close(containerId: string): void {
     const open = this.#open.get(containerId);
     this.#open.delete(containerId);
+    open?.closing.abort();
     open?.tcp.stop(true);
     open?.udp.then(
       (socket) => socket.close(),
@@ -132,13 +143,22 @@ function bindUdp(port: number, ask: Ask): Promise<udp.Socket<"buffer">> {
     socket: {
       data: (socket, bytes, fromPort, fromAddress) => {
         void ask(Buffer.from(bytes), "udp").then((reply) => {
-          if (reply !== undefined && !socket.closed) socket.send(reply, fromPort, fromAddress);
+          if (reply !== undefined) sendTo(socket, reply, fromPort, fromAddress);
         });
       },
       // The kernel's word that an asker is gone already.
       error: () => undefined,
     },
   });
+}
+
+/** An asker that cannot be reached any more asks again, or has gone. */
+function sendTo(socket: udp.Socket<"buffer">, reply: Buffer, port: number, address: string): void {
+  try {
+    if (!socket.closed) socket.send(reply, port, address);
+  } catch {
+    // As a packet that was lost.
+  }
 }
 
 function listenTcp(ask: Ask): TCPSocketListener<TcpQuestions> {

@@ -156,8 +156,11 @@ describe("addresses", () => {
       "no available IPv4 addresses on this network's address pools: n (",
     );
     await client.containers.remove("one", { force: true });
+    await client.containers.stop("six", { seconds: 0 });
     await run("eight", "n");
     expect(await addressOn("eight", "n")).toBe("10.77.0.9");
+    await client.containers.start("six");
+    expect(await addressOn("six", "n")).toBe("10.77.0.11");
   });
 
   test("a MAC address, link-local addresses, an MTU and endpoint options are as asked", async () => {
