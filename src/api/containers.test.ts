@@ -200,7 +200,12 @@ describe("create", () => {
       400,
       "unknown log opt 'nosuch' for json-file log driver",
     ],
-    ["an old field", { Image: "x", HostConfig: { KernelMemory: 1 } }, 501, "KernelMemory cannot be honoured"],
+    [
+      "a size of the root",
+      { Image: "x", HostConfig: { StorageOpt: { size: "1g" } } },
+      501,
+      "HostConfig.StorageOpt cannot be honoured",
+    ],
     [
       "a link on the default bridge",
       { Image: "x", HostConfig: { Links: ["db"] } },

@@ -12,6 +12,7 @@ import { containerInspect } from "./container-inspect.ts";
 import { containerSummary } from "./container-summary.ts";
 import { updateContainer } from "./container-update.ts";
 import { checkCreate } from "./create-checks.ts";
+import { discardWarnings } from "./discarded.ts";
 import type { SystemFacts } from "./engine-face.ts";
 import { refuseUnhonoured } from "./honoured.ts";
 import { withDefaults } from "./host-defaults.ts";
@@ -117,7 +118,8 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   const filled = withDefaults({ ...rest, HostConfig: limited.host }, request.version, facts);
   const { config, host, endpoints } = filled;
   checkCreate({ name, config, host }, request.version, facts);
-  const warnings = [...limited.warnings, ...createWarnings(host), ...filled.warnings];
+  const discarded = discardWarnings(Object(sent).HostConfig);
+  const warnings = [...limited.warnings, ...createWarnings(host), ...discarded, ...filled.warnings];
   const platform = request.version >= 41 ? text(request, "platform") : undefined;
   const created = await engine.containers.create(
     {

@@ -6,9 +6,10 @@
 import type { ContainerConfig, EndpointSettings, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 
-/** `honoured`, or why a value other than the zero value and `allowed` is refused. */
+/** `honoured`, `discarded` with a warning (discarded.ts), or why a value other than the zero value and `allowed` is refused. */
 type Rule =
   | "honoured"
+  | "discarded"
   | {
       readonly because: string;
       readonly allowed?: readonly unknown[];
@@ -69,7 +70,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   CapAdd: "honoured",
   CapDrop: "honoured",
   CgroupnsMode: "honoured",
-  Cgroup: { because: "joining the cgroup of another container is not supported" },
+  Cgroup: { because: "a process is in one cgroup alone; put both below one parent with CgroupParent" },
   Dns: "honoured",
   DnsOptions: "honoured",
   DnsSearch: "honoured",
@@ -82,9 +83,12 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   Privileged: "honoured",
   ReadonlyRootfs: "honoured",
   SecurityOpt: "honoured",
-  StorageOpt: { because: "the size of a container's root cannot be limited yet" },
+  StorageOpt: {
+    because:
+      "the size of a container's root is not limited here; give it a tmpfs of that size, or --read-only",
+  },
   UTSMode: "honoured",
-  UsernsMode: { because: "user namespaces are not supported yet", allowed: ["host"] },
+  UsernsMode: { because: "containers have no user namespace of their own here", allowed: ["host"] },
   ShmSize: "honoured",
   Sysctls: "honoured",
   Runtime: "honoured",
@@ -117,13 +121,13 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   OomKillDisable: "honoured",
   PidsLimit: "honoured",
   Ulimits: "honoured",
-  KernelMemoryTCP: { because: "current kernels have no such limit" },
+  KernelMemoryTCP: "discarded",
   Capabilities: { because: "use CapAdd and CapDrop to set capabilities" },
-  CpuCount: { because: "it is for Windows containers; use NanoCpus" },
-  CpuPercent: { because: "it is for Windows containers; use NanoCpus" },
+  CpuCount: "discarded",
+  CpuPercent: "discarded",
   IOMaximumBandwidth: { because: "it is for Windows containers" },
   IOMaximumIOps: { because: "it is for Windows containers" },
-  KernelMemory: { because: "current kernels have no such limit", allowed: [-1] },
+  KernelMemory: "discarded",
 };
 
 /** What only answers carry, clients send back as they got it; it says nothing. */
@@ -164,7 +168,7 @@ function refuse(part: unknown, rules: Readonly<Record<string, Rule>>, prefix: st
   if (typeof part !== "object" || part === null) return;
   for (const [name, value] of Object.entries(part)) {
     const rule = rules[name];
-    if (rule === undefined || rule === "honoured" || isZero(value)) continue;
+    if (rule === undefined || typeof rule === "string" || isZero(value)) continue;
     if (rule.allowed?.includes(value) === true || rule.unless?.(value) === true) continue;
     throw new Fault("unsupported", `${prefix}${name} cannot be honoured: ${rule.because}`);
   }
