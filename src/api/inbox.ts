@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { Fault } from "#spec/fault.ts";
 
 /** Bytes received but not yet read at which the socket is paused, so that the peer feels it. */
 export const inboxBytesMax = 256 * 1024;
@@ -65,26 +64,6 @@ export class Inbox {
     if (bytes.length === 0) return;
     this.#chunks.unshift(bytes);
     this.#bytes += bytes.length;
-  }
-
-  /**
-   * One line without its ending (CRLF or LF).
-   * @throws Fault `invalid` when the stream ends first or the line is longer than `bytesMax`.
-   */
-  async readLine(bytesMax: number): Promise<string> {
-    let line = "";
-    for (;;) {
-      const chunk = await this.read();
-      if (chunk === undefined) throw new Fault("invalid", "unexpected EOF in the request body");
-      const newline = chunk.indexOf(0x0a);
-      const end = newline < 0 ? chunk.length : newline;
-      if (line.length + end > bytesMax) throw new Fault("invalid", "a line of the chunked body is too long");
-      line += Buffer.from(chunk.buffer, chunk.byteOffset, end).toString("latin1");
-      if (newline >= 0) {
-        this.unread(chunk.subarray(newline + 1));
-        return line.endsWith("\r") ? line.slice(0, -1) : line;
-      }
-    }
   }
 
   readonly #receive = (chunk: Uint8Array): void => {

@@ -1,12 +1,10 @@
 import { Fault } from "#spec/fault.ts";
+import { ChunkDecoder } from "./chunk-decoder.ts";
 import type { Inbox } from "./inbox.ts";
 import { type BodyFraming, MalformedRequest } from "./request-head.ts";
 
-/** One size line of a chunked body with its extensions, and all its trailers together. */
-const chunkLineBytesMax = 4096;
 /** What is read and thrown away of a body its handler left, so that the connection can be used again. */
 export const drainBytesMax = 256 * 1024;
-const chunkSize = /^([0-9a-fA-F]{1,12})[ \t]*(?:;.*)?$/;
 
 /**
  * The body of one request, delimited by its framing, read as it arrives: while nobody reads, the client waits.
@@ -93,22 +91,14 @@ async function* sized(inbox: Inbox, framing: BodyFraming): AsyncGenerator<Uint8A
 }
 
 async function* chunked(inbox: Inbox): AsyncGenerator<Uint8Array, void, undefined> {
-  for (;;) {
-    const size = chunkSize.exec(await inbox.readLine(chunkLineBytesMax))?.[1];
-    if (size === undefined) throw new Fault("invalid", "invalid byte in chunk length");
-    const bytes = Number.parseInt(size, 16);
-    if (bytes === 0) break;
-    yield* take(inbox, bytes);
-    if ((await inbox.readLine(chunkLineBytesMax)) !== "")
-      throw new Fault("invalid", "malformed chunked encoding");
-  }
-  let trailerBytes = 0;
-  for (;;) {
-    const trailer = await inbox.readLine(chunkLineBytesMax);
-    if (trailer === "") return;
-    trailerBytes += trailer.length;
-    if (trailerBytes > chunkLineBytesMax)
-      throw new Fault("invalid", "too many trailers after the chunked body");
+  const decoder = new ChunkDecoder();
+  while (!decoder.ended) {
+    const bytes = await inbox.read();
+    if (bytes === undefined) throw new Fault("invalid", "unexpected EOF in the request body");
+    const data: Uint8Array[] = [];
+    inbox.unread(bytes.subarray(decoder.push(bytes, data)));
+    const [only] = data;
+    if (only !== undefined) yield data.length === 1 ? only : Buffer.concat(data);
   }
 }
 
