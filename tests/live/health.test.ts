@@ -155,6 +155,7 @@ describe("periods", () => {
     await client.containers.pause(id);
     const { Health } = (await client.containers.inspect(id)).State;
     expect(Health?.Status).toBe("unhealthy");
+    await Bun.sleep(100);
     const before = (await toldOf(client, id)).length;
     await Bun.sleep(200);
     expect(await toldOf(client, id)).toHaveLength(before);

@@ -20,7 +20,7 @@ afterEach(async () => {
     await client.containers.remove(Id, { force: true, volumes: true });
 });
 
-const trapping = "trap 'exit 5' TERM; while :; do sleep 0.02; done";
+const trapping = "trap 'exit 5' TERM; echo; while :; do sleep 0.02; done";
 
 async function create(
   script: string,
@@ -37,9 +37,9 @@ async function running(script: string, host: HostConfig = {}): Promise<string> {
   return id;
 }
 
-/** `echo` tells that the trap is set. */
+/** Resolves when the script, which so tells that its traps are set, has said something. */
 async function ready(script: string, host: HostConfig = {}): Promise<string> {
-  const id = await running(`echo; ${script}`, host);
+  const id = await running(script, host);
   const logs = await client.containers.logs(id, { follow: true });
   for await (const _ of logs.body) break;
   return id;
@@ -75,7 +75,7 @@ describe("events and states", () => {
   });
 
   test("stop with a signal of its own that is not heeded: SIGKILL after the grace", async () => {
-    const id = await ready("trap '' USR1; while :; do sleep 0.02; done");
+    const id = await ready("trap '' USR1; echo; while :; do sleep 0.02; done");
     await client.containers.stop(id, { seconds: 0, signal: "SIGUSR1" });
     expect((await toldOf(client, id)).slice(2)).toEqual(["kill 10", "kill 9", "die 137", "stop"]);
   });
@@ -107,7 +107,7 @@ describe("events and states", () => {
   });
 
   test("a signal that ends nothing is no stop", async () => {
-    const id = await ready("trap 'echo usr' USR1; while :; do sleep 0.02; done", {
+    const id = await ready("trap 'echo usr' USR1; echo; while :; do sleep 0.02; done", {
       RestartPolicy: { Name: "always" },
     });
     await client.containers.kill(id, "USR1");
@@ -154,10 +154,10 @@ describe("events and states", () => {
 
 describe("exit codes", () => {
   test.each([
-    ["its own", "exit 42", undefined, 42],
-    ["of SIGTERM", "trap 'exit 143' TERM; while :; do sleep 0.02; done", "TERM", 143],
-    ["of SIGKILL", "sleep 100", "9", 137],
-    ["of a signal by its number", "trap 'exit 138' USR1; while :; do sleep 0.02; done", "10", 138],
+    ["its own", "echo; exit 42", undefined, 42],
+    ["of SIGTERM", "trap 'exit 143' TERM; echo; while :; do sleep 0.02; done", "TERM", 143],
+    ["of SIGKILL", "echo; sleep 100", "9", 137],
+    ["of a signal by its number", "trap 'exit 138' USR1; echo; while :; do sleep 0.02; done", "10", 138],
   ])("%s", async (_, script, signal, code) => {
     const id = await ready(script);
     if (signal !== undefined) await client.containers.kill(id, signal);
@@ -180,9 +180,11 @@ describe("exit codes", () => {
 describe("restart policies", () => {
   test("on-failure:2 comes back twice, counts, and stays down", async () => {
     const id = await running("exit 3", { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } });
-    const state = await untilState(client, id, ({ Status }) => Status === "exited");
-    expect(state).toMatchObject({ ExitCode: 3, Restarting: false });
-    expect((await client.containers.inspect(id)).RestartCount).toBe(2);
+    await untilState(client, id, (_, count) => count === 2);
+    await (await client.containers.wait(id)).exit;
+    const { State, RestartCount } = await client.containers.inspect(id);
+    expect(State).toMatchObject({ Status: "exited", ExitCode: 3, Restarting: false });
+    expect(RestartCount).toBe(2);
     expect((await toldOf(client, id)).filter((each) => each === "die 3")).toHaveLength(3);
   });
 
@@ -323,13 +325,13 @@ describe("many at once", () => {
   });
 
   test("of two removals one is told that the other is at it", async () => {
-    const id = await running("trap '' TERM; while :; do sleep 0.1; done");
+    const id = await running("trap '' TERM; echo; while :; do sleep 0.1; done");
     const both = await Promise.all([1, 2].map(() => refusal(client.containers.remove(id, { force: true }))));
     expect(both.sort()).toEqual(["accepted", `conflict: removal of container ${id} is already in progress`]);
   });
 
   test("one that does not stop holds up nobody: not the list, not its neighbours", async () => {
-    const stuck = await ready("trap '' TERM; while :; do sleep 0.1; done");
+    const stuck = await ready("trap '' TERM; echo; while :; do sleep 0.1; done");
     const stopping = client.containers.stop(stuck, { seconds: 60 });
     const other = await running("sleep 100");
     await client.containers.stop(other, { seconds: 0 });

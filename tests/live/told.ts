@@ -37,11 +37,18 @@ export function processesWith(words: string): number[] {
   return allPids().filter((pid) => commandLine(pid).replaceAll("\0", " ").trim() === words);
 }
 
+/** Until the millisecond that has begun is over. */
+const soonMs = 2;
+
 /** What was told of a container so far: `kill 15`, `die 137`, `health_status: healthy`. */
 export async function toldOf(client: Client, id: string): Promise<string[]> {
   const lines: string[] = [];
   const filters = { container: [id] };
-  for await (const line of client.events({ since: "1", until: String(Date.now() / 1000), filters })) {
+  for await (const line of client.events({
+    since: "1",
+    until: String((Date.now() + soonMs) / 1000),
+    filters,
+  })) {
     const { Action = "", Actor } = line as {
       Action?: string;
       Actor?: { Attributes?: Record<string, string> };
