@@ -52,21 +52,26 @@ export class ExitFiles implements Disposable {
     }
   }
 
-  /** Resolves at the next sign that the file may be there, or after `withinMs`, or when the signal fires. */
-  async changed(id: string, withinMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves at the next sign that the file may be there, or after `withinMs`, or when the signal fires.
+   * @returns Whether there was a sign.
+   */
+  async changed(id: string, withinMs: number, signal: AbortSignal): Promise<boolean> {
     const waiting = this.#waiting.get(id) ?? new Set();
     this.#waiting.set(id, waiting);
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
+    return await new Promise<boolean>((resolve) => {
+      const finish = (heard: boolean): void => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", done);
+        signal.removeEventListener("abort", late);
         waiting.delete(done);
         if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
-        resolve();
+        resolve(heard);
       };
-      const timer = setTimeout(done, withinMs);
+      const done = (): void => finish(true);
+      const late = (): void => finish(false);
+      const timer = setTimeout(late, withinMs);
       waiting.add(done);
-      signal.addEventListener("abort", done);
+      signal.addEventListener("abort", late);
     });
   }
 

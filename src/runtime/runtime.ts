@@ -9,7 +9,7 @@ import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as cgroup from "#kernel/cgroup.ts";
 import { machineLimits } from "#kernel/cgroup-controls.ts";
-import { sendSignal } from "#kernel/process.ts";
+import { isAlive, sendSignal } from "#kernel/process.ts";
 import type { Tree } from "#kernel/tree.ts";
 import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
@@ -87,7 +87,7 @@ export interface Exit {
 
 const idPattern = /^[0-9a-f]{64}$/;
 /** How often it is checked that conmon still lives to tell of the end. */
-const conmonCheckMs = 5000;
+const conmonCheckMs = 10_000;
 /** What a run gets whose conmon died. */
 const lostExitCode = 255;
 const sigkill = 9;
@@ -313,12 +313,15 @@ export class Runtime implements Disposable {
       const changed = this.#exits.changed(id, conmonCheckMs, signal);
       const ended = await this.#ended(id);
       if (ended !== undefined) return ended;
-      if (this.#processes(id).conmon === undefined) {
+      const { conmon } = this.#processes(id);
+      if (conmon === undefined) {
         // Its last act may have been the file.
         const late = await this.#ended(id);
         return late ?? { exitCode: lostExitCode, oomKilled: false, finishedAt: new Date().toISOString() };
       }
-      await changed;
+      // As long as nothing is heard, it is enough that conmon lives: hundreds wait here.
+      for (let heard = await changed; !heard && isAlive(conmon) && !signal.aborted; )
+        heard = await this.#exits.changed(id, conmonCheckMs, signal);
     }
   }
 

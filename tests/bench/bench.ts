@@ -30,6 +30,9 @@ interface Figure {
   readonly prepare?: (side: Side) => Promise<string>;
   readonly run: (side: Side, prepared: string) => Promise<unknown>;
   readonly finish?: (side: Side, prepared: string) => Promise<unknown>;
+  /** Before and after each run, not timed; a run gets what `before` returns. */
+  readonly before?: (side: Side) => Promise<string>;
+  readonly after?: (side: Side, before: string) => Promise<unknown>;
   readonly runs?: number;
 }
 
@@ -121,6 +124,22 @@ const figures: readonly Figure[] = [
     finish: remove,
   },
   { name: "exec (API)", prepare: started, run: exec, finish: remove },
+  {
+    name: "start, bridge (API)",
+    before: async (side) => await create(side, ["sleep", "600"]),
+    run: async (side, id) => await side.client.containers.start(id),
+    after: remove,
+  },
+  {
+    name: "kill, wait, remove (API)",
+    before: started,
+    run: async (side, id) => {
+      const { exit } = await side.client.containers.wait(id, "not-running");
+      await side.client.containers.kill(id, "KILL");
+      await exit;
+      await remove(side, id);
+    },
+  },
   { name: "create and remove", run: async (side) => await remove(side, await create(side, ["true"])) },
   {
     name: "start, stop (SIGKILL), remove",
@@ -189,7 +208,9 @@ async function measure(figure: Figure, sides: readonly Side[]): Promise<void> {
   const prepared = await Promise.all(sides.map(async (side) => (await figure.prepare?.(side)) ?? ""));
   for (let round = 0; round <= (figure.runs ?? runs); round++)
     for (const [index, side] of sides.entries()) {
-      const took = await timed(async () => await figure.run(side, prepared[index] ?? ""));
+      const given = (await figure.before?.(side)) ?? prepared[index] ?? "";
+      const took = await timed(async () => await figure.run(side, given));
+      await figure.after?.(side, given);
       // The first round warms up.
       if (round > 0) times[index]?.push(took);
     }
