@@ -24,6 +24,7 @@ import { runExec } from "./exec.ts";
 import { findExecs } from "./exec-leftovers.ts";
 import { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
+import { killAll } from "./kill-all.ts";
 import { applyOwnLimits, changeLimits } from "./live-limits.ts";
 import { conmonVersion, run, runtimeSaid, startCreated } from "./low-level.ts";
 import { installedLowLevels, LowLevels } from "./low-levels.ts";
@@ -33,7 +34,7 @@ import { openProcessRoot } from "./process-root.ts";
 import { listProcesses, type ProcessTable } from "./process-table.ts";
 import { renderRlimits } from "./resources.ts";
 import { openRoot, readUserFiles } from "./rootfs.ts";
-import { execConmons, execHomes, type RunProcesses, runProcesses } from "./run-directory.ts";
+import { execHomes, type RunProcesses, runProcesses } from "./run-directory.ts";
 import type { RunRequest } from "./run-request.ts";
 import type { Input, RunningExec } from "./running-exec.ts";
 import { SeccompCache } from "./seccomp-cache.ts";
@@ -91,11 +92,6 @@ const conmonCheckMs = 10_000;
 /** What a run gets whose conmon died. */
 const lostExitCode = 255;
 const sigkill = 9;
-/** How long processes of a deleted container may take to die, and between looks. */
-const killRounds = 200;
-const killPauseMs = 10;
-/** In which the conmon of a dead exec tells of it, if it can. */
-const execGraceRounds = 3;
 
 export class Runtime implements Disposable {
   readonly facts: {
@@ -347,7 +343,7 @@ export class Runtime implements Disposable {
     const spec = this.#readSpec(id);
     const group = spec?.linux.cgroupsPath.slice(1) ?? this.#groupOf(id);
     await this.#thaw(id).catch(() => undefined);
-    await this.#killAll(id, group);
+    await killAll(id, { directory, group, cgroups: this.cgroups, exits: this.#exits });
     this.#startHooks.delete(id);
     if (spec?.hooks?.poststop !== undefined) await this.#runStopHooks(id);
     await cgroup.removeGroup(this.cgroups, group);
@@ -359,28 +355,6 @@ export class Runtime implements Disposable {
   /** The low-level runtime alone runs these; what fails in them is theirs. */
   async #runStopHooks(id: string): Promise<void> {
     await run(await this.#lowLevels.holderOf(id), ["delete", "--force", id]).catch(() => undefined);
-  }
-
-  async #killAll(id: string, group: string): Promise<void> {
-    for (let round = 0; round < killRounds; round++) {
-      const { first, conmon } = this.#processes(id);
-      const pids = await cgroup.processesOf(this.cgroups, group);
-      const ofExecs = execConmons(this.#directory(id), id);
-      if (first === undefined && pids.length === 0 && ofExecs.length === 0) {
-        // Having written how the container ended, it does nothing more but end.
-        if (conmon === undefined || (await this.#exits.read(id)) !== undefined) return;
-        if (round > killRounds / 2) sendSignal(conmon, sigkill);
-      }
-      if (first !== undefined) sendSignal(first, sigkill);
-      for (const pid of pids) killPid(pid);
-      // Blocked by a client that reads nothing, one would never take leave of its dead child.
-      if (round >= execGraceRounds) for (const each of ofExecs) sendSignal(each, sigkill);
-      await new Promise((resolve) => setTimeout(resolve, killPauseMs));
-    }
-    throw new Fault(
-      "timeout",
-      `processes of container ${id} do not end: they may wait for a device or a dead file server`,
-    );
   }
 
   /** @throws Fault `conflict` when nothing of it runs. */
@@ -488,14 +462,6 @@ function lastOfEach(env: readonly string[]): string[] {
 function relativeDirectory(): Fault {
   const message = "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown";
   return new Fault("invalid", message, { detail: { exitCode: 126 } });
-}
-
-function killPid(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // Gone already.
-  }
 }
 
 function ownOomScoreAdj(): number {
