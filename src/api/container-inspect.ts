@@ -55,7 +55,7 @@ export function containerInspect(
     GraphDriver: graphDriver(detail),
     ...(size !== undefined && { SizeRw: size.rw, SizeRootFs: size.rootFs }),
     Mounts: record.mounts.map(mountInfo),
-    Config: configInfo(record.config),
+    Config: configInfo(withMac(record)),
     NetworkSettings: networkSettings(detail, version),
   };
 }
@@ -130,6 +130,12 @@ export function mountInfo(mount: MountPoint): MountPointInfo {
     RW: mount.readWrite,
     Propagation: mount.propagation,
   };
+}
+
+/** The address asked for the first network is shown where clients of before API 1.44 set it. */
+function withMac({ config, host, endpoints }: ContainerRecord): ContainerConfig {
+  const mac = config.MacAddress || endpoints[host.NetworkMode || "bridge"]?.MacAddress;
+  return mac === undefined || mac === "" ? config : { ...config, MacAddress: mac };
 }
 
 /** Zero values filled in, optional fields left out when unset, as dockerd's encoder does. */

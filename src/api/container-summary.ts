@@ -3,7 +3,7 @@
  * Pure.
  */
 import type { ContainerRecord, Observed } from "#spec/container.ts";
-import type { ContainerSummary } from "#spec/docker-wire.ts";
+import type { ContainerSummary, EndpointInfo } from "#spec/docker-wire.ts";
 import { mountInfo } from "./container-inspect.ts";
 import { endpointInfos, portSummaries } from "./container-network.ts";
 import type { ContainerGlance } from "./engine-face.ts";
@@ -33,9 +33,16 @@ export function containerSummary(
       NetworkMode: record.host.NetworkMode || "bridge",
       ...(annotations && Object.keys(annotations).length > 0 && { Annotations: annotations }),
     },
-    NetworkSettings: { Networks: endpointInfos(detail, version) },
+    NetworkSettings: { Networks: endpointsInShort(detail, version) },
     Mounts: record.mounts.map(mountInfo),
   };
+}
+
+/** As in Docker's lists: addresses, but none of the names. */
+function endpointsInShort(detail: ContainerGlance, version: number): Record<string, EndpointInfo> {
+  const nameless = { Links: null, Aliases: null, DriverOpts: null, DNSNames: null };
+  const infos = Object.entries(endpointInfos(detail, version));
+  return Object.fromEntries(infos.map(([network, info]) => [network, { ...info, ...nameless }]));
 }
 
 /** Arguments with spaces are quoted, as in `sh -c 'echo hi'`. */

@@ -181,6 +181,21 @@ describe("list", () => {
     ]);
   });
 
+  test("an entry's networks have addresses and no names", () => {
+    const record = {
+      ...containerRecord(1),
+      endpoints: { bridge: { Aliases: ["db"], MacAddress: "02:42:ac:11:00:77" } },
+    };
+    const { NetworkSettings } = containerSummary(detail(record, { sandbox }), 50, now);
+    expect(NetworkSettings?.Networks["bridge"]).toMatchObject({
+      ...{ Aliases: null, Links: null, DriverOpts: null, DNSNames: null },
+      IPAddress: sandbox.endpoints[0]?.ipAddress,
+    });
+    const shown = containerInspect(detail(record, { sandbox }), 50, defaults);
+    expect(shown.NetworkSettings.Networks["bridge"]?.Aliases).toEqual(["db"]);
+    expect(shown.Config.MacAddress).toBe("02:42:ac:11:00:77");
+  });
+
   test("annotations are shown since 1.46", () => {
     const record = containerRecord(1, { host: { Annotations: { a: "b" } } });
     expect(containerSummary(detail(record), 46, now).HostConfig.Annotations).toEqual({ a: "b" });
