@@ -126,7 +126,7 @@ export function mountInfo(mount: MountPoint): MountPointInfo {
     Source: mount.type === "tmpfs" ? "" : mount.source,
     Destination: mount.destination,
     ...(mount.driver !== undefined && { Driver: mount.driver }),
-    Mode: mount.mode,
+    Mode: mount.type === "tmpfs" ? "" : mount.mode,
     RW: mount.readWrite,
     Propagation: mount.propagation,
   };
