@@ -469,6 +469,46 @@ const programs = [
   ["docker", dockerCli === null],
 ] as const;
 for (const [program, absent] of programs)
+  test.skipIf(absent)(
+    `${program} run: several networks, addresses, aliases, fields of --network`,
+    async () => {
+      await client.networks.create({ Name: "front", IPAM: { Config: [{ Subnet: "10.83.0.0/24" }] } });
+      await client.networks.create({ Name: "back", IPAM: { Config: [{ Subnet: "10.84.0.0/24" }] } });
+      const flags = ["--ip", "10.83.0.50", "--network-alias", "web", "--mac-address", "02:42:00:00:00:50"];
+      const back =
+        "name=back,alias=db,ip=10.84.0.60,gw-priority=5,driver-opt=com.docker.network.endpoint.ifname=data0";
+      const local = ["--link-local-ip", "169.254.1.2"];
+      const networks = ["--network", "front", ...flags, ...local, "--network", back];
+      const script = "ip addr; ip route";
+      const { code, stdout, stderr } = await engine.cli(program, [
+        ...["run", "--name", "box", ...networks, "busybox", "sh", "-c", script],
+      ]);
+      expect(`${stderr}${code}`).toBe("0");
+      for (const part of ["10.83.0.50/24", "02:42:00:00:00:50", "169.254.1.2/16", "10.84.0.60/24"])
+        expect(stdout).toContain(part);
+      expect(stdout).toContain("default via 10.84.0.1 dev data0");
+      const { Networks } = (await client.containers.inspect("box")).NetworkSettings;
+      expect(Networks).toMatchObject({
+        front: { Aliases: ["web"], IPAMConfig: { IPv4Address: "10.83.0.50", LinkLocalIPs: ["169.254.1.2"] } },
+        back: { Aliases: ["db"], GwPriority: 5 },
+      });
+      const twice = await engine.cli(program, [
+        "run",
+        "--rm",
+        "--network",
+        "front",
+        "--ip",
+        "10.84.0.1",
+        "busybox",
+      ]);
+      expect([twice.code, twice.stderr]).toEqual([
+        125,
+        expect.stringContaining("no configured subnet or ip-range contain the IP address 10.84.0.1"),
+      ]);
+    },
+  );
+
+for (const [program, absent] of programs)
   test.skipIf(absent)(`${program} network: create, ls, inspect, connect, disconnect, rm, prune`, async () => {
     const ok = async (...args: string[]): Promise<string> => {
       const { code, stdout, stderr } = await engine.cli(program, args);
