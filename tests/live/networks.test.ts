@@ -541,5 +541,13 @@ for (const [program, absent] of programs)
     await ok("network", "disconnect", "n", "box");
     expect(await ok("network", "rm", "n")).toBe("n\n");
     await ok("rm", "-f", "box");
-    expect(await ok("network", "prune", "-f")).toBe("Deleted Networks:\nm\n\n");
+    const question =
+      "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue? [y/N] ";
+    const prune = async (input: string) => await engine.cli(program, ["network", "prune"], { input });
+    expect(await prune("n\n")).toEqual({ code: 0, stdout: question, stderr: "" });
+    expect(await prune("y\n")).toEqual({
+      code: 0,
+      stdout: `${question}Deleted Networks:\nm\n\n`,
+      stderr: "",
+    });
   });

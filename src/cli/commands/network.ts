@@ -179,13 +179,10 @@ const prune: Command = {
   least: 0,
   most: 0,
   run: async ({ client, flags, io }) => {
-    if (!flags.on("force")) {
-      await write(
-        io.stderr,
-        "Networks that no container uses would be removed: call it again with --force\n",
-      );
-      return 1;
-    }
+    const question =
+      "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue? [y/N] ";
+    const { confirmed } = await import("#cli/confirm.ts");
+    if (!flags.on("force") && !(await confirmed(io, question))) return 0;
     const { NetworksDeleted } = await (await client()).networks.prune(filtersOf(flags.list("filter")));
     if (NetworksDeleted !== null && NetworksDeleted.length > 0)
       await write(io.stdout, `Deleted Networks:\n${NetworksDeleted.map((name) => `${name}\n`).join("")}\n`);

@@ -102,10 +102,10 @@ const prune: Command = {
   run: async ({ client, flags, io }) => {
     const filters = filtersOf(flags.list("filter"));
     if (flags.on("all")) filters["all"] = ["true"];
-    if (!flags.on("force")) {
-      await write(io.stderr, "Volumes that no container uses would be removed: call it again with --force\n");
-      return 1;
-    }
+    const which = flags.on("all") ? "all" : "anonymous";
+    const question = `WARNING! This will remove ${which} local volumes not used by at least one container.\nAre you sure you want to continue? [y/N] `;
+    const { confirmed } = await import("#cli/confirm.ts");
+    if (!flags.on("force") && !(await confirmed(io, question))) return 0;
     const { VolumesDeleted, SpaceReclaimed } = await (await client()).volumes.prune(filters);
     if (VolumesDeleted !== null && VolumesDeleted.length > 0)
       await write(io.stdout, `Deleted Volumes:\n${VolumesDeleted.map((name) => `${name}\n`).join("")}\n`);
