@@ -261,10 +261,33 @@ for (const [program, absent] of programs)
       );
       expect(await ok("logs", "-f", "ff")).toBe("1\n2\n3\n");
       expect(await run("start", "-a", "ff")).toMatchObject({ code: 6, stdout: "1\n2\n3\n" });
-      await ok("start", "ff");
-      const attached = await run("attach", "ff");
-      expect(attached.code).toBe(6);
-      expect(attached.stdout).toEndWith("3\n");
+      await ok(
+        "run",
+        "-d",
+        "--name",
+        "gg",
+        "busybox",
+        "sh",
+        "-c",
+        "until [ -e /go ]; do sleep 0.05; done; echo gone; exit 6",
+      );
+      const attaching = run("attach", "gg");
+      const attaches = async () =>
+        await ok(
+          "events",
+          "--since",
+          "1",
+          "--until",
+          "0s",
+          "--filter",
+          "event=attach",
+          "--filter",
+          "container=gg",
+        );
+      while ((await attaches()) === "") await Bun.sleep(20);
+      await ok("exec", "gg", "touch", "/go");
+      expect(await attaching).toMatchObject({ code: 6, stdout: "gone\n" });
+      await ok("rm", "gg");
     });
 
     test("exec has streams, input, user, directory, environment and exit code", async () => {

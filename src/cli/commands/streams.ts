@@ -94,6 +94,9 @@ async function session(
   });
   const { exit } = await client.containers.wait(id, o.start === true ? "next-exit" : "not-running");
   exit.catch(() => undefined);
+  // One that ended meanwhile would be waited for until its next run.
+  if (o.start !== true && !(await client.containers.inspect(id)).State.Running)
+    throw new Fault("conflict", "cannot attach to a stopped container, start it first");
   const running = runSession(io, stream, {
     tty: o.tty,
     stdin: o.stdin,
