@@ -219,6 +219,15 @@ describe("create", () => {
     expect(api.engine.asked).toEqual([]);
   });
 
+  test("a start interval is kept since API 1.44, and dropped before", async () => {
+    const Healthcheck = { Test: ["CMD", "true"], StartInterval: 2e9 };
+    await api.post("/v1.44/containers/create", { Image: "busybox", Healthcheck });
+    expect(created().config.Healthcheck).toEqual(Healthcheck);
+    api.engine.asked.length = 0;
+    await api.post("/v1.43/containers/create", { Image: "busybox", Healthcheck });
+    expect(created().config.Healthcheck).toEqual({ Test: ["CMD", "true"] });
+  });
+
   test.each([
     ["Interval", 5, "Interval in Healthcheck cannot be less than 1ms"],
     ["StartInterval", -1, "StartInterval in Healthcheck cannot be less than 1ms"],

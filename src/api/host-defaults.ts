@@ -29,6 +29,10 @@ export function withDefaults(
   facts: HostFacts,
 ): Pick<CreateRequest, "config" | "host" | "endpoints"> & { warnings: string[] } {
   const { HostConfig: given = {}, NetworkingConfig: networking, ...config } = body;
+  if (version < 44 && config.Healthcheck !== undefined) {
+    const { StartInterval: _, ...known } = config.Healthcheck;
+    config.Healthcheck = known;
+  }
   const networkMode = effectiveNetworkMode(given.NetworkMode);
   const host = hostDefaults(forVersion(given, version), networkMode, facts);
   const endpoints = namedEndpoints(networking?.EndpointsConfig ?? {}, networkMode);

@@ -17,6 +17,8 @@ const stopTimeoutSeconds = 10;
 /** How long the end of a killed process is waited for. */
 const killWaitMs = 10_000;
 const sigkill = 9;
+/** Longer, and a timer would be over at once. */
+const timerMaxMs = 2 ** 31 - 1;
 
 export interface EndingParts {
   readonly index: ContainerIndex;
@@ -78,7 +80,8 @@ async function settled(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = withinMs === undefined ? undefined : setTimeout(() => resolve(false), withinMs);
+  const timer =
+    withinMs === undefined ? undefined : setTimeout(() => resolve(false), Math.min(withinMs, timerMaxMs));
   try {
     return await abortable(Promise.race([done.then(() => true), late]), signal);
   } finally {

@@ -39,6 +39,13 @@ test.each([
   expect(() => parseProbe({ Test })).toThrow("Healthcheck");
 });
 
+test("what an image says wrongly neither keeps the engine busy nor overflows a timer", () => {
+  const month = 30 * 24 * 3600e9;
+  expect(timingOf({ Interval: 1, Timeout: month, StartPeriod: -5, Retries: -1 })).toEqual({
+    ...{ interval: 1, timeout: 2 ** 31 - 1, startPeriod: 0, startInterval: 5000, retries: 3 },
+  });
+});
+
 test("what is not said is as in Docker, in milliseconds", () => {
   const usual = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5000, retries: 3 };
   expect(timingOf(undefined)).toEqual(usual);

@@ -117,16 +117,21 @@ function portOf(text: string): number {
 }
 
 const nanosecondsPerMs = 1e6;
+/** What images say is nobody's promise: shorter would be no pause, longer is more than a timer holds. */
+const leastMs = 1;
+const mostMs = 2 ** 31 - 1;
 
-/** With Docker's defaults for what is not given. */
+/** With Docker's defaults for what is not given, or makes no sense. */
 export function timingOf(check: Healthcheck | undefined): Timing {
   const ms = (nanoseconds: number | undefined, fallback: number) =>
-    nanoseconds === undefined || nanoseconds === 0 ? fallback : nanoseconds / nanosecondsPerMs;
+    nanoseconds === undefined || !(nanoseconds > 0)
+      ? fallback
+      : Math.min(Math.max(nanoseconds / nanosecondsPerMs, leastMs), mostMs);
   return {
     interval: ms(check?.Interval, 30_000),
     timeout: ms(check?.Timeout, 30_000),
     startPeriod: ms(check?.StartPeriod, 0),
     startInterval: ms(check?.StartInterval, 5000),
-    retries: check?.Retries || 3,
+    retries: check?.Retries !== undefined && check.Retries > 0 ? check.Retries : 3,
   };
 }
