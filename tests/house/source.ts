@@ -22,7 +22,7 @@ const importPattern =
 
 export function sourceFiles(folder = "src"): SourceFile[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => name.endsWith(".ts") && !name.includes("node_modules/"))
     .sort()
     .map((name) => read(join(folder, name)));
 }
