@@ -447,6 +447,7 @@ export class EngineDouble implements EngineFace {
       conmonVersion: "2.1.6",
       labels: [],
       runtimes: ["crun", "runc"],
+      cdiDirectories: ["/etc/cdi", "/var/run/cdi"],
       limits: {
         ...{
           memory: true,

@@ -401,6 +401,8 @@ export interface SystemFacts {
   readonly limits: MachineLimits;
   /** Low-level runtimes containers can ask for. */
   readonly runtimes: readonly string[];
+  /** Where specifications of CDI devices are looked for. */
+  readonly cdiDirectories: readonly string[];
   /** What containers get that ask for no driver of logs. */
   readonly logConfig: LogConfig;
 }

@@ -155,7 +155,7 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
     },
     LiveRestoreEnabled: true,
     Isolation: "",
-    InitBinary: "",
+    InitBinary: "docker-init",
     ContainerdCommit: runtimeCommit(""),
     RuncCommit: runtimeCommit(facts.runtimeVersion),
     InitCommit: runtimeCommit(""),
@@ -164,7 +164,7 @@ function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo & Lega
       ...(facts.cgroupVersion === "2" ? ["name=cgroupns"] : []),
     ],
     ...(version >= 49 && { FirewallBackend: { Driver: "nftables" } }),
-    CDISpecDirs: [],
+    CDISpecDirs: [...facts.cdiDirectories],
     Warnings: null,
   };
 }

@@ -90,6 +90,7 @@ export interface RuntimePart {
     readonly version: string;
     /** All that containers can ask for by name. */
     readonly installed: readonly string[];
+    readonly cdiDirectories: readonly string[];
     readonly conmonVersion: string;
   };
   /** @throws Fault `invalid` or `unsupported` for security options that cannot be. */

@@ -38,6 +38,8 @@ export interface SystemFacts {
   readonly limits: MachineLimits;
   /** Low-level runtimes containers can ask for. */
   readonly runtimes: readonly string[];
+  /** Where specifications of CDI devices are looked for. */
+  readonly cdiDirectories: readonly string[];
   readonly logConfig: LogConfig;
 }
 
@@ -84,6 +86,7 @@ export class System {
       labels: labels(),
       limits: seen.limits,
       runtimes: runtime.facts.installed,
+      cdiDirectories: runtime.facts.cdiDirectories,
       logConfig,
     };
   }

@@ -99,6 +99,8 @@ export class Runtime implements Disposable {
     readonly version: string;
     /** All that containers can ask for by name. */
     readonly installed: readonly string[];
+    /** Where specifications of CDI devices are looked for. */
+    readonly cdiDirectories: readonly string[];
     readonly conmonVersion: string;
   };
   readonly cgroups: cgroup.CgroupLayout;
@@ -129,6 +131,7 @@ export class Runtime implements Disposable {
       name: preferred.name,
       version: preferred.version,
       installed: installedLowLevels(),
+      cdiDirectories: o.cdiDirectories ?? defaultCdiDirectories,
       conmonVersion: o.conmonVersion,
     };
     this.#specification = {

@@ -228,6 +228,8 @@ describe("devices", () => {
       "cdiVersion: 0.5.0\nkind: other.org/thing\ndevices:\n- name: all\n  containerEdits:\n    env: [A=yaml]\n",
     );
     expect(await output("--device", "other.org/thing=all", ...sh("echo $A"))).toBe("yaml");
+    const { stdout } = await engine.cli("wherry", ["info", "--format", "{{json .CDISpecDirs}}"]);
+    expect(JSON.parse(stdout)).toEqual([cdi]);
     const { code, stderr } = await run("--device", "other.org/thing=none", "busybox", "true");
     expect([code, stderr]).toEqual([
       125,
