@@ -201,9 +201,9 @@ export class Containers {
    * @throws Fault `conflict` when it is at rest, `invalid` for an unknown signal.
    */
   async kill(reference: string, signalName = "SIGKILL"): Promise<void> {
+    const signal = signalNumber(signalName || "SIGKILL");
     const record = this.get(reference);
     const { id } = record;
-    const signal = signalNumber(signalName || "SIGKILL");
     const guard = (current: ContainerRecord): boolean => {
       if (!isUp(current)) throw new Fault("conflict", `container ${id} is not running`);
       return true;

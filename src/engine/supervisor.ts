@@ -124,7 +124,8 @@ export class Supervisor implements Disposable {
       const fault = Fault.from(thrown);
       const exitCode = typeof fault.detail["exitCode"] === "number" ? fault.detail["exitCode"] : 128;
       await this.#apply(record, { kind: "launch-failed", exitCode, error: fault.message }, signal);
-      this.#parts.waiters.exited(record.id, { exitCode, error: fault.message });
+      // Without the error, which is the answer to the start: clients would say it twice.
+      this.#parts.waiters.exited(record.id, { exitCode });
       throw fault;
     }
     await this.#apply(record, { kind: "launched", pid }, signal);

@@ -117,6 +117,7 @@ describe("events and states", () => {
     expect(await refusal(client.containers.kill(id, "KILL"))).toBe(
       `conflict: cannot kill container: ${id}: container ${id} is not running`,
     );
+    expect(await refusal(client.containers.kill("nobody", "FOO"))).toContain("invalid signal: FOO");
     expect(await refusal(client.containers.kill(id, "FOO"))).toBe(
       `invalid: cannot kill container: ${id}: invalid signal: FOO`,
     );
@@ -352,7 +353,9 @@ test.skipIf(dockerCli === null)("the docker CLI sees the same", async () => {
   await untilState(client, "first", ({ Status }) => Status === "exited");
   expect((await run("inspect", "-f", "{{.State.ExitCode}} {{.RestartCount}}", "first")).stdout).toBe("4 1\n");
   expect((await run("wait", "first")).stdout).toBe("4\n");
-  expect((await run("run", "--rm", "busybox", "nope")).code).toBe(127);
+  const missing = await run("run", "--rm", "busybox", "nope");
+  expect(missing.code).toBe(127);
+  expect(missing.stderr.match(/executable file not found/g)).toHaveLength(1);
   expect((await run("run", "--rm", "busybox", "/etc")).code).toBe(126);
   expect((await run("run", "--rm", "--network", "container:first", "busybox", "true")).code).toBe(125);
   expect((await run("create", "--restart", "on-unhealthy:3", "--name", "second", "busybox")).code).toBe(0);
