@@ -13,8 +13,10 @@ import { chooseManifest, type ImageManifest, isImageConfigType, parseManifest } 
 import { formatPlatform, platformRank } from "#spec/platform.ts";
 import { familiarName, familiarReference, type Reference, repositoryName } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
+import { decompress } from "#store/decompress.ts";
 import { chainIdOf, type LayerRecord } from "#store/layer-records.ts";
 import type { Layers } from "#store/layers.ts";
+import { ReadAhead } from "#store/read-ahead.ts";
 import { SharedWork } from "#store/shared-work.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
@@ -27,6 +29,8 @@ import { unpackedBytesMax } from "./unpacked-bound.ts";
 
 /** As many downloads as usually run at once; those behind them are said to wait. */
 const shownAtOnce = 3;
+/** Of one layer, decompressed before its turn. */
+const readAheadBytes = 16 << 20;
 
 export interface PullsParts {
   readonly registry: Pick<RegistryPart, "source">;
@@ -69,9 +73,15 @@ interface Wanted {
   readonly progress: LayerProgress;
 }
 
+/** A layer that is here, and its bytes as they become plain. */
+interface OpenedBlob {
+  readonly blob: FetchedBlob;
+  readonly plain: ReadAhead;
+}
+
 export class Pulls {
   readonly #parts: PullsParts;
-  readonly #unpacking = new SharedWork<ChainId, LayerRecord, number>();
+  readonly #unpacking = new SharedWork<ChainId, LayerRecord, never>();
 
   constructor(parts: PullsParts) {
     this.#parts = parts;
@@ -173,15 +183,27 @@ export class Pulls {
     const signal = AbortSignal.any([outer, stop.signal]);
     const fetching = missing.map(async (each) => await fetchLayer(source, each, signal));
     for (const each of fetching) each.catch(() => undefined);
+    // The next layer is decompressed while the one before it is being unpacked.
+    const opening: (Promise<OpenedBlob> | undefined)[] = [];
+    const open = (index: number): Promise<OpenedBlob> | undefined => {
+      const blob = fetching[index];
+      if (blob === undefined) return undefined;
+      opening[index] ??= openBlob(blob, missing[index]?.progress, missing[index]?.blob.size ?? 0);
+      opening[index]?.catch(() => undefined);
+      return opening[index];
+    };
     try {
       let parent = first > 0 ? all[first - 1]?.chainId : undefined;
       for (const [index, each] of missing.entries()) {
-        const blob = await fetching[index];
-        if (blob !== undefined) await this.#unpack(parent, each, blob, signal);
+        const opened = open(index);
+        open(index + 1);
+        if (opened !== undefined) await this.#unpack(parent, each, await opened, signal);
         parent = each.chainId;
       }
     } finally {
       stop.abort(new Fault("cancelled", "another layer could not be pulled"));
+      for (const each of await Promise.allSettled(opening))
+        if (each.status === "fulfilled") await each.value?.plain[Symbol.asyncDispose]();
       for (const each of await Promise.allSettled(fetching))
         if (each.status === "fulfilled") await each.value[Symbol.asyncDispose]();
     }
@@ -191,7 +213,7 @@ export class Pulls {
   async #unpack(
     parent: ChainId | undefined,
     wanted: Wanted,
-    blob: FetchedBlob,
+    { blob, plain }: OpenedBlob,
     signal: AbortSignal,
   ): Promise<void> {
     const { layers } = this.#parts;
@@ -200,12 +222,12 @@ export class Pulls {
     try {
       await this.#unpacking.join(
         chainId,
-        async (shared, tell) =>
+        async (shared) =>
           layers.get(chainId) ??
-          (await layers.apply(parent, counted(blob.read(), tell), {
+          (await layers.apply(parent, plain, {
             ...{ signal: shared, diffId, plainBytesMax: unpackedBytesMax(size) },
           })),
-        { signal, tell: (current) => progress.count("Extracting", current, size) },
+        { signal, tell: () => undefined },
       );
     } catch (thrown) {
       const { kind, message } = Fault.from(thrown);
@@ -312,15 +334,26 @@ function wantedLayers(
   });
 }
 
+async function openBlob(
+  fetching: Promise<FetchedBlob>,
+  progress: LayerProgress | undefined,
+  sizeBytes: number,
+): Promise<OpenedBlob> {
+  const blob = await fetching;
+  const count = (bytes: number) => progress?.count("Extracting", bytes, sizeBytes);
+  const { bytes } = await decompress(counted(blob.read(), count));
+  return { blob, plain: new ReadAhead(bytes, readAheadBytes) };
+}
+
 async function* counted(
   source: AsyncIterable<Uint8Array>,
   tell: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   let total = 0;
   for await (const part of source) {
-    yield part;
     total += part.length;
     tell(total);
+    yield part;
   }
 }
 
