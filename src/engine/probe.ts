@@ -1,5 +1,6 @@
 /** One look at a container's health: a command in it, or a connection from within its network. */
 import type { ContainerRecord } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
 import type { Probe } from "#spec/health.ts";
 import type { Emit } from "./emit.ts";
 import { containerAttributes, execWords } from "./event-attributes.ts";
@@ -38,14 +39,29 @@ export async function probeOnce(
   probe: Probe,
   o: LookOptions,
 ): Promise<Look> {
+  if (probe.kind === "exec") return await runCommand(parts, record, probe.args, o);
+  try {
+    return await connect(parts.reach, record.observed.pid, probe, o);
+  } catch (thrown) {
+    const { kind, message } = Fault.from(thrown);
+    // A connection that is refused is an answer, too.
+    if (kind === "unavailable") return { exitCode: 1, output: message };
+    throw thrown;
+  }
+}
+
+async function connect(
+  reach: ReachPart,
+  pid: number,
+  probe: Exclude<Probe, { kind: "exec" }>,
+  o: Waiting,
+): Promise<Look> {
   switch (probe.kind) {
-    case "exec":
-      return await runCommand(parts, record, probe.args, o);
     case "tcp":
-      await parts.reach.tcp(record.observed.pid, probe, o);
+      await reach.tcp(pid, probe, o);
       return { exitCode: 0, output: `connected to ${probe.host} port ${probe.port}` };
     case "http": {
-      const { status, reason, body } = await parts.reach.http(record.observed.pid, probe, o);
+      const { status, reason, body } = await reach.http(pid, probe, o);
       const output = new Output();
       output.add(Buffer.from(`${status} ${reason}\n`));
       output.add(body);

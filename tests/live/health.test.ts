@@ -204,6 +204,8 @@ describe("without a process in the container", () => {
     const id = await checked(Test, {}, { script: server });
     await untilState(client, id, ({ Health }) => output.test(Health?.Log?.at(-1)?.Output ?? ""));
     await untilHealth(id, "unhealthy", 2);
+    const { Health } = (await client.containers.inspect(id)).State;
+    expect(Health?.Log?.at(-1)?.ExitCode).toBe(1);
   });
 
   test("an answer that does not come is waited for no longer than the timeout", async () => {
