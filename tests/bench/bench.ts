@@ -1,7 +1,7 @@
 /**
  * What using an engine costs, as medians; with `--peer unix://…` each figure in turn with another engine's, and the ratio
  * of their times, pair by pair. A table to read, not a test: machines differ and so do moments.
- *   npm run bench -- [--peer unix:///…] [--runs 15] [--only NAME]
+ *   npm run bench -- [--peer unix:///… [--peer-netns PATH]] [--runs 15] [--only NAME]
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,9 +12,17 @@ import { parseArgs } from "node:util";
 import { pack } from "tar-stream";
 import { Client } from "#client/client.ts";
 import { EngineUnderTest } from "../live/engine-under-test.ts";
+import { registryProgram } from "../live/registry-under-test.ts";
+import { archiveFigures, registryFigures } from "./image-figures.ts";
 
 const { values } = parseArgs({
-  options: { peer: { type: "string" }, runs: { type: "string", default: "15" }, only: { type: "string" } },
+  options: {
+    peer: { type: "string" },
+    /** The peer's network namespace: pull and push are measured too, with a registry in it. */
+    "peer-netns": { type: "string" },
+    runs: { type: "string", default: "15" },
+    only: { type: "string" },
+  },
 });
 const runs = Number(values.runs);
 
@@ -257,9 +265,18 @@ const idleBefore = residentMebibytes(engine.pid);
 process.stdout.write(
   `${"milliseconds, medians".padEnd(32)} ${"wherry".padStart(9)}${sides.length > 1 ? ` ${"peer".padStart(9)} ${"ratio".padStart(7)}` : ""}\n`,
 );
-for (const figure of figures)
+const scratch = mkdtempSync(join(tmpdir(), "wherry-bench-images-"));
+const networks = { wherry: engine.netns, ...(values["peer-netns"] && { peer: values["peer-netns"] }) };
+const withRegistry = registryProgram !== null && sides.every(({ name }) => name in networks);
+const all: readonly Figure[] = [
+  ...figures,
+  ...archiveFigures(scratch),
+  ...(withRegistry ? registryFigures(scratch, networks) : []),
+];
+for (const figure of all)
   if (values.only === undefined || figure.name.includes(values.only)) await measure(figure, sides);
 process.stdout.write(
   `\nengine's resident memory: ${idleBefore.toFixed(0)} MiB before, ${residentMebibytes(engine.pid).toFixed(0)} MiB after\n`,
 );
+rmSync(scratch, { recursive: true, force: true });
 for (const side of sides) await side.client.images.remove(image, { force: true }).catch(() => undefined);
