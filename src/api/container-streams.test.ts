@@ -47,19 +47,22 @@ describe("streams", () => {
   });
 
   test("logs are framed, or bare from a terminal", async () => {
-    api.engine.logLines = [
-      { stream: "stdout", timeNano: 1_700_000_000_000_000_001n, bytes: Buffer.from("out\n") },
-      { stream: "stderr", timeNano: 1_700_000_001_000_000_000n, bytes: Buffer.from("err\n") },
-    ];
+    const frames = "\x01\0\0\0\0\0\0\x04out\n\x02\0\0\0\0\0\0\x04err\n";
+    api.engine.logLines = [{ stream: "stdout", timeNano: 0n, bytes: Buffer.from(frames) }];
     const framed = await api.get("/containers/c1/logs?stdout=1&stderr=1&tail=5&since=10.5");
     expect(framed.headers.get("content-type")).toBe("application/vnd.docker.multiplexed-stream");
-    expect(framed.body).toBe("\x01\0\0\0\0\0\0\x04out\n\x02\0\0\0\0\0\0\x04err\n");
+    expect(framed.body).toBe(frames);
     expect(api.engine.asked[0]![1]).toMatchObject({
+      joined: "multiplexed",
       stdout: true,
       follow: false,
       tail: 5,
       since: 10_500_000_000n,
     });
+    api.engine.logLines = [
+      { stream: "stdout", timeNano: 1_700_000_000_000_000_001n, bytes: Buffer.from("out\n") },
+      { stream: "stderr", timeNano: 1_700_000_001_000_000_000n, bytes: Buffer.from("err\n") },
+    ];
     const dated = await api.get("/v1.41/containers/c1/logs?stdout=1&timestamps=1&tail=all");
     expect(dated.headers.get("content-type")).toBe("application/vnd.docker.raw-stream");
     expect(dated.body).toContain("\0\0\0\x232023-11-14T22:13:20.000000001Z out\n");

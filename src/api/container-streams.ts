@@ -58,6 +58,7 @@ async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const record = engine.containers.get(param(request, "name"));
   const tty = record.config.Tty === true;
   const [timestamps, details] = [flag(request, "timestamps"), flag(request, "details")];
+  const joined = timestamps || details ? undefined : tty ? "plain" : "multiplexed";
   const lines = engine.containers.logs(record.id, {
     stdout,
     stderr,
@@ -65,16 +66,25 @@ async function logs({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
     until,
     follow: flag(request, "follow"),
     tail: tailLines(text(request, "tail")),
-    joined: !timestamps && !details,
+    joined,
     signal: request.signal,
   });
+  const type = streamType(tty, request.version);
+  if (joined !== undefined) return streamReply(type, (sink) => writeParts(lines, sink));
   const format = { timestamps, details: details ? `${detailsText(record)} ` : "", tty };
-  return streamReply(streamType(tty, request.version), (sink) => writeLogs(lines, sink, format));
+  return streamReply(type, (sink) => writeLogs(lines, sink, format));
 }
 
 /** `all`, nothing and what is no number mean every line. */
 function tailLines(tail: string | undefined): number | undefined {
   return tail !== undefined && /^[0-9]+$/.test(tail) ? Number(tail) : undefined;
+}
+
+async function writeParts(parts: AsyncIterable<{ bytes: Uint8Array }>, sink: Sink): Promise<void> {
+  for await (const { bytes } of parts) {
+    const pace = sink.write(bytes);
+    if (pace !== undefined) await pace;
+  }
 }
 
 const newline = 0x0a;

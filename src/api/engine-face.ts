@@ -137,8 +137,8 @@ export interface EngineContainers {
       until?: bigint | undefined;
       follow: boolean;
       tail?: number | undefined;
-      /** Neighbouring lines of one stream may come as one, with no time of their own: much faster. */
-      joined?: boolean | undefined;
+      /** Lines come many at once, with no time of their own: much faster. `multiplexed`: as Docker's frames, one a line. */
+      joined?: "plain" | "multiplexed" | undefined;
     },
   ): AsyncIterable<LogLine>;
   attach(

@@ -274,7 +274,7 @@ export interface LogPart {
       readonly until?: bigint | undefined;
       readonly tail?: number | undefined;
       readonly from?: "start" | "end";
-      readonly joined?: boolean | undefined;
+      readonly joined?: "plain" | "multiplexed" | undefined;
       readonly follow?: { readonly ended: Promise<unknown> } | undefined;
       readonly signal: AbortSignal;
     },

@@ -31,8 +31,8 @@ export interface LogOptions extends Waiting {
   readonly until?: bigint | undefined;
   readonly follow: boolean;
   readonly tail?: number | undefined;
-  /** Neighbouring lines of one stream may come as one, with no time of their own: much faster. */
-  readonly joined?: boolean | undefined;
+  /** Lines come many at once, with no time of their own: much faster. `multiplexed`: as Docker's frames, one a line. */
+  readonly joined?: "plain" | "multiplexed" | undefined;
 }
 
 export interface AttachOptions extends Waiting {
@@ -85,7 +85,7 @@ export class Streams {
       stdout: o.stdout,
       stderr: o.stderr,
       from: o.logs ? "start" : "end",
-      joined: true,
+      joined: "plain",
       ...(o.stream && { follow: { ended } }),
       signal: o.signal,
     });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMountPoint, mountTmpfs, unmount } from "./mount.ts";
@@ -39,4 +39,16 @@ test("a view may be let go of twice", () => {
   const view = viewWithout(inner);
   view[Symbol.dispose]();
   expect(() => view[Symbol.dispose]()).not.toThrow();
+});
+
+test("views can be made while threads begin", async () => {
+  const workers = Array.from({ length: 8 }, () => new Worker("data:text/javascript,postMessage(1)"));
+  const own = readlinkSync("/proc/thread-self/ns/mnt");
+  for (let round = 0; round < 200; round++) {
+    using view = viewWithout(inner);
+    expect(view.path).not.toBe("");
+    expect(readlinkSync("/proc/thread-self/ns/mnt")).toBe(own);
+    if (round % 20 === 0) await Bun.sleep(1);
+  }
+  for (const worker of workers) worker.terminate();
 });

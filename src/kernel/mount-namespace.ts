@@ -7,7 +7,7 @@ import { openSync } from "node:fs";
 import { dirname } from "node:path";
 import { Fault } from "#spec/fault.ts";
 import { closeDescriptor } from "./files-at.ts";
-import { check, libc } from "./libc.ts";
+import { check, Errno, errno, libc } from "./libc.ts";
 import { setPropagation, unmount } from "./mount.ts";
 
 const c = libc({
@@ -16,6 +16,9 @@ const c = libc({
 });
 
 const newMounts = 0x20000;
+const ownDirectories = 0x200;
+/** A thread would have to begin between two system calls that often. */
+const returnsMost = 100;
 const ownNamespace = "/proc/thread-self/ns/mnt";
 
 /** A namespace that lives for as long as this is not disposed, or something runs in it. Disposing twice is no error. */
@@ -42,11 +45,24 @@ export function viewWithout(target: string): MountView {
       stack.defer(() => closeDescriptor(fd));
       return { path: `/proc/${process.pid}/fd/${fd}`, [Symbol.dispose]: () => stack.dispose() };
     } finally {
-      check(c.setns(own, newMounts), () => "return to the engine's mount namespace");
+      returnTo(own);
       // Entering a mount namespace leads to its root directory.
       process.chdir(directory);
     }
   } finally {
     closeDescriptor(own);
+  }
+}
+
+/**
+ * Who shares root and working directory with another thread may not enter a mount namespace (setns(2)), and the engine's
+ * own threads begin when they like, with this one's: they are parted from again just before.
+ */
+function returnTo(own: number): void {
+  for (let attempt = 1; ; attempt++) {
+    check(c.unshare(ownDirectories), () => "have directories of one's own");
+    if (c.setns(own, newMounts) === 0) return;
+    const failure = new Errno(errno(), "return to the engine's mount namespace");
+    if (failure.code !== "EINVAL" || attempt === returnsMost) throw failure;
   }
 }

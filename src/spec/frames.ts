@@ -9,14 +9,26 @@ export interface Frame {
   readonly bytes: Uint8Array;
 }
 
-const headerBytes = 8;
-const stderrNumber = 2;
+export const frameHeadBytes = 8;
+const numbers = { stdout: 1, stderr: 2 } as const;
 /** The number under which an engine reports its own failure. */
 const faultNumber = 3;
 
+/** Writes the head of a frame with so many bytes into `into`, from `at` on. By hand: it is written for each line of a log. */
+export function frameHead(into: Uint8Array, at: number, stream: Frame["stream"], bytes: number): void {
+  into[at] = numbers[stream];
+  into[at + 1] = 0;
+  into[at + 2] = 0;
+  into[at + 3] = 0;
+  into[at + 4] = bytes >>> 24;
+  into[at + 5] = bytes >>> 16;
+  into[at + 6] = bytes >>> 8;
+  into[at + 7] = bytes;
+}
+
 /** Takes multiplexed bytes apart, however they are cut. Hands on parts of long frames as they come. */
 export class FrameDecoder {
-  readonly #header = new Uint8Array(headerBytes);
+  readonly #header = new Uint8Array(frameHeadBytes);
   #headerFilled = 0;
   #left = 0;
   #number = 0;
@@ -27,14 +39,14 @@ export class FrameDecoder {
     for (let at = 0; at < bytes.length; ) {
       if (this.#left === 0) {
         this.#header[this.#headerFilled++] = bytes[at++] ?? 0;
-        if (this.#headerFilled === headerBytes) this.#begin();
+        if (this.#headerFilled === frameHeadBytes) this.#begin();
         continue;
       }
       const part = bytes.subarray(at, at + this.#left);
       at += part.length;
       this.#left -= part.length;
       if (this.#number === faultNumber) throw new Fault("internal", new TextDecoder().decode(part));
-      frames.push({ stream: this.#number === stderrNumber ? "stderr" : "stdout", bytes: part });
+      frames.push({ stream: this.#number === numbers.stderr ? "stderr" : "stdout", bytes: part });
     }
     return frames;
   }

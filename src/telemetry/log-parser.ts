@@ -2,6 +2,7 @@
  * Pure. conmon's k8s-file log: `TIME STREAM TAG TEXT\n`, where tag `F` ends a line of the output and `P` only a part of it.
  * Owns: the format. Promises: every byte of output comes back as it was written, however the log's bytes are cut up.
  */
+import { frameHead, frameHeadBytes } from "#spec/frames.ts";
 import { RecordTimes } from "./record-times.ts";
 
 export interface LogFrame {
@@ -19,8 +20,11 @@ export interface LogSelection {
   /** Nanoseconds since the epoch; both belong to the range. */
   readonly since?: bigint | undefined;
   readonly until?: bigint | undefined;
-  /** Neighbouring lines of one stream come as one frame, with the time of none: much faster. */
-  readonly joined?: boolean | undefined;
+  /**
+   * `plain`: neighbouring lines of one stream come as one frame; `multiplexed`: any lines do, each as a frame of Docker's
+   * stream within it. With the time of none: much faster.
+   */
+  readonly joined?: "plain" | "multiplexed" | undefined;
 }
 
 const newline = 0x0a;
@@ -46,7 +50,7 @@ export class LogParser {
 
   constructor(o: LogSelection) {
     this.#o = o;
-    this.#timed = o.joined !== true || o.since !== undefined || o.until !== undefined;
+    this.#timed = o.joined === undefined || o.since !== undefined || o.until !== undefined;
   }
 
   /** True once a line lies behind `until`: nothing more will come. */
@@ -71,7 +75,14 @@ export class LogParser {
     const rest = text.subarray(last + 1);
     this.#rest = rest.length > recordBytesMax ? Buffer.alloc(0) : Buffer.from(rest);
     if (last < 0) return [];
-    return this.#o.joined === true ? this.#joined(text, last + 1) : this.#single(text, last + 1);
+    switch (this.#o.joined) {
+      case "plain":
+        return this.#joined(text, last + 1);
+      case "multiplexed":
+        return this.#multiplexed(text, last + 1);
+      default:
+        return this.#single(text, last + 1);
+    }
   }
 
   #single(text: Buffer, length: number): LogFrame[] {
@@ -116,6 +127,26 @@ export class LogParser {
     }
     flush();
     return frames;
+  }
+
+  /** A record's head is longer than the head of a frame, so all of it fits in as much memory as the text has. */
+  #multiplexed(text: Buffer, length: number): LogFrame[] {
+    const out = Buffer.allocUnsafe(length);
+    let used = 0;
+    for (let at = 0; at < length; ) {
+      const end = text.indexOf(newline, at);
+      if (this.#selected(text, at, end) !== undefined) {
+        const full = text[at + headLength - 2] === fullTag;
+        const begin = used + frameHeadBytes;
+        const bytes = text.copy(out, begin, at + headLength, full ? end + 1 : end);
+        if (bytes > 0) {
+          frameHead(out, used, text[at + streamMark] === stderrMark ? "stderr" : "stdout", bytes);
+          used = begin + bytes;
+        }
+      }
+      at = end + 1;
+    }
+    return used === 0 ? [] : [{ stream: "stdout", timeNano: 0n, bytes: out.subarray(0, used) }];
   }
 
   /** The record's time, when it is wanted; without need for one, any. Undefined also for what is no record. */

@@ -149,7 +149,7 @@ describe("files of a log", () => {
     expect(await text({ tail: 2 })).toBe("two!\nthree\n");
     await pruneLog(path, { fileBytes: 1, closedFiles: 0, closedBytes: 0 });
     expect(await text()).toBe("three\n");
-    expect(await text({ tail: 2, joined: true })).toBe("three\n");
+    expect(await text({ tail: 2, joined: "plain" })).toBe("three\n");
   });
 
   test("are cut at the beginning of a line, and compressed", async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FrameDecoder } from "#spec/frames.ts";
 import { LogParser } from "./log-parser.ts";
 import type { LogRead } from "./log-reader.ts";
 import { testLogs } from "./logs-fixture.ts";
@@ -43,7 +44,7 @@ describe("a log at rest", () => {
 
   const cases: [string, Partial<LogRead>, string][] = [
     ["whole", {}, "one\n!two\nthree\n\nfive"],
-    ["joined", { joined: true }, "one\n!two\nthree\n\nfive"],
+    ["joined", { joined: "plain" }, "one\n!two\nthree\n\nfive"],
     ["one stream", { stdout: false }, "!two\n"],
     ["the last three lines", { tail: 3 }, "three\n\nfive"],
     ["the last line", { tail: 1 }, "five"],
@@ -51,7 +52,7 @@ describe("a log at rest", () => {
     ["no line", { tail: 0 }, ""],
     ["what came since", { since: nano(3) }, "three\n\nfive"],
     ["what came until", { until: nano(2) }, "one\n!two\n"],
-    ["both", { since: nano(2), until: nano(3), joined: true }, "!two\nthree\n"],
+    ["both", { since: nano(2), until: nano(3), joined: "plain" }, "!two\nthree\n"],
     ["from the end", { from: "end" }, ""],
   ];
   for (const [what, o, expected] of cases)
@@ -72,7 +73,7 @@ describe("a log at rest", () => {
 
 test("however the log is cut up, the same bytes come out", () => {
   const bytes = Buffer.from(sample + line(6, "stdout", "F", "b\r\u0000\xff"));
-  for (const joined of [true, false])
+  for (const joined of ["plain", undefined] as const)
     for (let size = 1; size < 97; size += 6) {
       const parser = new LogParser({ stdout: true, stderr: true, joined });
       const parts: Uint8Array[] = [];
@@ -80,6 +81,26 @@ test("however the log is cut up, the same bytes come out", () => {
         for (const frame of parser.push(bytes.subarray(at, at + size))) parts.push(frame.bytes);
       expect(Buffer.concat(parts).toString()).toBe("one\ntwo\nthree\n\nfiveb\r\u0000\xff\n");
     }
+});
+
+test("multiplexed, every line is a frame of its own, however the log is cut up", () => {
+  const bytes = Buffer.from(sample + line(6, "stdout", "F", "x".repeat(70_000)));
+  for (let size = 7; size < 2000; size += 97) {
+    const parser = new LogParser({ stdout: true, stderr: true, joined: "multiplexed" });
+    const decoder = new FrameDecoder();
+    const lines: [string, number][] = [];
+    let open = "";
+    for (let at = 0; at < bytes.length; at += size)
+      for (const pushed of parser.push(bytes.subarray(at, at + size)))
+        for (const frame of decoder.push(pushed.bytes)) {
+          open += Buffer.from(frame.bytes).toString();
+          if (!open.endsWith("\n")) continue;
+          lines.push([frame.stream, open.length]);
+          open = "";
+        }
+    expect(lines.at(-1)).toEqual(["stdout", "fivex".length + 70_000]);
+    expect(lines.length).toBe(5);
+  }
 });
 
 test("what is no record is left out, and a record without end does not fill the memory", () => {

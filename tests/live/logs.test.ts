@@ -179,7 +179,7 @@ test("streams, times and numbers of lines are chosen as asked; asking for no str
       .join("");
   };
   expect(await at("")).toBe('400 {"message":"Bad parameters: you must choose at least one stream"}\n');
-  expect(await at("stdout=1")).toBe("stdout: one\nthree\n");
+  expect(await at("stdout=1")).toBe("stdout: one\nstdout: three\n");
   expect(await at("stderr=1")).toBe("stderr: two\n");
   expect(await at("stdout=1&stderr=1&tail=2")).toBe("stderr: two\nstdout: three\n");
   expect(await at("stdout=1&tail=0")).toBe("");
