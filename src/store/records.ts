@@ -63,6 +63,8 @@ export class Records implements Disposable {
     try {
       database = new Database(path, { create: true, readwrite: true, strict: true });
       database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+      // One engine has the file: no lock is taken and given back around every look.
+      database.run("PRAGMA locking_mode = EXCLUSIVE");
       database.run("PRAGMA journal_mode = WAL");
       database.run("PRAGMA synchronous = NORMAL");
       adoptSchema(database, path);

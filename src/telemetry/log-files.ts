@@ -4,8 +4,8 @@
  * `NAME`, conmon on its own included, destroys nothing. `NAME.tmp` is the next file, made and numbered ahead: conmon opens it,
  * and names it `NAME`, when it is told to begin a new one or has written all it may into the old one.
  */
-import { constants, readdirSync, statSync } from "node:fs";
-import { link, open, rename, rm, stat } from "node:fs/promises";
+import { closeSync, constants, linkSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 export interface LogFile {
@@ -89,28 +89,31 @@ export function continuesPath(path: string, number: number): string {
   return `${path}.${number}.continues`;
 }
 
-/** Makes the file that is written, and the next one, if they are not there, and numbers both. Idempotent. */
-export async function makeLogFiles(path: string): Promise<void> {
+/**
+ * Makes the file that is written, and the next one, if they are not there, and numbers both. Idempotent. Synchronous: a few
+ * calls of ten microseconds each, which through the thread pool were a third of a container's creation.
+ */
+export function makeLogFiles(path: string): void {
   const found = listLogFiles(path);
   // A stranger took the place of the one that was written: its number must be the highest.
-  if (found.next !== undefined && found.current?.number === 0) await dropNext(path, found.next);
-  else if (found.next !== undefined && found.current === undefined) await rename(`${path}.tmp`, path);
-  await touch(path);
+  if (found.next !== undefined && found.current?.number === 0) dropNext(path, found.next);
+  else if (found.next !== undefined && found.current === undefined) renameSync(`${path}.tmp`, path);
+  touch(path);
   const { current, next, last: highest } = listLogFiles(path);
   let last = highest;
-  if (current?.number === 0) await link(path, numberedPath(path, ++last));
+  if (current?.number === 0) linkSync(path, numberedPath(path, ++last));
   if (next !== undefined) return;
-  await touch(`${path}.tmp`);
-  await link(`${path}.tmp`, numberedPath(path, last + 1));
+  touch(`${path}.tmp`);
+  linkSync(`${path}.tmp`, numberedPath(path, last + 1));
 }
 
-async function dropNext(path: string, next: LogFile): Promise<void> {
-  await rm(`${path}.tmp`, { force: true });
-  await rm(next.path, { force: true });
+function dropNext(path: string, next: LogFile): void {
+  rmSync(`${path}.tmp`, { force: true });
+  rmSync(next.path, { force: true });
 }
 
-async function touch(path: string): Promise<void> {
-  await using _ = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, mode);
+function touch(path: string): void {
+  closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, mode));
 }
 
 /** Of the file that is written; undefined when there is none. */
@@ -126,9 +129,9 @@ export async function currentState(path: string): Promise<{ inode: number; bytes
 
 /** Closes the file that nobody writes any more: from now on it has its number alone, and the next one is in its place. */
 export async function closeLogFile(path: string): Promise<void> {
-  await makeLogFiles(path);
+  makeLogFiles(path);
   await rename(`${path}.tmp`, path);
-  await makeLogFiles(path);
+  makeLogFiles(path);
 }
 
 /** Takes away what was written; who reads it at the moment still comes to its end. The log must not be written. Idempotent. */

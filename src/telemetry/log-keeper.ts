@@ -65,7 +65,7 @@ export class LogKeeper implements Disposable {
     this.#kept.set(path, log);
     this.#begin(log, async () => {
       // What happened while no engine lived.
-      await makeLogFiles(path);
+      makeLogFiles(path);
       await markContinued(path, { all: true });
       await pruneLog(path, log.limits);
       log.inode = (await currentState(path))?.inode ?? 0;
@@ -150,7 +150,7 @@ export class LogKeeper implements Disposable {
 
   async #rotate(log: Kept): Promise<void> {
     const { path } = log;
-    await makeLogFiles(path);
+    makeLogFiles(path);
     try {
       await log.reopen();
     } catch {
@@ -167,7 +167,7 @@ export class LogKeeper implements Disposable {
   /** A new file was begun. */
   async #changed(log: Kept): Promise<void> {
     const { path, limits } = log;
-    await makeLogFiles(path);
+    makeLogFiles(path);
     await markContinued(path);
     const { current } = listLogFiles(path);
     if (current === undefined) return;

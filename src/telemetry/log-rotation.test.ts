@@ -81,8 +81,8 @@ function reopen(): void {
 
 describe("files of a log", () => {
   test("have a number from the start, the next one too", async () => {
-    await makeLogFiles(path);
-    await makeLogFiles(path);
+    makeLogFiles(path);
+    makeLogFiles(path);
     expect(readdirSync(directory).sort()).toEqual(["log", "log.1", "log.2", "log.tmp"]);
     writeFileSync(path, "one");
     reopen();
@@ -92,12 +92,12 @@ describe("files of a log", () => {
   });
 
   test("stay when conmon begins new ones on its own, but for those in between nobody saw", async () => {
-    await makeLogFiles(path);
+    makeLogFiles(path);
     for (const text of ["one", "two", "three", "four"]) {
       writeFileSync(path, text);
       if (text !== "four") reopen();
     }
-    await makeLogFiles(path);
+    makeLogFiles(path);
     const { closed, current } = listLogFiles(path);
     expect(closed.map((each) => readFileSync(each.path, "utf8"))).toEqual(["one", "two"]);
     expect(readFileSync(current?.path ?? "", "utf8")).toBe("four");
@@ -105,7 +105,7 @@ describe("files of a log", () => {
 
   test("that are closed give way to the next; a log from before there were numbers gets one", async () => {
     writeFileSync(path, "old");
-    await makeLogFiles(path);
+    makeLogFiles(path);
     await closeLogFile(path);
     const { closed, current, next } = listLogFiles(path);
     expect(closed.map((each) => readFileSync(each.path, "utf8"))).toEqual(["old"]);
@@ -113,7 +113,7 @@ describe("files of a log", () => {
   });
 
   test("one that is looked at while conmon makes the next one current is no older file", async () => {
-    await makeLogFiles(path);
+    makeLogFiles(path);
     // As seen between the look at the current file and the one at what lies ahead.
     rmSync(`${path}.tmp`);
     const { closed, current } = listLogFiles(path);
@@ -121,21 +121,21 @@ describe("files of a log", () => {
   });
 
   test("a file that a stranger put in the place of the one that is written is the newest", async () => {
-    await makeLogFiles(path);
+    makeLogFiles(path);
     writeFileSync(join(directory, "other"), "other");
     renameSync(join(directory, "other"), path);
-    await makeLogFiles(path);
+    makeLogFiles(path);
     const { current, next } = listLogFiles(path);
     expect(readFileSync(current?.path ?? "", "utf8")).toBe("other");
     expect(next?.number).toBeGreaterThan(current?.number ?? 99);
   });
 
   test("that begin within a line say so, and readers leave out what is left of it", async () => {
-    await makeLogFiles(path);
+    makeLogFiles(path);
     writeFileSync(path, record("one") + record("tw", "P"));
     reopen();
     appendFileSync(path, record("o", "P") + record("!") + record("three"));
-    await makeLogFiles(path);
+    makeLogFiles(path);
     await markContinued(path);
     const { current } = listLogFiles(path);
     expect(current?.continues).toBe(true);
@@ -153,10 +153,10 @@ describe("files of a log", () => {
   });
 
   test("are cut at the beginning of a line, and compressed", async () => {
-    await makeLogFiles(path);
+    makeLogFiles(path);
     writeFileSync(path, Array.from({ length: 100 }, (_, index) => record(`line ${index}`)).join(""));
     reopen();
-    await makeLogFiles(path);
+    makeLogFiles(path);
     const closedBytes = 7 * record("line 99").length;
     await pruneLog(path, { fileBytes: closedBytes, closedFiles: 1, closedBytes });
     const [cut] = listLogFiles(path).closed;

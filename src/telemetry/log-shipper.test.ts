@@ -27,7 +27,7 @@ let path: string;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "wherry-shipper-"));
   path = join(directory, "log");
-  await makeLogFiles(path);
+  makeLogFiles(path);
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 

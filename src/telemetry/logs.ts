@@ -59,7 +59,7 @@ export class Logs implements AsyncDisposable {
 
   /** Makes an empty log, so that a stream attached before the first run has a file to follow. Idempotent. */
   async prepare(path: string): Promise<void> {
-    await makeLogFiles(path);
+    makeLogFiles(path);
   }
 
   /**
