@@ -27,7 +27,12 @@ process.stdout.on("error", () => process.exit(0));
 
 let code: number;
 try {
-  code = await runCli(process.argv.slice(2), io, version);
+  const args = process.argv.slice(2);
+  if (args[0] === "registry" && args[1] === "serve") {
+    // The one command that is no client: loaded only for itself.
+    const { serveRegistry } = await import("./registry-serve.ts");
+    code = await serveRegistry(args.slice(2));
+  } else code = await runCli(args, io, version);
 } catch (thrown) {
   process.stderr.write(`wherry: ${Fault.from(thrown).message}\n`);
   code = 1;

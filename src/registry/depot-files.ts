@@ -1,0 +1,187 @@
+/** The depot on a file system: keys are paths beneath a root; wholeness by rename, growth alone by flock. */
+import { randomBytes } from "node:crypto";
+import { createReadStream, fstatSync } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type FileLock, lockFile } from "#kernel/file-lock.ts";
+import { explainFull } from "#store/disk-full.ts";
+import type { Depot, DepotEntry, Growing } from "./depot.ts";
+
+/** Bytes of one read of a stream. */
+const readBytes = 256 << 10;
+/** Where files are before they have their name; what a crash leaves there is taken by the collector. */
+const incoming = "incoming";
+
+export class FileDepot implements Depot {
+  readonly #root: string;
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  static async open(root: string): Promise<FileDepot> {
+    await mkdir(join(root, incoming), { recursive: true, mode: 0o700 });
+    return new FileDepot(root);
+  }
+
+  async stat(key: string): Promise<DepotEntry | undefined> {
+    const found = await orMissing(stat(this.#path(key)));
+    return found?.isFile() === true ? { sizeBytes: found.size, touchedMs: found.mtimeMs } : undefined;
+  }
+
+  async read(key: string): Promise<Uint8Array | undefined> {
+    return await orMissing(readFile(this.#path(key)));
+  }
+
+  async write(key: string, bytes: Uint8Array | string): Promise<void> {
+    const path = join(this.#root, incoming, randomBytes(16).toString("hex"));
+    try {
+      const file = await open(path, "wx", 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await this.#rename(path, this.#path(key));
+    } catch (error) {
+      await rm(path, { force: true });
+      throw explainFull(error, this.#root);
+    }
+  }
+
+  async touch(key: string): Promise<boolean> {
+    const now = new Date();
+    return (await orMissing(utimes(this.#path(key), now, now).then(() => true))) ?? false;
+  }
+
+  async remove(key: string): Promise<boolean> {
+    return (await orMissing(rm(this.#path(key)).then(() => true))) ?? false;
+  }
+
+  async move(from: string, to: string): Promise<boolean> {
+    if ((await this.stat(from)) === undefined) return false;
+    return (await orMissing(this.#rename(this.#path(from), this.#path(to)).then(() => true))) ?? false;
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    const entries = await orMissing(readdir(this.#path(prefix), { withFileTypes: true }));
+    const names = (entries ?? []).map((each) => (each.isDirectory() ? `${each.name}/` : each.name));
+    return names.sort((a, b) => (a < b ? -1 : 1));
+  }
+
+  async body(key: string, range?: { readonly start: number; readonly end: number }) {
+    if ((await this.stat(key)) === undefined) return undefined;
+    const file = Bun.file(this.#path(key));
+    return range === undefined ? file : file.slice(range.start, range.end).stream();
+  }
+
+  async bytes(key: string): Promise<AsyncIterable<Uint8Array> | undefined> {
+    if ((await this.stat(key)) === undefined) return undefined;
+    return createReadStream(this.#path(key), { highWaterMark: readBytes });
+  }
+
+  async grow(key: string, o: { readonly create?: boolean } = {}): Promise<Growing | undefined> {
+    const path = this.#path(key);
+    if (o.create === true) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    else if ((await this.stat(key)) === undefined) return undefined;
+    const lock = lockFile(path);
+    if (lock === undefined) return undefined;
+    try {
+      const file = await orMissing(open(path, "r+"));
+      const opened = await file?.stat();
+      // Finished or cancelled between a look and the lock: what was locked is another file.
+      if (file !== undefined && opened?.ino === fstatSync(lock.fd).ino)
+        return new GrowingFile(file, lock, opened.size, (to) => this.#rename(path, this.#path(to)));
+      await file?.close();
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw explainFull(error, this.#root);
+    }
+    lock[Symbol.dispose]();
+    return undefined;
+  }
+
+  /** Makes the folders it needs; they stay when they are empty again. */
+  async #rename(path: string, to: string): Promise<void> {
+    try {
+      await rename(path, to);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+      await rename(path, to);
+    }
+    const folder = await open(dirname(to), "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  #path(key: string): string {
+    if (key.split("/").some((part) => part === "" || part === "." || part === ".." || part.includes("\0")))
+      throw new Error(`${JSON.stringify(key)} is no key`);
+    return join(this.#root, key);
+  }
+}
+
+class GrowingFile implements Growing {
+  readonly #file: FileHandle;
+  readonly #lock: FileLock;
+  readonly #rename: (to: string) => Promise<void>;
+  #sizeBytes: number;
+
+  constructor(file: FileHandle, lock: FileLock, sizeBytes: number, rename: (to: string) => Promise<void>) {
+    this.#file = file;
+    this.#lock = lock;
+    this.#sizeBytes = sizeBytes;
+    this.#rename = rename;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(
+        bytes,
+        done,
+        bytes.length - done,
+        this.#sizeBytes + done,
+      );
+      done += bytesWritten;
+    }
+    this.#sizeBytes += bytes.length;
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    await this.#file.truncate(sizeBytes);
+    this.#sizeBytes = sizeBytes;
+  }
+
+  async keep(key: string): Promise<void> {
+    await this.#file.datasync();
+    await this.#rename(key);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+    this.#lock[Symbol.dispose]();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+async function orMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Where the registry server keeps everything: bytes by key. One contract for the file system and what may come beside it.
+ * Promises of every driver: a key's bytes are seen whole or not at all; what `write`, `keep` and `move` did is durable
+ * when they resolve; several processes may use one depot. Never: two meanings of one key.
+ */
+
+export interface DepotEntry {
+  readonly sizeBytes: number;
+  /** When it was written or touched last, milliseconds of the Unix epoch. */
+  readonly touchedMs: number;
+}
+
+/** Keys are `a/b/c`; no part is empty, `.` or `..`. */
+export interface Depot {
+  stat(key: string): Promise<DepotEntry | undefined>;
+  /** A small object's bytes. */
+  read(key: string): Promise<Uint8Array | undefined>;
+  /** Makes or replaces a small object. */
+  write(key: string, bytes: Uint8Array | string): Promise<void>;
+  /** Sets `touchedMs` to now. False: not there. */
+  touch(key: string): Promise<boolean>;
+  /** False: was not there. */
+  remove(key: string): Promise<boolean>;
+  /** False: `from` was not there. Replaces `to`. */
+  move(from: string, to: string): Promise<boolean>;
+  /** Names beneath a key in order of their bytes, those with something beneath them with a slash behind. */
+  list(prefix: string): Promise<string[]>;
+  /** What an answer sends: all of it, or from `start` to before `end`. Undefined: not there. */
+  body(
+    key: string,
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<Blob | ReadableStream<Uint8Array> | undefined>;
+  /** All bytes in order. Undefined: not there. */
+  bytes(key: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** An object that grows, alone: undefined while another process or request has it; `create`: empty, when missing. */
+  grow(key: string, o?: { readonly create?: boolean }): Promise<Growing | undefined>;
+}
+
+/** The caller closes it by disposing. */
+export interface Growing extends AsyncDisposable {
+  readonly sizeBytes: number;
+  append(bytes: Uint8Array): Promise<void>;
+  /** Drops what is behind `sizeBytes`. */
+  truncate(sizeBytes: number): Promise<void>;
+  /** Gives the whole another name, durably. */
+  keep(key: string): Promise<void>;
+}

@@ -1,0 +1,125 @@
+/**
+ * The collector of the registry server: mark and sweep, while it serves and while others do.
+ * Promises: what a manifest needs stays; what a push brought, looked for or mounted within the grace stays; a blob that is
+ * linked while it is being taken away comes back (see registry-store). Never: trusts one look.
+ */
+import { type Digest, isDigest } from "#spec/digest.ts";
+import { parseManifest } from "#spec/manifest.ts";
+import { keys, type RegistryStore } from "./registry-store.ts";
+
+export interface Collected {
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly links: number;
+  readonly uploads: number;
+}
+
+export interface CollectOptions {
+  /** Younger links, blobs and files without a name are let alone. */
+  readonly graceMs: number;
+  /** Uploads nobody went on with for as long are given up. */
+  readonly uploadMs: number;
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Two at once do no harm. */
+export async function collect(store: RegistryStore, o: CollectOptions): Promise<Collected> {
+  let links = 0;
+  let uploads = 0;
+  for (const repository of await store.repositories()) {
+    o.signal.throwIfAborted();
+    uploads += await sweepUploads(store, repository, o);
+    links += await sweepLinks(store, repository, o);
+  }
+  await sweepFolder(store, "incoming", o.nowMs - o.graceMs);
+  return { ...(await sweepBlobs(store, o)), links, uploads };
+}
+
+async function sweepUploads(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {
+  return await sweepFolder(store, `repositories/${repository}/_uploads`, o.nowMs - o.uploadMs);
+}
+
+async function sweepFolder(store: RegistryStore, folder: string, beforeMs: number): Promise<number> {
+  let count = 0;
+  for (const name of await store.depot.list(folder)) {
+    const found = await store.depot.stat(`${folder}/${name}`);
+    if (found !== undefined && found.touchedMs < beforeMs && (await store.depot.remove(`${folder}/${name}`)))
+      count++;
+  }
+  return count;
+}
+
+/** Links of a repository that none of its manifests needs. */
+async function sweepLinks(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {
+  const needed = await neededBlobs(store, repository);
+  let count = 0;
+  for (const digest of await store.digests(repository, "_blobs")) {
+    if (needed.has(digest)) continue;
+    const found = await store.depot.stat(keys.link(repository, digest));
+    if (found === undefined || found.touchedMs >= o.nowMs - o.graceMs) continue;
+    // A manifest that came since the look puts the link back itself (serve-manifests).
+    if (await store.depot.remove(keys.link(repository, digest))) count++;
+  }
+  return count;
+}
+
+async function neededBlobs(store: RegistryStore, repository: string): Promise<ReadonlySet<Digest>> {
+  const needed = new Set<Digest>();
+  for (const digest of await store.digests(repository, "_manifests")) {
+    const bytes = await store.bytes(digest);
+    if (bytes === undefined) continue;
+    const document = parseManifest(bytes);
+    if (document.kind === "manifest")
+      for (const each of [document.config, ...document.layers]) needed.add(each.digest);
+  }
+  return needed;
+}
+
+/** Blobs that no repository has: moved away first, and back when somebody linked them meanwhile. */
+async function sweepBlobs(
+  store: RegistryStore,
+  o: CollectOptions,
+): Promise<{ readonly blobs: number; readonly bytes: number }> {
+  const linked = await linkedBlobs(store);
+  for (const digest of await storedBlobs(store)) {
+    o.signal.throwIfAborted();
+    const found = await store.depot.stat(keys.blob(digest));
+    if (linked.has(digest) || found === undefined || found.touchedMs >= o.nowMs - o.graceMs) continue;
+    await store.depot.move(keys.blob(digest), keys.trash(digest));
+  }
+  const linkedSince = await linkedBlobs(store);
+  let blobs = 0;
+  let bytes = 0;
+  for (const algorithm of ["sha256", "sha512"])
+    for (const hex of await store.depot.list(`trash/${algorithm}`)) {
+      const digest = `${algorithm}:${hex}`;
+      if (!isDigest(digest)) continue;
+      const found = await store.depot.stat(keys.trash(digest));
+      if (linkedSince.has(digest)) await store.depot.move(keys.trash(digest), keys.blob(digest));
+      else if (await store.depot.remove(keys.trash(digest))) {
+        blobs++;
+        bytes += found?.sizeBytes ?? 0;
+      }
+    }
+  return { blobs, bytes };
+}
+
+async function linkedBlobs(store: RegistryStore): Promise<ReadonlySet<Digest>> {
+  const linked = new Set<Digest>();
+  for (const repository of await store.repositories())
+    for (const folder of ["_blobs", "_manifests"] as const)
+      for (const digest of await store.digests(repository, folder)) linked.add(digest);
+  return linked;
+}
+
+async function storedBlobs(store: RegistryStore): Promise<Digest[]> {
+  const found: Digest[] = [];
+  for (const algorithm of ["sha256", "sha512"])
+    for (const start of await store.depot.list(`blobs/${algorithm}`))
+      for (const hex of await store.depot.list(`blobs/${algorithm}/${start.slice(0, -1)}`)) {
+        const digest = `${algorithm}:${hex}`;
+        if (isDigest(digest)) found.push(digest);
+      }
+  return found;
+}

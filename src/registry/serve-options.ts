@@ -1,0 +1,133 @@
+/** Pure. What `wherry registry serve` is told by its flags and its configuration file. */
+import * as v from "valibot";
+import { Fault } from "#spec/fault.ts";
+
+const action = v.picklist(["pull", "push", "delete"]);
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const fileSchema = v.strictObject({
+  addr: v.optional(v.string()),
+  root: v.optional(v.string()),
+  htpasswd: v.optional(v.string()),
+  "tls-cert": v.optional(v.string()),
+  "tls-key": v.optional(v.string()),
+  "anonymous-pull": v.optional(v.boolean()),
+  deletes: v.optional(v.boolean()),
+  rights: v.optional(
+    v.array(
+      v.strictObject({
+        users: v.array(v.string()),
+        repositories: v.array(v.string()),
+        actions: v.array(action),
+      }),
+    ),
+  ),
+  token: v.optional(
+    v.strictObject({
+      "key-file": v.string(),
+      issuer: v.string(),
+      service: v.string(),
+      realm: v.pipe(v.string(), v.url()),
+    }),
+  ),
+  "blob-bytes-max": v.optional(whole),
+  "repository-bytes-max": v.optional(whole),
+  "collect-every-seconds": v.optional(whole),
+  "grace-seconds": v.optional(whole),
+  "upload-seconds": v.optional(whole),
+  webhooks: v.optional(
+    v.array(
+      v.strictObject({
+        url: v.pipe(v.string(), v.url()),
+        headers: v.optional(v.record(v.string(), v.string())),
+      }),
+    ),
+  ),
+});
+export type ServeFile = v.InferOutput<typeof fileSchema>;
+
+export interface ServeOptions {
+  readonly file: ServeFile;
+  readonly hostname: string;
+  readonly port: number;
+  readonly root: string;
+  readonly help: boolean;
+}
+
+const textFlags = ["addr", "root", "htpasswd", "tls-cert", "tls-key"] as const;
+const switchFlags = ["anonymous-pull"] as const;
+
+/** Flags as they stand, and where the file is. @throws Fault `invalid` for what nobody knows. */
+export function parseServeFlags(args: readonly string[]): {
+  readonly flags: ServeFile;
+  readonly config: string | undefined;
+  readonly help: boolean;
+} {
+  const flags: Record<string, string | boolean> = {};
+  const rest = [...args];
+  let config: string | undefined;
+  let help = false;
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, name = "", given] = /^--?([a-z-]+)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (name === "help" || name === "h") help = true;
+    else if ((switchFlags as readonly string[]).includes(name)) flags[name] = given !== "false";
+    else if (name === "config" || (textFlags as readonly string[]).includes(name)) {
+      const value = given ?? rest.shift();
+      if (value === undefined) throw new Fault("invalid", `flag needs an argument: --${name}`);
+      if (name === "config") config = value;
+      else flags[name] = value;
+    } else throw new Fault("invalid", `unknown argument ${arg}: see 'wherry registry serve --help'`);
+  }
+  return { flags, config, help };
+}
+
+/** @throws Fault `invalid` naming the key. */
+export function parseServeFile(text: string, path: string): ServeFile {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (cause) {
+    throw new Fault("invalid", `${path} is no JSON`, { cause });
+  }
+  const parsed = v.safeParse(fileSchema, given);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  throw new Fault("invalid", `${path}: ${v.getDotPath(issue) ?? String(issue.input)}: ${issue.message}`);
+}
+
+/** A flag goes before the file. @throws Fault `invalid`. */
+export function decideServe(flags: ServeFile, file: ServeFile): Omit<ServeOptions, "help"> {
+  const all = { ...file, ...flags };
+  if (all.root === undefined) throw new Fault("invalid", "say where to keep things: --root DIR");
+  if ((all["tls-cert"] === undefined) !== (all["tls-key"] === undefined))
+    throw new Fault("invalid", "--tls-cert and --tls-key go together");
+  if (all.htpasswd !== undefined && all.token !== undefined)
+    throw new Fault("invalid", "htpasswd and token exclude each other: keep one of them");
+  if (all.rights !== undefined && all.htpasswd === undefined)
+    throw new Fault("invalid", "rights are those of users: say who they are with --htpasswd FILE");
+  const address = all.addr ?? "127.0.0.1:5000";
+  const [, hostname, port] = /^(\[[0-9a-f:]+\]|[^:]*):(\d{1,5})$/i.exec(address) ?? [];
+  if (hostname === undefined || Number(port) > 65_535)
+    throw new Fault("invalid", `invalid --addr ${JSON.stringify(address)}: want HOST:PORT`);
+  return {
+    file: all,
+    hostname: hostname === "" ? "0.0.0.0" : hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port),
+    root: all.root,
+  };
+}
+
+export const serveUsage = `Usage:  wherry registry serve --root DIR [OPTIONS]
+
+Serve a registry of images (OCI Distribution 1.1)
+
+Options:
+      --addr HOST:PORT    Where to listen (default 127.0.0.1:5000; port 0: any)
+      --anonymous-pull    Let those pull who do not say who they are
+      --config FILE       JSON with these options by name, and: blob-bytes-max, collect-every-seconds,
+                          deletes, grace-seconds, repository-bytes-max, rights, token, upload-seconds,
+                          webhooks
+      --htpasswd FILE     Users with bcrypt passwords, as htpasswd -B writes them
+      --root DIR          Where everything is kept; several servers may share it
+      --tls-cert FILE     Certificate chain in PEM
+      --tls-key FILE      Its key in PEM
+`;
