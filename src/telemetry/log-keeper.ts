@@ -1,7 +1,7 @@
 /**
  * Keeps the logs of running containers within their limits.
  * Owns: when a new file is begun, what becomes of the old ones. Promises: no line is lost that may stay; containers are never
- * held up; a log nobody writes costs one look a second. Without an engine conmon itself begins a new file, at a size of
+ * held up; a log nobody writes costs one look in five seconds. Without an engine conmon itself begins a new file, at a size of
  * its own (`conmonFileBytes`), into the one made ahead; what came too much is put right when the engine is back.
  */
 import { statSync } from "node:fs";
@@ -16,8 +16,9 @@ export interface LogKeeperOptions {
   readonly report: (fault: Fault) => void;
 }
 
-/** A log that changed lately is looked at this often, any other one this often. */
-const lookMs = { busy: 100, idle: 1000 };
+/** How often a log is looked at that just changed, one that did not, and one that has not for long. */
+const lookMs = { busy: 100, idle: 1000, quiet: 5000 };
+const quietAfterMs = 10_000;
 /** How long conmon may take to begin a new file, and between looks. */
 const reopenMs = { most: 2000, pause: 2 };
 
@@ -29,6 +30,9 @@ interface Kept {
   inode: number;
   bytes: number;
   busy: boolean;
+  /** When it was last seen to change, and is to be looked at, in milliseconds of the process's own clock. */
+  changedAt: number;
+  lookAt: number;
   /** What is wrong with it was told of. */
   failing: boolean;
   /** What is being done with it. */
@@ -42,7 +46,6 @@ export class LogKeeper implements Disposable {
   readonly #tidying = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
   #lastTidy: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
-  #idleLookAt = 0;
 
   constructor(o: LogKeeperOptions) {
     this.#o = o;
@@ -59,6 +62,8 @@ export class LogKeeper implements Disposable {
       inode: seen?.ino ?? 0,
       bytes: 0,
       busy: true,
+      changedAt: performance.now(),
+      lookAt: 0,
       failing: false,
       work: undefined,
     };
@@ -133,9 +138,12 @@ export class LogKeeper implements Disposable {
 
   #look(): void {
     const now = performance.now();
-    const all = now >= this.#idleLookAt;
-    if (all) this.#idleLookAt = now + lookMs.idle;
-    for (const log of this.#kept.values()) if ((all || log.busy) && log.work === undefined) this.#lookAt(log);
+    for (const log of this.#kept.values()) {
+      if (log.work !== undefined || (!log.busy && now < log.lookAt)) continue;
+      this.#lookAt(log);
+      if (log.busy) log.changedAt = now;
+      log.lookAt = now + (now - log.changedAt < quietAfterMs ? lookMs.idle : lookMs.quiet);
+    }
   }
 
   /** Synchronous: two microseconds here, twenty of processor time through the thread pool. */
