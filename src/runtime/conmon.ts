@@ -96,6 +96,8 @@ export async function startConmon(runtime: LowLevel, o: ConmonRequest): Promise<
   ];
   // What conmon says first is how the call went; it says nothing only when it ends.
   for (const event of ["data", "close"]) sync.once(event, () => call[Symbol.dispose]());
+  // From here on what conmon says is kept: it may speak before its first process is seen to end.
+  const messages = new SyncPipe(sync);
   const said: Buffer[] = [];
   child.stderr?.on("data", (part: Buffer) => said.push(part));
   child.stderr?.on("error", () => undefined);
@@ -115,7 +117,7 @@ export async function startConmon(runtime: LowLevel, o: ConmonRequest): Promise<
     throw thrown;
   }
   return {
-    sync: new SyncPipe(sync),
+    sync: messages,
     attachable,
     start: () => start.end("\0"),
     [Symbol.dispose]: () => {
