@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
@@ -273,7 +273,12 @@ describe("with a registry in trouble", () => {
     );
     const pulling = engine.cli("wherry", ["pull", image]);
     await half.promise;
-    while (kept("arrivals").length === 0) await Bun.sleep(5);
+    const arrived = (): number =>
+      kept("arrivals").reduce((sum, name) => {
+        const path = join(engine.directory, "data/arrivals", name);
+        return sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+      }, 0);
+    while (arrived() < 64 << 10) await Bun.sleep(5);
     await engine.stop("SIGKILL");
     expect((await pulling).code).not.toBe(0);
     await engine.start();
