@@ -5,9 +5,11 @@
  */
 import { FFIType, type Pointer, ptr } from "bun:ffi";
 import { constants } from "node:fs";
+import { constants as osConstants } from "node:os";
 import { type BytePath, pathBytesMax, pathText } from "./byte-path.ts";
 import { check, Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 
+const { errno: errnoNumbers } = osConstants;
 const { i32, u32, i64, u64 } = FFIType;
 const pointer = FFIType.ptr;
 
@@ -195,11 +197,18 @@ export function chownAt(directory: number, name: BytePath, uid: number, gid: num
   check(c.fchownat(directory, fill(0, name), uid, gid, atSymlinkNoFollow), () => `chown ${pathText(name)}`);
 }
 
-/** Does not follow a link, nor change one. Needs /proc. */
+/**
+ * Does not follow a link, nor change one. Needs /proc.
+ * @throws Errno `ELOOP` for a link, as opening it without following does: the kernel's own EOPNOTSUPP would say that the
+ * machine cannot do it.
+ */
 export function chmodAt(directory: number, name: BytePath, mode: number): void {
   const fd = openAt(directory, name, openFlag.path | openFlag.noFollow);
   try {
-    check(c.chmod(fill(0, descriptorPath(fd)), mode), () => `chmod ${pathText(name)}`);
+    if (c.chmod(fill(0, descriptorPath(fd)), mode) === 0) return;
+    const failed = errno();
+    const { EOPNOTSUPP, ELOOP } = errnoNumbers;
+    throw new Errno(failed === EOPNOTSUPP ? ELOOP : failed, `chmod ${pathText(name)}`);
   } finally {
     c.close(fd);
   }
