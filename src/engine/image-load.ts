@@ -25,6 +25,7 @@ import {
   joinImages,
   ociImages,
 } from "./archive-plan.ts";
+import { counted, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { Images } from "./images.ts";
 import type { Leases } from "./leases.ts";
@@ -316,20 +317,4 @@ class Load {
       }),
     );
   }
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  tell: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  let total = 0;
-  for await (const part of source) {
-    yield part;
-    total += part.length;
-    tell(total);
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

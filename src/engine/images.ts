@@ -13,6 +13,7 @@ import { formatPlatform, platformRank } from "#spec/platform.ts";
 import { parseReference } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
+import { once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex, ImageRecord, Variants } from "./image-index.ts";
 import { type ImageDetail, listImages, sharedSizes } from "./image-list.ts";
@@ -339,8 +340,4 @@ export class Images {
       throw new Fault("internal", `the config of image ${id} is missing; remove the image and make it again`);
     return config;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -18,6 +18,7 @@ import { chainIdOf, type LayerRecord } from "#store/layer-records.ts";
 import type { Layers } from "#store/layers.ts";
 import { ReadAhead } from "#store/read-ahead.ts";
 import { SharedWork } from "#store/shared-work.ts";
+import { counted, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
 import type { Images } from "./images.ts";
@@ -343,20 +344,4 @@ async function openBlob(
   const count = (bytes: number) => progress?.count("Extracting", bytes, sizeBytes);
   const { bytes } = await decompress(counted(blob.read(), count));
   return { blob, plain: new ReadAhead(bytes, readAheadBytes) };
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  tell: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  let total = 0;
-  for await (const part of source) {
-    total += part.length;
-    tell(total);
-    yield part;
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -20,6 +20,7 @@ import {
 import type { Blobs } from "#store/blobs.ts";
 import { gzipBlocks } from "#store/gzip-blocks.ts";
 import type { Layers } from "#store/layers.ts";
+import { counted, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
 import type { ImageDetail } from "./image-list.ts";
@@ -251,20 +252,4 @@ export class Pushes {
     }
     return makeIndex(pushed.map(({ image, ...document }) => ({ ...document, platform: image.config })));
   }
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  tell: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  let total = 0;
-  for await (const part of source) {
-    yield part;
-    total += part.length;
-    tell(total);
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
