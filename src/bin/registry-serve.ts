@@ -1,5 +1,6 @@
 /** `wherry registry serve`. Owns: construction of the registry server, its listener, its collector's clock and its end. */
 import { readFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { FileDepot } from "#registry/depot-files.ts";
 import { parseHtpasswd } from "#registry/registry-access.ts";
 import { collect } from "#registry/registry-collect.ts";
@@ -124,7 +125,7 @@ async function collectAgainAndAgain(
 ): Promise<void> {
   const everyS = file["collect-every-seconds"] ?? hourS;
   while (everyS > 0 && !signal.aborted) {
-    await pause(everyS * 1000, signal);
+    await pause(everyS * 1000, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     try {
       const { blobs, bytes } = await collect(registry.store, {
@@ -139,20 +140,6 @@ async function collectAgainAndAgain(
       if (!signal.aborted) say(`the collector failed: ${Fault.from(error).message}`);
     }
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 function say(line: string): void {

@@ -3,6 +3,7 @@
  * Owns: the clocks, and the probes under way. Promises: at most one probe per container; one that takes too long is killed
  * with its children. Never: decides what a result means (health).
  */
+import { setTimeout as pause } from "node:timers/promises";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatGoDuration } from "#spec/go-duration.ts";
@@ -54,7 +55,8 @@ export class Prober implements Disposable {
     for (;;) {
       const waiting = index.find(id);
       if (waiting === undefined) return;
-      await pause(untilNextProbe(waiting, Date.now()), signal);
+      // Cut short by the signal.
+      await pause(untilNextProbe(waiting, Date.now()), undefined, { signal }).catch(() => undefined);
       const record = index.find(id);
       const probe = parseProbe(record?.config.Healthcheck, record?.config.Shell);
       if (signal.aborted || record === undefined || probe === undefined) return;
@@ -110,18 +112,4 @@ const noAnswer = -1;
 function timeoutText(timeoutMs: number, said: string): string {
   const text = `Health check exceeded timeout (${formatGoDuration(timeoutMs * 1e6)})`;
   return said === "" ? text : `${text}: ${said}`;
-}
-
-/** Shorter when the signal fires. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const done = (): void => resolve();
-  signal.addEventListener("abort", done, { once: true });
-  try {
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", done);
-  }
 }

@@ -1,4 +1,5 @@
 /** `stats`: what containers use, once or as a table that stays current. */
+import { setTimeout as pause } from "node:timers/promises";
 import { type CliIo, type Command, formatFlag, type Invocation, noTruncFlag, write } from "#cli/command.ts";
 import { formatRows } from "#cli/rows.ts";
 import { formatWideTable } from "#cli/table.ts";
@@ -70,7 +71,7 @@ async function showLive(o: Invocation, options: Options): Promise<number> {
     if (live.failure !== undefined) throw live.failure;
     if (!everything && live.empty) return 0;
     await screen.show(render(live.rows(options.whole), options));
-    await pause(refreshMs, stop.signal);
+    await pause(refreshMs, undefined, { signal: stop.signal }).catch(() => undefined);
   }
   return 0;
 }
@@ -148,20 +149,6 @@ class Screen {
     this.#first = false;
     await write(this.#io.stdout, `${clear}\x1b[H${text.replaceAll("\n", "\x1b[K\n")}\x1b[J`);
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 const top: Command = {
