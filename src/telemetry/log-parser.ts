@@ -75,14 +75,9 @@ export class LogParser {
     const rest = text.subarray(last + 1);
     this.#rest = rest.length > recordBytesMax ? Buffer.alloc(0) : Buffer.from(rest);
     if (last < 0) return [];
-    switch (this.#o.joined) {
-      case "plain":
-        return this.#joined(text, last + 1);
-      case "multiplexed":
-        return this.#multiplexed(text, last + 1);
-      default:
-        return this.#single(text, last + 1);
-    }
+    const { joined } = this.#o;
+    if (joined === undefined) return this.#single(text, last + 1);
+    return this.#joined(text, last + 1, joined === "multiplexed");
   }
 
   #single(text: Buffer, length: number): LogFrame[] {
@@ -91,7 +86,7 @@ export class LogParser {
       const end = text.indexOf(newline, at);
       const timeNano = this.#selected(text, at, end);
       if (timeNano !== undefined) {
-        const stream = text[at + streamMark] === stderrMark ? "stderr" : "stdout";
+        const stream = streamOf(text[at + streamMark]);
         const full = text[at + headLength - 2] === fullTag;
         const bytes = Buffer.from(text.subarray(at + headLength, full ? end + 1 : end));
         if (bytes.length > 0) frames.push({ stream, timeNano, bytes, behind: text.length - end - 1 });
@@ -101,14 +96,15 @@ export class LogParser {
     return frames;
   }
 
-  #joined(text: Buffer, length: number): LogFrame[] {
+  /** A record's head is longer than the head of a frame, so all of it fits in as much memory as the text has. */
+  #joined(text: Buffer, length: number, multiplexed: boolean): LogFrame[] {
+    const head = multiplexed ? frameHeadBytes : 0;
     const frames: LogFrame[] = [];
     let out = Buffer.allocUnsafe(length);
     let [used, current] = [0, 0];
     const flush = (): void => {
       if (used === 0) return;
-      const stream = current === stderrMark ? "stderr" : "stdout";
-      frames.push({ stream, timeNano: 0n, bytes: out.subarray(0, used) });
+      frames.push({ stream: streamOf(current), timeNano: 0n, bytes: out.subarray(0, used) });
       out = out.subarray(used);
       used = 0;
     };
@@ -116,37 +112,17 @@ export class LogParser {
       const end = text.indexOf(newline, at);
       if (this.#selected(text, at, end) !== undefined) {
         const mark = text[at + streamMark] ?? 0;
-        if (mark !== current) {
-          flush();
-          current = mark;
-        }
+        if (mark !== current && !multiplexed) flush();
+        current = mark;
         const full = text[at + headLength - 2] === fullTag;
-        used += text.copy(out, used, at + headLength, full ? end + 1 : end);
+        const bytes = text.copy(out, used + head, at + headLength, full ? end + 1 : end);
+        if (bytes > 0 && multiplexed) frameHead(out, used, streamOf(mark), bytes);
+        if (bytes > 0) used += head + bytes;
       }
       at = end + 1;
     }
     flush();
     return frames;
-  }
-
-  /** A record's head is longer than the head of a frame, so all of it fits in as much memory as the text has. */
-  #multiplexed(text: Buffer, length: number): LogFrame[] {
-    const out = Buffer.allocUnsafe(length);
-    let used = 0;
-    for (let at = 0; at < length; ) {
-      const end = text.indexOf(newline, at);
-      if (this.#selected(text, at, end) !== undefined) {
-        const full = text[at + headLength - 2] === fullTag;
-        const begin = used + frameHeadBytes;
-        const bytes = text.copy(out, begin, at + headLength, full ? end + 1 : end);
-        if (bytes > 0) {
-          frameHead(out, used, text[at + streamMark] === stderrMark ? "stderr" : "stdout", bytes);
-          used = begin + bytes;
-        }
-      }
-      at = end + 1;
-    }
-    return used === 0 ? [] : [{ stream: "stdout", timeNano: 0n, bytes: out.subarray(0, used) }];
   }
 
   /** The record's time, when it is wanted; without need for one, any. Undefined also for what is no record. */
@@ -167,6 +143,10 @@ export class LogParser {
     }
     return timeNano;
   }
+}
+
+function streamOf(mark: number | undefined): LogFrame["stream"] {
+  return mark === stderrMark ? "stderr" : "stdout";
 }
 
 /** Whether a record, given from its first byte, ends a line of output. */
