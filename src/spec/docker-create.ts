@@ -5,16 +5,18 @@
  */
 import * as v from "valibot";
 import type { ContainerConfig, EndpointSettings, HostConfig, RestartPolicy } from "#spec/container.ts";
-import { fields, flag, integer, keySet, maybe, text, textMap, texts, words } from "#spec/docker-json.ts";
-
-const healthcheck = fields({
-  Test: words,
-  Interval: integer,
-  Timeout: integer,
-  StartPeriod: integer,
-  StartInterval: integer,
-  Retries: integer,
-});
+import {
+  fields,
+  flag,
+  healthcheck,
+  integer,
+  keySet,
+  maybe,
+  text,
+  textMap,
+  texts,
+  words,
+} from "#spec/docker-json.ts";
 
 const config = {
   Hostname: text,

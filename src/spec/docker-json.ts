@@ -58,3 +58,12 @@ export const keySet = maybe(
     ),
   ),
 );
+/** A health check, as containers and images have it. Nanoseconds. */
+export const healthcheck = fields({
+  Test: words,
+  Interval: integer,
+  Timeout: integer,
+  StartPeriod: integer,
+  StartInterval: integer,
+  Retries: integer,
+});

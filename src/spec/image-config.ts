@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { isDigest } from "#spec/digest.ts";
-import { fields, flag, integer, keySet, maybe, text, textMap, texts, words } from "#spec/docker-json.ts";
+import { fields, flag, healthcheck, keySet, maybe, text, textMap, texts, words } from "#spec/docker-json.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageConfig } from "#spec/image.ts";
 import { parseStrictJson } from "#spec/strict-json.ts";
@@ -12,14 +12,6 @@ import { parseStrictJson } from "#spec/strict-json.ts";
 /** Of one config. */
 export const configBytesMax = 8 << 20;
 
-const healthcheck = fields({
-  Test: words,
-  Interval: integer,
-  Timeout: integer,
-  StartPeriod: integer,
-  StartInterval: integer,
-  Retries: integer,
-});
 const schema = fields({
   architecture: v.string(),
   os: v.string(),
