@@ -6,6 +6,7 @@ import type {
   EndpointSettings,
   HostConfig,
 } from "#spec/container.ts";
+import type { Credentials } from "#spec/credentials.ts";
 import type { Digest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { EngineEvent } from "#spec/event.ts";
@@ -270,14 +271,6 @@ export interface EngineImages {
     o: { force: boolean; noPrune: boolean },
   ): Promise<({ untagged: string } | { deleted: string; freedBytes: number })[]>;
   history(ref: string, platform?: Platform): HistoryLine[];
-}
-
-/** What a user signed in to a registry with. */
-export interface Credentials {
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly identityToken?: string | undefined;
-  readonly registryToken?: string | undefined;
 }
 
 export interface RegistryAccess extends Waiting {

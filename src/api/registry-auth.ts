@@ -1,10 +1,10 @@
 /** Who a user is to a registry: `X-Registry-Auth` and the body of `POST /auth`. */
 import * as v from "valibot";
+import type { Credentials } from "#spec/credentials.ts";
 import { fields, text } from "#spec/docker-json.ts";
 import { Fault } from "#spec/fault.ts";
 import { defaultDomain, parseReference } from "#spec/reference.ts";
 import type { ApiRequest } from "./api-request.ts";
-import type { Credentials } from "./engine-face.ts";
 
 const headerBytesMax = 64 << 10;
 

@@ -1,5 +1,6 @@
 /** What a build needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
@@ -61,20 +62,12 @@ export interface BuildContainers {
   }>;
 }
 
-/** What a user signed in to a registry with. */
-export interface BuildCredentials {
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly identityToken?: string | undefined;
-  readonly registryToken?: string | undefined;
-}
-
 export interface BuildTransfers {
   /** Fetches an image from its registry, or finds that it is the newest already. @throws Fault in Docker's words. */
   fetch(
     name: string,
     o: {
-      readonly credentials?: BuildCredentials | undefined;
+      readonly credentials?: Credentials | undefined;
       /** @default the machine's */
       readonly platform?: Platform | undefined;
       readonly tell: (message: JsonMessage) => void;

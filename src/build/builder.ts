@@ -8,6 +8,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostConfig } from "#spec/container.ts";
+import type { Credentials } from "#spec/credentials.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
@@ -16,7 +17,7 @@ import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import type { GivenArguments } from "./build-args.ts";
-import type { BuildCredentials, BuildEngine } from "./build-engine.ts";
+import type { BuildEngine } from "./build-engine.ts";
 import { receiveContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile.ts";
 import type { StageImage } from "./image-sources.ts";
@@ -53,7 +54,7 @@ export interface BuildRequest {
   readonly noCache?: boolean | undefined;
   readonly pull?: boolean | undefined;
   /** Who the user is to the registry of an image. */
-  readonly credentialsFor?: ((image: string) => BuildCredentials | undefined) | undefined;
+  readonly credentialsFor?: ((image: string) => Credentials | undefined) | undefined;
   /** Say only the image's id, at the end. */
   readonly quiet?: boolean | undefined;
   /** `os/arch[/variant]`. */

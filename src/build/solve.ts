@@ -5,12 +5,13 @@
  * of the next try. Never: parses, hashes or copies by itself.
  */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
+import type { Credentials } from "#spec/credentials.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
 import { ArgumentScope, type GivenArguments, unusedArguments } from "./build-args.ts";
-import type { BuildCredentials, BuildEngine } from "./build-engine.ts";
+import type { BuildEngine } from "./build-engine.ts";
 import { parseTrigger } from "./dockerfile.ts";
 import { expandWord } from "./expand.ts";
 import { ImageSources, type StageImage } from "./image-sources.ts";
@@ -42,7 +43,7 @@ export interface SolveRequest {
   readonly useCache: boolean;
   readonly pull: boolean;
   /** Who the user is to the registry of an image. */
-  readonly credentialsFor: (image: string) => BuildCredentials | undefined;
+  readonly credentialsFor: (image: string) => Credentials | undefined;
   /** For containers of RUN. */
   readonly host: HostConfig;
   /** Of an image made from nothing, and wanted of bases when `platformGiven`. */

@@ -6,6 +6,7 @@ import type {
   HostConfig,
   MountPoint,
 } from "#spec/container.ts";
+import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Descriptor } from "#spec/image.ts";
@@ -279,14 +280,6 @@ export interface LogPart {
       readonly signal: AbortSignal;
     },
   ): AsyncIterable<Frame & { readonly timeNano: bigint }>;
-}
-
-/** What a user signed in to a registry with. */
-export interface Credentials {
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly identityToken?: string | undefined;
-  readonly registryToken?: string | undefined;
 }
 
 export interface RegistryAccess extends Waiting {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Credentials } from "#spec/credentials.ts";
 import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Descriptor } from "#spec/image.ts";
@@ -12,7 +13,6 @@ import type { Received } from "./download.ts";
 import { Registry } from "./registry.ts";
 import { defaultRegistryOptions, type RegistryOptions } from "./registry-options.ts";
 import { digestOf, first, refuse, reply, ScriptedRegistry } from "./scripted-registry.ts";
-import type { Credentials } from "./token.ts";
 
 const signal = new AbortController().signal;
 const manifest = { schemaVersion: 2, config: {}, layers: [] };

@@ -4,6 +4,7 @@
  * it was asked for by; what breaks off goes on where it stopped; a refusal says what Docker would.
  * Never: knows what is done with an image, or keeps credentials beyond an operation.
  */
+import type { Credentials } from "#spec/credentials.ts";
 import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Descriptor } from "#spec/image.ts";
@@ -17,7 +18,6 @@ import { type Endpoint, endpointsOf, type RegistryOptions } from "./registry-opt
 import { type ManifestBytes, Repository } from "./repository.ts";
 import { retrying } from "./retry.ts";
 import { Session } from "./session.ts";
-import type { Credentials } from "./token.ts";
 import { Transport } from "./transport.ts";
 import { type Sent, upload } from "./upload.ts";
 

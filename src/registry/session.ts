@@ -3,12 +3,13 @@
  * Promises: credentials go to the registry's own host and to realms that fit it, never behind a redirect, and never over
  * plain HTTP to a host that is not insecure by name.
  */
+import type { Credentials } from "#spec/credentials.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Challenge, parseChallenges, realmFits } from "./challenge.ts";
 import { refusal, refusalBytesMax } from "./refusal.ts";
 import type { Endpoint, RegistryOptions } from "./registry-options.ts";
 import { retryAfterMs } from "./retry.ts";
-import { bearerToken, type Credentials } from "./token.ts";
+import { bearerToken } from "./token.ts";
 import { type Answer, type Exchange, type Transport, wholeBody } from "./transport.ts";
 
 const redirectsMax = 5;

@@ -1,18 +1,9 @@
 /** Tokens from an authorization service (the distribution project's token and OAuth2 specifications). */
 import * as v from "valibot";
+import type { Credentials } from "#spec/credentials.ts";
 import { Fault } from "#spec/fault.ts";
 import { refusal, refusalBytesMax } from "./refusal.ts";
 import { type Transport, wholeBody } from "./transport.ts";
-
-/** What a user signed in with, as Docker's clients send it in `X-Registry-Auth`. */
-export interface Credentials {
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  /** Exchanged for tokens instead of a password. */
-  readonly identityToken?: string | undefined;
-  /** Shown to the registry as it is. */
-  readonly registryToken?: string | undefined;
-}
 
 const tokenBytesMax = 1 << 20;
 const clientId = "wherry";
