@@ -13,11 +13,7 @@ beforeAll(async () => {
   await engine.importBusybox();
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
-afterEach(async () => {
-  const client = await engine.client();
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 const programs = [
   ["wherry", false],

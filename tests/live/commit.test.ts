@@ -12,10 +12,7 @@ beforeAll(async () => {
   await engine.importBusybox();
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 async function start(more: Partial<CreateBody> = {}): Promise<string> {
   const body = { Image: "busybox", Cmd: ["sleep", "600"], ...more, HostConfig: {} };

@@ -39,10 +39,7 @@ beforeAll(async () => {
   mkdirSync(local);
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 type Host = CreateBody["HostConfig"];
 

@@ -20,10 +20,7 @@ afterAll(async () => await engine[Symbol.asyncDispose]());
 beforeEach(async () => {
   client = await engine.client();
 });
-afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 async function start(script: string, host: HostConfig = {}, Healthcheck: Healthcheck = {}): Promise<string> {
   const body = { Image: "busybox", Cmd: ["sh", "-c", script], HostConfig: host, Healthcheck };

@@ -136,6 +136,13 @@ export class EngineUnderTest implements AsyncDisposable {
       if (message.error !== undefined) throw new Error(message.error);
   }
 
+  /** Running or not, with their anonymous volumes: between tests, and in the end. */
+  async removeContainers(): Promise<void> {
+    const client = await this.client();
+    for (const { Id } of await client.containers.list({ all: true }))
+      await client.containers.remove(Id, { force: true, volumes: true });
+  }
+
   /** Runs a command line against the engine, in its network. `input` is stdin, closed behind it. */
   async cli(
     program: string,
@@ -220,9 +227,7 @@ export class EngineUnderTest implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       if (this.#process === undefined) await this.start();
-      const client = await this.client();
-      for (const { Id } of await client.containers.list({ all: true }))
-        await client.containers.remove(Id, { force: true, volumes: true });
+      await this.removeContainers();
     } finally {
       await this.stop();
       await this.#sweep();

@@ -17,10 +17,7 @@ beforeAll(async () => {
   client = await engine.client();
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 const ms = 1e6;
 const often = { Interval: 60 * ms, Retries: 2 };

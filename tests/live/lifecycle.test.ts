@@ -15,10 +15,7 @@ beforeAll(async () => {
   client = await engine.client();
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 const trapping = "trap 'exit 5' TERM; echo; while :; do sleep 0.02; done";
 

@@ -17,8 +17,7 @@ beforeAll(async () => {
 afterAll(async () => await engine[Symbol.asyncDispose]());
 afterEach(async () => {
   client = await engine.client();
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true });
+  await engine.removeContainers();
 });
 
 async function create(script: string, host: HostConfig = {}, more: object = {}): Promise<string> {

@@ -12,10 +12,7 @@ beforeAll(async () => {
   client = await engine.client();
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
-});
+afterEach(async () => await engine.removeContainers());
 
 async function run(name: string, cmd: string[], HostConfig = {}): Promise<string> {
   const { Id } = await client.containers.create({ Image: "busybox", Cmd: cmd, HostConfig }, { name });

@@ -20,8 +20,7 @@ beforeAll(async () => {
 afterAll(async () => await engine[Symbol.asyncDispose]());
 beforeEach(async () => void (await client.networks.create({ Name: "net" })));
 afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
+  await engine.removeContainers();
   await client.networks.prune();
 });
 

@@ -21,8 +21,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await engine[Symbol.asyncDispose]());
 afterEach(async () => {
-  for (const { Id } of await client.containers.list({ all: true }))
-    await client.containers.remove(Id, { force: true, volumes: true });
+  await engine.removeContainers();
   await client.networks.prune();
 });
 
