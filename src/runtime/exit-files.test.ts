@@ -25,19 +25,26 @@ async function write(name: string, text: string): Promise<void> {
 
 test("everybody who waits for one end learns of it", async () => {
   expect(await exits.read(id)).toBeUndefined();
-  const waiting = [1, 2, 3].map(async () => await exits.changed(id, 60_000, signal));
+  const waiting = [1, 2, 3].map(() => exits.next(id, { alive: () => true, signal }));
   await write(id, "137");
-  await Promise.all(waiting);
+  await Promise.all(waiting.map(({ heard }) => heard));
+  for (const sign of waiting) sign[Symbol.dispose]();
   expect(await exits.read(id)).toMatchObject({ exitCode: 137 });
   await exits.forget(id);
   await exits.forget(id);
   expect(await exits.read(id)).toBeUndefined();
 });
 
-test("waiting ends with its time and with its signal", async () => {
-  await exits.changed(id, 1, signal);
-  await exits.changed(id, 60_000, AbortSignal.timeout(1));
-});
+test("waiting ends with the life of who is to write, and with its signal", async () => {
+  let alive = true;
+  using first = exits.next(id, { alive: () => alive, signal });
+  using second = exits.next(id, { alive: () => true, signal: AbortSignal.timeout(1) });
+  await second.heard;
+  alive = false;
+  await first.heard;
+  using third = exits.next(id, { alive: () => true, signal: AbortSignal.abort() });
+  await third.heard;
+}, 20_000);
 
 test("a file that conmon never writes is refused", async () => {
   await write(id, "soon");

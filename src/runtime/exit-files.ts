@@ -10,6 +10,8 @@ import { formatRfc3339 } from "#spec/unix-time.ts";
 
 /** Bun's watcher swallows changes right behind the one it told of: a look around this much later finds those. */
 const settleMs = 4;
+/** How often it is checked that who is to write still lives. */
+const aliveCheckMs = 5000;
 
 export interface ExitRecord {
   readonly exitCode: number;
@@ -17,12 +19,21 @@ export interface ExitRecord {
   readonly finishedAt: string;
 }
 
+interface Waiter {
+  readonly alive: () => boolean;
+  readonly wake: () => void;
+}
+
+export interface NextSign extends Disposable {
+  readonly heard: Promise<void>;
+}
+
 export class ExitFiles implements Disposable {
   readonly directory: string;
   readonly #watcher: FSWatcher;
-  readonly #waiting = new Map<string, Set<() => void>>();
-
+  readonly #waiting = new Map<string, Set<Waiter>>();
   #settling: Timer | undefined;
+  #checking: Timer | undefined;
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -53,26 +64,36 @@ export class ExitFiles implements Disposable {
   }
 
   /**
-   * Resolves at the next sign that the file may be there, or after `withinMs`, or when the signal fires.
-   * @returns Whether there was a sign.
+   * Waits for the next sign that the file may be there; also for `alive` to say that who writes it lives no more, and for
+   * the signal. From the call on: look for the file behind it. Dispose to wait no longer.
    */
-  async changed(id: string, withinMs: number, signal: AbortSignal): Promise<boolean> {
+  next(id: string, o: { readonly alive: () => boolean; readonly signal: AbortSignal }): NextSign {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiter: Waiter = { alive: o.alive, wake: resolve };
     const waiting = this.#waiting.get(id) ?? new Set();
-    this.#waiting.set(id, waiting);
-    return await new Promise<boolean>((resolve) => {
-      const finish = (heard: boolean): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", late);
-        waiting.delete(done);
+    this.#waiting.set(id, waiting.add(waiter));
+    o.signal.addEventListener("abort", waiter.wake);
+    if (o.signal.aborted) resolve();
+    this.#checking ??= setInterval(() => this.#check(), aliveCheckMs);
+    return {
+      heard: promise,
+      [Symbol.dispose]: () => {
+        o.signal.removeEventListener("abort", waiter.wake);
+        waiting.delete(waiter);
         if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
-        resolve(heard);
-      };
-      const done = (): void => finish(true);
-      const late = (): void => finish(false);
-      const timer = setTimeout(late, withinMs);
-      waiting.add(done);
-      signal.addEventListener("abort", late);
-    });
+        if (this.#waiting.size === 0) this.#stopChecking();
+      },
+    };
+  }
+
+  /** One clock for all: hundreds wait here, and a timer each cost the engine a hundredth of a core. */
+  #check(): void {
+    for (const waiting of this.#waiting.values()) for (const { alive, wake } of waiting) if (!alive()) wake();
+  }
+
+  #stopChecking(): void {
+    clearInterval(this.#checking);
+    this.#checking = undefined;
   }
 
   #look(name: string | null): void {
@@ -86,7 +107,7 @@ export class ExitFiles implements Disposable {
   }
 
   #wake(ids: readonly string[]): void {
-    for (const id of ids) for (const done of [...(this.#waiting.get(id) ?? [])]) done();
+    for (const id of ids) for (const { wake } of this.#waiting.get(id) ?? []) wake();
   }
 
   /** Idempotent. */
@@ -97,6 +118,7 @@ export class ExitFiles implements Disposable {
   [Symbol.dispose](): void {
     this.#watcher.close();
     clearTimeout(this.#settling);
+    this.#stopChecking();
     this.#wake([...this.#waiting.keys()]);
   }
 }

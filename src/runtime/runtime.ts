@@ -87,8 +87,6 @@ export interface Exit {
 }
 
 const idPattern = /^[0-9a-f]{64}$/;
-/** How often it is checked that conmon still lives to tell of the end. */
-const conmonCheckMs = 10_000;
 /** What a run gets whose conmon died. */
 const lostExitCode = 255;
 const sigkill = 9;
@@ -309,18 +307,14 @@ export class Runtime implements Disposable {
   async exit(id: string, { signal }: { readonly signal: AbortSignal }): Promise<Exit> {
     for (;;) {
       signal.throwIfAborted();
-      const changed = this.#exits.changed(id, conmonCheckMs, signal);
+      const { conmon } = this.#processes(id);
+      using sign = this.#exits.next(id, { alive: () => conmon !== undefined && isAlive(conmon), signal });
+      // Behind the look at conmon: its last act may have been the file.
       const ended = await this.#ended(id);
       if (ended !== undefined) return ended;
-      const { conmon } = this.#processes(id);
-      if (conmon === undefined) {
-        // Its last act may have been the file.
-        const late = await this.#ended(id);
-        return late ?? { exitCode: lostExitCode, oomKilled: false, finishedAt: new Date().toISOString() };
-      }
-      // As long as nothing is heard, it is enough that conmon lives: hundreds wait here.
-      for (let heard = await changed; !heard && isAlive(conmon) && !signal.aborted; )
-        heard = await this.#exits.changed(id, conmonCheckMs, signal);
+      if (conmon === undefined)
+        return { exitCode: lostExitCode, oomKilled: false, finishedAt: new Date().toISOString() };
+      await sign.heard;
     }
   }
 
