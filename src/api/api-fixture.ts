@@ -1,6 +1,6 @@
 /** For tests only: the whole API on a socket of its own, over the engine double. */
 import { join } from "node:path";
-import type { BuildRequest } from "#build/builder.ts";
+import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
 import { EngineDouble } from "./engine-double.ts";
 import { serveApi } from "./server.ts";
@@ -18,7 +18,7 @@ export class ApiFixture implements AsyncDisposable {
   readonly engine = new EngineDouble();
   readonly logged: string[] = [];
   /** What the builder double does. */
-  build: (request: BuildRequest) => AsyncIterable<BuildMessage> = async function* () {};
+  build: (request: ClassicRequest) => AsyncIterable<BuildMessage> = async function* () {};
   readonly socket: string;
   readonly #stack: AsyncDisposableStack;
 
@@ -34,7 +34,7 @@ export class ApiFixture implements AsyncDisposable {
     stack.use(
       await serveApi({
         engine: fixture.engine,
-        builder: { build: (request) => fixture.build(request) },
+        builder: { classic: (request) => fixture.build(request) },
         hosts: [`unix://${fixture.socket}`],
         version: "0.1.0",
         gitCommit: "abc",

@@ -1,12 +1,12 @@
 /** What route tables are made from. */
 
-import type { BuildRequest } from "#build/builder.ts";
+import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
 import type { EngineFace } from "./engine-face.ts";
 
 export interface ApiParts {
   readonly engine: EngineFace;
-  readonly builder: { build(request: BuildRequest): AsyncIterable<BuildMessage> };
+  readonly builder: { classic(request: ClassicRequest): AsyncIterable<BuildMessage> };
   /** Of the engine: `0.1.0`. */
   readonly version: string;
   readonly gitCommit: string;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { BuildRequest } from "#build/builder.ts";
+import type { ClassicRequest } from "#build/builder.ts";
 import { Fault } from "#spec/fault.ts";
 import { ApiFixture } from "./api-fixture.ts";
 import { RawClient } from "./test-client.ts";
@@ -14,7 +14,7 @@ beforeEach(() => api.reset());
 
 describe("build", () => {
   test("parameters reach the builder, messages come as lines", async () => {
-    let seen: BuildRequest | undefined;
+    let seen: ClassicRequest | undefined;
     let context = 0;
     api.build = async function* (request) {
       seen = request;

@@ -1,6 +1,6 @@
 /** The classic builder's endpoint. */
 import * as v from "valibot";
-import type { BuildRequest } from "#build/builder.ts";
+import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
@@ -19,7 +19,7 @@ export function buildRoutes(parts: ApiParts): Route[] {
 
 /** What is wrong before the first message becomes the status; later failures are a message of the stream. */
 async function build({ builder }: ApiParts, request: ApiRequest): Promise<Reply> {
-  const messages = builder.build(buildRequest(request))[Symbol.asyncIterator]();
+  const messages = builder.classic(classicRequest(request))[Symbol.asyncIterator]();
   let next = await messages.next();
   const withAux = request.version >= 30;
   return streamReply("application/json", async (sink) => {
@@ -44,7 +44,7 @@ function line(message: BuildMessage): Uint8Array {
   return Buffer.from(`${JSON.stringify(message)}\r\n`);
 }
 
-function buildRequest(request: ApiRequest): BuildRequest {
+function classicRequest(request: ApiRequest): ClassicRequest {
   refuseUnsupported(request);
   const network = text(request, "networkmode");
   return {

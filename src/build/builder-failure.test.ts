@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { BuildRequest } from "./builder.ts";
+import type { ClassicRequest } from "./builder.ts";
 import { BuilderFixture, canBuild, inParts, tar } from "./builder-fixture.ts";
 
 let fixture: BuilderFixture;
@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 describe.skipIf(!canBuild)("a build that cannot work", () => {
-  const thrown: [what: string, dockerfile: string, request: Partial<BuildRequest>, message: string][] = [
+  const thrown: [what: string, dockerfile: string, request: Partial<ClassicRequest>, message: string][] = [
     [
       "an unknown instruction",
       "FROM busybox\n\nFOO x\n",
@@ -142,7 +142,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
 
   test("is cancelled when nobody listens any more", async () => {
     const context = inParts(await tar({ Dockerfile: "FROM busybox\nRUN while :; do echo x; done\n" }));
-    const iteration = fixture.builder.build({ context, signal: new AbortController().signal });
+    const iteration = fixture.builder.classic({ context, signal: new AbortController().signal });
     for await (const message of iteration) if ("stream" in message && message.stream.includes("x\n")) break;
     expect(fixture.engine.containers.running).toBe(0);
     expect(fixture.leftovers()).toEqual([]);
@@ -157,7 +157,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
       await Bun.sleep(1);
       yield bytes.subarray(2000);
     }
-    const iteration = fixture.builder.build({ context: endless(), signal: abort.signal });
+    const iteration = fixture.builder.classic({ context: endless(), signal: abort.signal });
     await expect(iteration.next()).rejects.toMatchObject({ kind: "cancelled" });
     expect(fixture.leftovers()).toEqual([]);
   });

@@ -9,7 +9,7 @@ import { type Header, pack } from "tar-stream";
 import type { ImageRunConfig } from "#spec/image.ts";
 import { Layers } from "#store/layers.ts";
 import { Records } from "#store/records.ts";
-import { Builder, type BuildRequest } from "./builder.ts";
+import { Builder, type ClassicRequest } from "./builder.ts";
 import { type ChrootEngine, chrootEngine, type DoubledImage } from "./chroot-engine.ts";
 import type { BuildMessage } from "./messages.ts";
 
@@ -151,12 +151,12 @@ export class BuilderFixture implements AsyncDisposable {
   async build(
     dockerfile: string,
     files: Readonly<Record<string, TarFile>> = {},
-    request: Partial<BuildRequest> = {},
+    request: Partial<ClassicRequest> = {},
   ): Promise<Outcome> {
     const context = inParts(await tar({ Dockerfile: dockerfile, ...files }));
     const messages: BuildMessage[] = [];
     const { signal } = new AbortController();
-    for await (const message of this.builder.build({ context, signal, ...request })) messages.push(message);
+    for await (const message of this.builder.classic({ context, signal, ...request })) messages.push(message);
     const text = messages.map((message) => ("stream" in message ? message.stream : "")).join("");
     const id = messages.map((message) => ("aux" in message ? message.aux.ID : undefined)).findLast(Boolean);
     const error = messages.map((message) => ("error" in message ? message.error : undefined)).find(Boolean);

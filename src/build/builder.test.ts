@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import type { BuildRequest } from "./builder.ts";
+import type { ClassicRequest } from "./builder.ts";
 import { BuilderFixture, canBuild, inParts, type TarFile, tar } from "./builder-fixture.ts";
 
 let fixture: BuilderFixture;
@@ -106,7 +106,7 @@ describe.skipIf(!canBuild)("a build", () => {
     what: string,
     dockerfile: string,
     files: Record<string, TarFile>,
-    request: Partial<BuildRequest>,
+    request: Partial<ClassicRequest>,
     hits: number,
   ][] = [
     ["another file", "FROM busybox\nENV A=1\nCOPY a /a\nRUN cat /a\n", { a: "changed" }, {}, 1],
@@ -240,7 +240,7 @@ describe.skipIf(!canBuild)("a build", () => {
     const signal = new AbortController().signal;
     const run = async (context: Uint8Array, dockerfile?: string) => {
       const said: string[] = [];
-      for await (const message of fixture.builder.build({ context: inParts(context), dockerfile, signal }))
+      for await (const message of fixture.builder.classic({ context: inParts(context), dockerfile, signal }))
         said.push(JSON.stringify(message));
       return said.join();
     };

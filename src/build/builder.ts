@@ -5,10 +5,11 @@
  * message; whatever the way out, no container, directory, mount or half-made layer of a build stays behind.
  * Never: keeps anything of a build that the engine does not own as an image.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
+import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
@@ -18,14 +19,17 @@ import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import type { GivenArguments } from "./build-args.ts";
 import type { BuildEngine } from "./build-engine.ts";
+import type { BuildRequest, BuildResult, PlatformResult } from "./build-request.ts";
 import { receiveContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile.ts";
 import type { StageImage } from "./image-sources.ts";
 import type { Diagnostic } from "./lines.ts";
 import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } from "./messages.ts";
 import { planBuild } from "./plan.ts";
+import { resolveInRoot } from "./rooted-path.ts";
 import { type SolveRequest, solve } from "./solve.ts";
 import { StepCache } from "./step-cache.ts";
+import { VertexReporter } from "./vertex-reporter.ts";
 import { Workspaces } from "./workspace.ts";
 
 export interface BuilderParts {
@@ -39,8 +43,8 @@ export interface BuilderParts {
   readonly now?: () => Date;
 }
 
-/** `POST /build` and its parameters, decoded. */
-export interface BuildRequest {
+/** `POST /build` of version 1 and its parameters, decoded. */
+export interface ClassicRequest {
   /** A tar, plain or compressed, or the text of a Dockerfile. */
   readonly context: AsyncIterable<Uint8Array>;
   /** A git repository or URL to build from instead. */
@@ -93,7 +97,7 @@ export class Builder {
    * @throws Fault from the first `next()`: `invalid` for the request, the context or the Dockerfile, `unsupported` for
    * what this builder lacks, `cancelled`.
    */
-  async *build(request: BuildRequest): AsyncGenerator<BuildMessage, void> {
+  async *classic(request: ClassicRequest): AsyncGenerator<BuildMessage, void> {
     const tags = (request.tags ?? []).filter((tag) => tag !== "").map(imageTag);
     if (request.remote !== undefined && request.remote !== "")
       throw new Fault(
@@ -117,7 +121,7 @@ export class Builder {
   }
 
   /** Everything that can be told to be wrong before anything runs. */
-  async #prepare(request: BuildRequest, directory: string, signal: AbortSignal): Promise<SolveRequest> {
+  async #prepare(request: ClassicRequest, directory: string, signal: AbortSignal): Promise<SolveRequest> {
     const context = join(directory, "context");
     const scratch = join(directory, "scratch");
     await mkdir(context);
@@ -146,6 +150,92 @@ export class Builder {
       now: this.#parts.now ?? (() => new Date()),
       signal,
     };
+  }
+
+  /**
+   * Builds what a BuildKit client asks for; nothing is named or listed yet: `store` does that.
+   * @throws BuildFault with the place in the Dockerfile; `cancelled`.
+   */
+  async build(request: BuildRequest): Promise<BuildResult> {
+    await using stack = new AsyncDisposableStack();
+    const { client, options, signal } = request;
+    const filename = options["filename"] ?? "Dockerfile";
+    const local = await client.local("dockerfile", { followPaths: [filename], signal });
+    if (local === undefined) throw new Fault("invalid", "the client has no Dockerfile");
+    stack.use(local);
+    const text = await readFile(resolveInRoot(local.directory, filename), "utf8").catch((cause: unknown) => {
+      throw new Fault("invalid", `failed to read dockerfile: open ${filename}: no such file or directory`, {
+        cause,
+      });
+    });
+    const context = await client.local("context", { signal });
+    if (context !== undefined) stack.use(context);
+    const directory = await mkdtemp(join(this.#parts.root, "build-"));
+    stack.defer(() => rm(directory, { recursive: true, force: true }));
+    const [dockerfile, found] = parseDockerfile(text);
+    refuseErrors(filename, found);
+    const given = (prefix: string) =>
+      Object.fromEntries(
+        Object.entries(options)
+          .filter(([name]) => name.startsWith(prefix))
+          .map(([name, value]) => [name.slice(prefix.length), value]),
+      );
+    const [plan, refused] = planBuild(dockerfile, { target: options["target"], labels: given("label:") });
+    refuseErrors(filename, refused);
+    const { engine } = this.#parts;
+    const image = await cancellable(signal, () =>
+      solve(
+        {
+          engine,
+          workspaces: this.#workspaces,
+          cache: this.#cache,
+          reporter: new VertexReporter(request.progress),
+        },
+        {
+          plan,
+          escapeChar: dockerfile.escapeChar,
+          context: context?.directory ?? directory,
+          scratch: directory,
+          buildArgs: given("build-arg:"),
+          useCache: options["no-cache"] === undefined,
+          pull: options["image-resolve-mode"] === "pull",
+          credentialsFor: () => undefined,
+          host: { NetworkMode: options["force-network-mode"] ?? "default" },
+          platform: this.#platform(),
+          platformGiven: false,
+          reportRemoval: false,
+          now: this.#parts.now ?? (() => new Date()),
+          signal,
+        },
+      ),
+    );
+    return {
+      perPlatform: [
+        { platform: this.#platform(), config: image.config, chainId: image.chainId, materials: [] },
+      ],
+      multiPlatform: false,
+      source: { filename, text },
+      [Symbol.dispose]() {},
+    };
+  }
+
+  /** Makes the result's image and gives it the names, `name[:tag]` each. @returns its id and the names in full. */
+  async store(
+    result: BuildResult,
+    o: { readonly names: readonly string[] },
+  ): Promise<{ readonly id: Digest; readonly names: readonly string[] }> {
+    const names = o.names.map(imageTag);
+    const [first] = result.perPlatform;
+    if (first === undefined) throw new Fault("internal", "a build ended without a result");
+    const { config, chainId } = first;
+    const id = await this.#parts.engine.images.create({ config, ...(chainId !== undefined && { chainId }) });
+    for (const name of names) this.#parts.engine.images.tag(id, name);
+    return { id, names };
+  }
+
+  /** The files of a platform's result, mounted until disposed; only to be read. */
+  async tree(result: PlatformResult): Promise<AsyncDisposable & { readonly root: string }> {
+    return await this.#workspaces.acquire(result.chainId);
   }
 
   #platform(): Platform {

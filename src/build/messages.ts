@@ -115,3 +115,6 @@ export class Reporter {
     for (const decoder of Object.values(this.#decoders)) decoder.decode();
   }
 }
+
+/** What the solver needs of it. */
+export type StepReporter = Pick<Reporter, "say" | "step" | "progress" | "imageId" | "output" | "endOutput">;

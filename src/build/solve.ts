@@ -16,7 +16,7 @@ import { parseTrigger } from "./dockerfile.ts";
 import { expandWord } from "./expand.ts";
 import { ImageSources, type StageImage } from "./image-sources.ts";
 import type { Instruction } from "./instruction.ts";
-import { type Reporter, shortId } from "./messages.ts";
+import { type StepReporter, shortId } from "./messages.ts";
 import { type BuildPlan, type StagePlan, tidyConfig } from "./plan.ts";
 import { SourceTree } from "./source-tree.ts";
 import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
@@ -28,7 +28,7 @@ export interface SolveParts {
   readonly engine: BuildEngine;
   readonly workspaces: Workspaces;
   readonly cache: StepCache;
-  readonly reporter: Reporter;
+  readonly reporter: StepReporter;
 }
 
 export interface SolveRequest {

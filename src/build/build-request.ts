@@ -1,0 +1,71 @@
+/** What a build is asked for, in BuildKit's words, and what comes of it. */
+import type { ChainId, Digest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
+import type { ImageConfig, Platform } from "#spec/image.ts";
+import type { BuildClient } from "./build-client.ts";
+import type { LineRange } from "./lines.ts";
+import type { BuildProgress, SourceFile } from "./progress.ts";
+
+export interface BuildRequest {
+  /**
+   * BuildKit's frontend attributes by their own names: `filename`, `target`, `platform`, `build-arg:NAME`, `label:NAME`,
+   * `no-cache`, `context`, `context:NAME`, `dockerfilekey`, `image-resolve-mode`, `add-hosts`, `force-network-mode`,
+   * `shm-size`, `ulimit`, `cgroup-parent`, `memory` and its kin, `hostname`, `cache-imports`, `multi-platform`, `source`.
+   * Unknown ones are passed over, as BuildKit does.
+   */
+  readonly options: Readonly<Record<string, string>>;
+  readonly client: BuildClient;
+  readonly progress: BuildProgress;
+  /** Of `context:NAME=input:KEY`: what earlier builds came to. They stay the caller's to dispose. */
+  readonly inputs?: ReadonlyMap<string, BuildResult> | undefined;
+  /** `inline` puts into each image what a later build needs to find its steps in it. */
+  readonly cacheExports?: readonly { readonly type: string }[] | undefined;
+  /** `network.host`, `security.insecure`: what the client lets the Dockerfile do. */
+  readonly entitlements?: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What one platform's build came to. */
+export interface PlatformResult {
+  readonly platform: Platform;
+  /** Of the image; its JSON's digest is the image's id. */
+  readonly config: ImageConfig;
+  /** The files; absent when there are none. */
+  readonly chainId?: ChainId | undefined;
+  /** Base images, as `--metadata-file` and provenance tell them. */
+  readonly materials: readonly { readonly reference: string; readonly digest: Digest }[];
+}
+
+/** Built, not yet an image of the store. Its layers stay until it is disposed, and longer for as long as the cache keeps them. */
+export interface BuildResult extends Disposable {
+  /** In the order they were asked for; never empty. */
+  readonly perPlatform: readonly PlatformResult[];
+  /** It must become an index even with one platform. */
+  readonly multiPlatform: boolean;
+  readonly source: SourceFile;
+}
+
+/** A fault of a build with the place in the Dockerfile it comes from, if it comes from one. */
+export class BuildFault extends Fault {
+  readonly source: SourceFile | undefined;
+  readonly lines: readonly LineRange[];
+  /** The vertex that failed. */
+  readonly vertex: Digest | undefined;
+
+  constructor(
+    kind: Fault["kind"],
+    message: string,
+    o: {
+      readonly source?: SourceFile | undefined;
+      readonly lines?: readonly LineRange[] | undefined;
+      readonly vertex?: Digest | undefined;
+      readonly detail?: Fault["detail"];
+      readonly cause?: unknown;
+    },
+  ) {
+    super(kind, message, { cause: o.cause, ...(o.detail !== undefined && { detail: o.detail }) });
+    this.source = o.source;
+    this.lines = o.lines ?? [];
+    this.vertex = o.vertex;
+  }
+}
