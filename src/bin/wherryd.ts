@@ -137,6 +137,7 @@ async function serve(
   const builder = await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") });
   const api = await serveApi({ engine, builder, version, gitCommit, buildTime, hosts: o.hosts, log });
   stack.use(api);
+  network.bar(api.hosts.flatMap((host) => /^tcp:.*:(\d+)$/.exec(host)?.[1] ?? []).map(Number));
   const changed = (attributes: Readonly<Record<string, string>>): void => {
     const { id, hostname } = engine.system.facts();
     const actor = { id, attributes: { ...attributes, name: hostname } };

@@ -6,6 +6,9 @@ import { CString, dlopen, FFIType, type Pointer } from "bun:ffi";
 import { Fault } from "#spec/fault.ts";
 import { cString } from "./libc.ts";
 
+/** `NFT_CTX_OUTPUT_JSON`. */
+const jsonOutput = 1 << 4;
+
 function open() {
   try {
     return dlopen("libnftables.so.1", {
@@ -13,6 +16,7 @@ function open() {
       nft_ctx_free: { args: [FFIType.ptr], returns: FFIType.void },
       nft_ctx_buffer_output: { args: [FFIType.ptr], returns: FFIType.i32 },
       nft_ctx_buffer_error: { args: [FFIType.ptr], returns: FFIType.i32 },
+      nft_ctx_output_set_flags: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.void },
       nft_ctx_get_output_buffer: { args: [FFIType.ptr], returns: FFIType.ptr },
       nft_ctx_get_error_buffer: { args: [FFIType.ptr], returns: FFIType.ptr },
       nft_run_cmd_from_buffer: { args: [FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
@@ -31,21 +35,51 @@ let library: ReturnType<typeof open> | undefined;
  * @returns What they print. @throws Fault `internal` with the library's words; nothing took effect then.
  */
 export function runNft(commands: string): string {
-  library ??= open();
-  const context = library.nft_ctx_new(0);
-  if (context === null) throw new Fault("unavailable", "this kernel has no nftables");
-  try {
+  using session = new NftSession();
+  return session.run(commands);
+}
+
+/**
+ * One program to the kernel, for as long as it lives, in the network namespace it was made in: tables that it makes with
+ * `flags owner` (Linux 5.12) can be changed by it alone, outlive `nft flush ruleset`, and go when it is disposed of.
+ */
+export class NftSession implements Disposable {
+  readonly #library: ReturnType<typeof open>;
+  readonly #context: Pointer | bigint;
+  #closed = false;
+
+  constructor(flags: { readonly json?: boolean } = {}) {
+    library ??= open();
+    this.#library = library;
+    const context = library.nft_ctx_new(0);
+    if (context === null) throw new Fault("unavailable", "this kernel has no nftables");
+    this.#context = context;
     library.nft_ctx_buffer_output(context);
     library.nft_ctx_buffer_error(context);
-    const result = library.nft_run_cmd_from_buffer(context, cString(commands));
-    if (result !== 0) {
-      const reason = textAt(library.nft_ctx_get_error_buffer(context)).split("\n", 1)[0];
-      throw new Fault("internal", `nftables refused a change: ${reason}`);
-    }
-    return textAt(library.nft_ctx_get_output_buffer(context));
-  } finally {
-    library.nft_ctx_free(context);
+    if (flags.json === true) library.nft_ctx_output_set_flags(context, jsonOutput);
   }
+
+  /** As `runNft`. */
+  run(commands: string): string {
+    const result = this.#library.nft_run_cmd_from_buffer(this.#context, cString(commands));
+    // Also when nothing went wrong: looking empties the buffers.
+    const said = textAt(this.#library.nft_ctx_get_error_buffer(this.#context));
+    const output = textAt(this.#library.nft_ctx_get_output_buffer(this.#context));
+    if (result !== 0) throw new Fault("internal", `nftables refused a change: ${said.split("\n", 1)[0]}`);
+    return output;
+  }
+
+  /** Idempotent. */
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.#library.nft_ctx_free(this.#context);
+    this.#closed = true;
+  }
+}
+
+/** Everything there is, as libnftables-json(5) has it: the list `nftables`. */
+export function listRulesets(): unknown {
+  using session = new NftSession({ json: true });
+  return JSON.parse(session.run("list ruleset"));
 }
 
 function textAt(pointer: Pointer | bigint | null): string {

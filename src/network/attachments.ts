@@ -300,14 +300,10 @@ export class Attachments {
     }
   }
 
-  /** For an engine that comes back: the ports of those that live are taken again, what the others had is given back. */
-  resume(live: ReadonlySet<string>): void {
+  /** For an engine that comes back: the ports of those that live are taken again. */
+  resume(): void {
     const { sandboxes, nameServers, report } = this.#parts;
     for (const { containerId, ports, netnsPath, resolver } of sandboxes.list()) {
-      if (!live.has(containerId)) {
-        this.detach(containerId);
-        continue;
-      }
       if (resolver !== undefined && netnsPath !== undefined) nameServers.open(containerId, netnsPath);
       for (const { hostIp, hostPort } of this.#ports.retake(containerId, ports))
         report(

@@ -17,8 +17,14 @@ const drivers: readonly [string, () => NetworkDriver][] = [
   [
     "bridge",
     () => {
-      const firewall = new Firewall("wherry-contract");
-      firewall.replace([], []);
+      const firewall = new Firewall({
+        table: "wherry-contract",
+        content: () => ({ networks: [], published: [] }),
+        report: (fault) => {
+          throw fault;
+        },
+      });
+      firewall.start();
       return new BridgeDriver("contract", firewall);
     },
   ],

@@ -1,53 +1,157 @@
 /**
- * The engine's nftables table.
- * Owns: the table. Promises: each change takes effect as a whole; what was never there needs no removal.
+ * The engine's nftables tables: the one that stays when the engine ends, and its double, which nobody but the engine can
+ * change or flush, and which goes with it.
+ * Owns: both, and the watch over them. Promises: each change takes effect as a whole; what was never there needs no
+ * removal; what somebody else took from the table is back before the next event, and the double holds meanwhile.
  * Never: another program's tables.
  */
-import { runNft } from "#kernel/nftables.ts";
+import { NftSession, runNft } from "#kernel/nftables.ts";
+import type { RulesetChange } from "#kernel/ruleset-changes.ts";
+import { watchRulesets } from "#kernel/ruleset-watch.ts";
 import { Fault } from "#spec/fault.ts";
 import type { PublishedPort } from "#spec/network.ts";
 import {
   addNetwork,
   addPorts,
   type BridgedNetwork,
+  barPorts,
   deleteNetwork,
   deletePorts,
   type PublishedTarget,
   replaceTable,
 } from "./ruleset.ts";
 
-export class Firewall {
-  readonly #table: string;
+/** What must be in the table, as the records have it. */
+export interface FirewallContent {
+  readonly networks: readonly BridgedNetwork[];
+  readonly published: readonly PublishedTarget[];
+}
 
-  constructor(table: string) {
-    this.#table = table;
+interface Copy {
+  readonly table: string;
+  readonly owned: boolean;
+  readonly run: (commands: string) => void;
+}
+
+export class Firewall implements Disposable {
+  readonly #table: string;
+  readonly #content: () => FirewallContent;
+  readonly #report: (fault: Fault) => void;
+  readonly #stack = new DisposableStack();
+  #copies: readonly Copy[] = [];
+  #barred: readonly number[] = [];
+  /** The engine's own, as the kernel numbers it; known from the change that made the table. */
+  #ownPid: number | undefined;
+
+  constructor(o: {
+    readonly table: string;
+    /** Asked whenever the table has to be made anew; records are written before what they name. */
+    readonly content: () => FirewallContent;
+    readonly report: (fault: Fault) => void;
+  }) {
+    this.#table = o.table;
+    this.#content = o.content;
+    this.#report = o.report;
   }
 
-  /** The table anew, with exactly these. */
-  replace(networks: readonly BridgedNetwork[], published: readonly PublishedTarget[]): void {
-    runNft(replaceTable({ table: this.#table, networks, published }));
+  /** Makes the tables, with exactly what `content` says, and watches over them from then on. */
+  start(): void {
+    this.#stack.use(
+      watchRulesets({
+        changed: (change) => this.#changed(change),
+        lost: () => this.#repair("more rules changed than could be looked at"),
+        failed: this.#report,
+      }),
+    );
+    const plain = { table: this.#table, owned: false, run: runNft };
+    this.#copies = [...this.#heldCopy(), plain];
+    for (const copy of this.#copies) this.#replace(copy);
+  }
+
+  /** None where the kernel knows no owners. */
+  #heldCopy(): Copy[] {
+    const session = this.#stack.use(new NftSession());
+    const copy = {
+      table: `${this.#table}-held`,
+      owned: true,
+      run: (commands: string) => void session.run(commands),
+    };
+    try {
+      session.run(`table ip ${copy.table} { flags owner; }`);
+      return [copy];
+    } catch {
+      return [];
+    }
+  }
+
+  #replace({ table, owned, run }: Copy): void {
+    run(replaceTable({ table, owned, barred: this.#barred, ...this.#content() }));
+  }
+
+  #changed({ tables, pid, program }: RulesetChange): void {
+    if (!tables.has(this.#table)) return;
+    // The first is the one `start` made.
+    this.#ownPid ??= pid;
+    if (pid !== this.#ownPid) this.#repair(`${program} (process ${pid}) changed the table ${this.#table}`);
+  }
+
+  #repair(why: string): void {
+    try {
+      for (const copy of this.#copies) if (!copy.owned) this.#replace(copy);
+      this.#report(new Fault("conflict", `${why}: made it anew`));
+    } catch (thrown) {
+      const { message } = Fault.from(thrown);
+      this.#report(
+        new Fault("internal", `${why}, and it could not be made anew: ${message}`, { cause: thrown }),
+      );
+    }
+  }
+
+  /** TCP ports of the host that containers must not reach, in place of those before. */
+  bar(ports: readonly number[]): void {
+    this.#barred = ports;
+    this.#add((table) => `flush set ip ${table} barred\n${barPorts(table, ports)}`);
   }
 
   addNetwork(network: BridgedNetwork): void {
-    runNft(addNetwork(this.#table, network));
+    this.#add((table) => addNetwork(table, network));
   }
 
   removeNetwork(network: BridgedNetwork): void {
-    ignoreMissing(() => runNft(deleteNetwork(this.#table, network)));
+    for (const { table, run } of this.#copies) ignoreMissing(() => run(deleteNetwork(table, network)));
   }
 
   publish(published: readonly PublishedTarget[]): void {
-    if (published.length > 0) runNft(addPorts(this.#table, published));
+    if (published.length > 0) this.#add((table) => addPorts(table, published));
+  }
+
+  /** Where the table went a moment ago, all that is recorded comes back, this with it. */
+  #add(commands: (table: string) => string): void {
+    for (const copy of this.#copies) {
+      try {
+        copy.run(commands(copy.table));
+      } catch (thrown) {
+        if (!isMissing(thrown)) throw thrown;
+        this.#replace(copy);
+      }
+    }
   }
 
   /** Idempotent. In one step; one by one where some are not there. */
   unpublish(ports: readonly PublishedPort[]): void {
     if (ports.length === 0) return;
-    try {
-      runNft(deletePorts(this.#table, ports));
-    } catch {
-      for (const port of ports) ignoreMissing(() => runNft(deletePorts(this.#table, [port])));
+    for (const { table, run } of this.#copies) {
+      try {
+        run(deletePorts(table, ports));
+      } catch {
+        for (const port of ports) ignoreMissing(() => run(deletePorts(table, [port])));
+      }
     }
+  }
+
+  /** The table stays: containers outlive the engine. */
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
   }
 }
 
@@ -56,6 +160,10 @@ function ignoreMissing(work: () => void): void {
   try {
     work();
   } catch (thrown) {
-    if (!/No such file or directory|does not exist/.test(Fault.from(thrown).message)) throw thrown;
+    if (!isMissing(thrown)) throw thrown;
   }
+}
+
+function isMissing(thrown: unknown): boolean {
+  return /No such file or directory|does not exist/.test(Fault.from(thrown).message);
 }

@@ -70,7 +70,14 @@ export class Networks implements Disposable {
     this.#networks = new NetworkTable(o.records);
     this.#sandboxes = new SandboxTable(o.records);
     this.#namespaces = new Namespaces(join(o.execRoot, "netns"));
-    this.#firewall = new Firewall(`wherry-${o.name}`);
+    this.#firewall = new Firewall({
+      table: `wherry-${o.name}`,
+      content: () => ({
+        networks: this.#networks.list().filter(isBridged).map(bridged),
+        published: this.#sandboxes.list().flatMap(targetsOf),
+      }),
+      report: o.report,
+    });
     this.#nameServers = new NameServers({
       names: this.#sandboxes.names,
       forwarder: new DnsForwarder(),
@@ -132,18 +139,22 @@ export class Networks implements Disposable {
   async prepare(live: ReadonlySet<string>): Promise<void> {
     write("/proc/sys/net/ipv4/ip_forward", "1");
     const kept = this.#sandboxes.list().filter(({ containerId }) => live.has(containerId));
-    const bridges = this.#networks
-      .list()
-      .filter(({ driver, configOnly }) => driver === "bridge" && !configOnly);
-    this.#firewall.replace(bridges.map(bridged), kept.flatMap(targetsOf));
+    for (const { containerId } of this.#sandboxes.list())
+      if (!live.has(containerId)) this.#attachments.detach(containerId);
+    this.#firewall.start();
     for (const network of this.#networks.list()) this.#prepareOne(network);
-    this.#attachments.resume(live);
+    this.#attachments.resume();
     const ends = new Set(
       kept.flatMap(({ endpoints }) => endpoints.map(({ hostInterface }) => hostInterface)),
     );
     for (const network of this.#networks.list()) this.#drivers.get(network.driver)?.sweep(network, ends);
     this.#namespaces.sweep(new Set(kept.map(({ netnsPath }) => netnsPath ?? "")));
     this.#namespaces.fill();
+  }
+
+  /** TCP ports of this host that containers must not reach, whatever address they try. */
+  bar(ports: readonly number[]): void {
+    this.#firewall.bar(ports);
   }
 
   /** The default bridge must be there; another network's trouble is told and stays its own. */
@@ -367,6 +378,11 @@ export class Networks implements Disposable {
     this.#nameServers[Symbol.dispose]();
     this.#namespaces[Symbol.dispose]();
     this.#attachments.releasePorts();
+    this.#firewall[Symbol.dispose]();
     for (const driver of this.#drivers.values()) driver[Symbol.dispose]();
   }
+}
+
+function isBridged({ driver, configOnly }: NetworkRecord): boolean {
+  return driver === "bridge" && !configOnly;
 }

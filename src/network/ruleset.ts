@@ -18,6 +18,10 @@ export interface BridgedNetwork {
 
 export interface RulesetInput {
   readonly table: string;
+  /** Only the program that made the table may change it, and it goes with that program (nft(8), `flags owner`). */
+  readonly owned?: boolean | undefined;
+  /** TCP ports of this host that containers must not reach: the engine's own. */
+  readonly barred: readonly number[];
   readonly networks: readonly BridgedNetwork[];
   readonly published: readonly PublishedTarget[];
 }
@@ -31,13 +35,16 @@ export interface PublishedTarget {
  * Replaces the whole table, in one step, whatever it was before.
  * Networks are closed to one another and to the outside but for published ports; internal ones to everything else.
  */
-export function replaceTable({ table, networks, published }: RulesetInput): string {
-  return `table ip ${table}
+export function replaceTable({ table, owned, barred, networks, published }: RulesetInput): string {
+  const flags = owned === true ? "flags owner;" : "";
+  return `table ip ${table} { ${flags} }
 delete table ip ${table}
 table ip ${table} {
+  ${flags}
   map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
   map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
   set bridges { type ifname; }
+  set barred { type inet_service; }
   set same { type ifname . ifname; }
   set home { type ipv4_addr . ifname; flags interval; }
   set internal { type ifname; }
@@ -50,6 +57,7 @@ table ip ${table} {
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
+    iifname != "lo" ip daddr 127.0.0.0/8 return
     jump publish
   }
   chain output {
@@ -68,6 +76,10 @@ table ip ${table} {
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 drop
   }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname @bridges tcp dport @barred drop
+  }
   chain forward {
     type filter hook forward priority filter; policy accept;
     iifname . oifname @same accept
@@ -78,7 +90,11 @@ table ip ${table} {
     oifname @bridges drop
   }
 }
-${networks.map((network) => addNetwork(table, network)).join("")}${addPorts(table, published)}`;
+${networks.map((network) => addNetwork(table, network)).join("")}${addPorts(table, published)}${barPorts(table, barred)}`;
+}
+
+export function barPorts(table: string, ports: readonly number[]): string {
+  return ports.map((port) => `add element ip ${table} barred { ${port} }\n`).join("");
 }
 
 export function addNetwork(table: string, network: BridgedNetwork): string {
