@@ -18,13 +18,13 @@ export function archiveRoutes({ engine }: ApiParts): Route[] {
         "Content-Type": "application/octet-stream",
       }),
     ),
-    route("HEAD", "/containers/{name}/archive", (request) => {
+    route("HEAD", "/containers/{name}/archive", async (request) => {
       const { name, path } = place(request);
-      return { ...emptyReply(200), headers: statHeader(archives.stat(name, path)) };
+      return { ...emptyReply(200), headers: statHeader(await archives.stat(name, path, request)) };
     }),
-    route("GET", "/containers/{name}/archive", (request) => {
+    route("GET", "/containers/{name}/archive", async (request) => {
       const { name, path } = place(request);
-      const { stat, tar } = archives.read(name, path, request);
+      const { stat, tar } = await archives.read(name, path, request);
       return streamed(tar, { "Content-Type": "application/x-tar", ...statHeader(stat) });
     }),
     route("PUT", "/containers/{name}/archive", async (request) => {

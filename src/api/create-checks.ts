@@ -158,6 +158,7 @@ function checkMount(mount: MountRequest, version: number): void {
         ["VolumeOptions", "volume"],
         ["BindOptions", "bind"],
         ["TmpfsOptions", "tmpfs"],
+        ["ImageOptions", "image"],
       ] as const
     ).filter(([options, owner]) => mount[options] !== undefined && type !== owner);
     if (stray !== undefined) refuse(`${stray[0]} must not be specified on mount type "${type}"`);
@@ -167,9 +168,9 @@ function checkMount(mount: MountRequest, version: number): void {
   if (version < 45 && (mount.VolumeOptions?.Subpath ?? "") !== "")
     refuse("VolumeOptions.Subpath needs API v1.45 or newer");
   if (type === "image" && version < 48) refuse('Mount type "Image" needs API v1.48 or newer');
-  if (type === "image" || type === "cluster" || type === "npipe")
+  if (type === "cluster" || type === "npipe")
     throw new Fault("unsupported", `mount type "${type}" is not supported by this engine yet`);
-  if (type === "") refuse("mount type must not be empty: want bind, volume or tmpfs");
+  if (type === "") refuse("mount type must not be empty: want bind, volume, tmpfs or image");
   if ((mount.Target ?? "") === "") refuse("invalid mount config: field Target must not be empty");
   if (!mount.Target?.startsWith("/"))
     refuse(`invalid mount path: '${mount.Target}' mount path must be absolute`);

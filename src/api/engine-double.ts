@@ -286,13 +286,13 @@ export class EngineDouble implements EngineFace {
   };
 
   readonly archives: EngineFace["archives"] = {
-    stat: (ref, path) => {
+    stat: async (ref, path) => {
       this.find(ref);
       if (path.startsWith("/absent"))
         throw new Fault("not-found", `Could not find the file ${path} in container ${ref}`);
       return { name: "f", sizeBytes: 3, goMode: 2 ** 31 + 0o755, mtime: zeroTime, linkTarget: "" };
     },
-    read: (ref, path) => ({ stat: this.archives.stat(ref, path), tar: inTwo("tar") }),
+    read: async (ref, path, o) => ({ stat: await this.archives.stat(ref, path, o), tar: inTwo("tar") }),
     export: (ref) => {
       this.find(ref);
       return inTwo("all");

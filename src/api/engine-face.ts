@@ -173,12 +173,12 @@ export interface PathDescription {
 /** Files in and out of containers. Streams hold nothing before they are read. */
 export interface EngineArchives {
   /** @throws Fault `not-found`, as the others. */
-  stat(ref: string, path: string): PathDescription;
+  stat(ref: string, path: string, o: Waiting): Promise<PathDescription>;
   read(
     ref: string,
     path: string,
     o: Waiting,
-  ): { readonly stat: PathDescription; readonly tar: AsyncIterable<Uint8Array> };
+  ): Promise<{ readonly stat: PathDescription; readonly tar: AsyncIterable<Uint8Array> }>;
   export(ref: string, o: Waiting): AsyncIterable<Uint8Array>;
   write(
     ref: string,

@@ -57,7 +57,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   Mounts: "honoured",
   Tmpfs: "honoured",
   VolumesFrom: "honoured",
-  VolumeDriver: { because: "only the local driver exists", allowed: ["local"] },
+  VolumeDriver: "honoured",
   ContainerIDFile: "honoured",
   LogConfig: "honoured",
   NetworkMode: "honoured",

@@ -118,6 +118,8 @@ async function serve(
         await Volumes.open({
           ...{ records, usersOf, now, randomHex },
           root: join(o.dataRoot, "volumes"),
+          mountRoot: join(o.execRoot, "mounts"),
+          plugins: pluginDirectories(o.execRoot),
           emit: (action, id, attributes) =>
             events.append({ type: "volume", action, actor: { id, attributes }, timeNano: nowNano() }),
         }),
@@ -157,6 +159,12 @@ async function writePidFile({ pidFile }: DaemonOptions, stack: AsyncDisposableSt
   if (pidFile === undefined) return;
   await writeFile(pidFile, `${process.pid}\n`);
   stack.defer(async () => await rm(pidFile, { force: true }));
+}
+
+/** Docker's places, after the engine's own. */
+function pluginDirectories(execRoot: string) {
+  const sockets = [join(execRoot, "plugins"), "/run/docker/plugins"];
+  return { sockets, files: ["/etc/docker/plugins", "/usr/lib/docker/plugins"] };
 }
 
 function machineFacts(): Machine {

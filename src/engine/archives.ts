@@ -4,7 +4,7 @@
  * copy ends; a container's links, also ones it makes while it is looked at, lead nowhere but into itself.
  * Never: changes a record.
  */
-import type { ContainerRecord } from "#spec/container.ts";
+import type { ContainerRecord, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { decompress } from "#store/decompress.ts";
 import { archiveTree } from "#store/tree-archive.ts";
@@ -20,14 +20,15 @@ import { unpackIntoTree } from "#store/tree-unpack.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { Emit } from "./emit.ts";
 import { containerAttributes } from "./event-attributes.ts";
+import { imageMounts } from "./image-mounts.ts";
 import type { Launch } from "./launch.ts";
 import { isLive } from "./lifecycle.ts";
 import type { LayerPart, RuntimePart, VolumePart, Waiting } from "./parts.ts";
 
 export interface ArchivesParts {
   readonly index: ContainerIndex;
-  readonly layers: Pick<LayerPart, "hold" | "changes">;
-  readonly volumes: Pick<VolumePart, "tree">;
+  readonly layers: Pick<LayerPart, "hold" | "look" | "changes">;
+  readonly volumes: Pick<VolumePart, "tree" | "hold" | "unmount">;
   readonly runtime: Pick<RuntimePart, "openRoot" | "userOf">;
   readonly launch: Pick<Launch, "files">;
   readonly emit: Emit;
@@ -43,29 +44,30 @@ export interface WriteOptions extends Waiting {
 
 export class Archives {
   readonly #parts: ArchivesParts;
+  #looks = 0;
 
   constructor(parts: ArchivesParts) {
     this.#parts = parts;
   }
 
   /** @throws Fault `not-found` in Docker's words. */
-  stat(reference: string, path: string): PathDescription {
-    using view = this.#view(reference, false);
+  async stat(reference: string, path: string, o: Waiting): Promise<PathDescription> {
+    await using view = await this.#view(reference, o);
     return describePath(found(statTreePath(view.tree, path), reference, path));
   }
 
   /** What is at a path with all below it, as a tar. Nothing is held before it is read. */
-  read(
+  async read(
     reference: string,
     path: string,
     o: Waiting,
-  ): { readonly stat: PathDescription; readonly tar: AsyncIterable<Uint8Array> } {
-    const stat = this.stat(reference, path);
+  ): Promise<{ readonly stat: PathDescription; readonly tar: AsyncIterable<Uint8Array> }> {
+    const stat = await this.stat(reference, path, o);
     return { stat, tar: this.#tar(reference, path, o) };
   }
 
   async *#tar(reference: string, path: string, o: Waiting): AsyncGenerator<Uint8Array> {
-    using view = this.#view(reference, false);
+    await using view = await this.#view(reference, o);
     const { place, path: parsed } = found(statTreePath(view.tree, path), reference, path);
     this.#emit("archive-path", view.record);
     yield* archiveTree(view.tree, { start: place, name: parsed.name, signal: o.signal });
@@ -77,7 +79,7 @@ export class Archives {
   }
 
   async *#export(id: string, o: Waiting): AsyncGenerator<Uint8Array> {
-    using view = this.#view(id, false, { bare: true });
+    await using view = await this.#view(id, { ...o, bare: true });
     this.#emit("export", view.record);
     yield* archiveTree(view.tree, { ...wholeRoot, signal: o.signal });
   }
@@ -88,7 +90,7 @@ export class Archives {
    */
   async write(reference: string, tar: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<void> {
     const plain = await decompress(tar);
-    using view = this.#view(reference, true);
+    await using view = await this.#view(reference, { signal: o.signal, writing: true });
     const directory = directoryAt(view.tree, o.path);
     if (directory === undefined) throw absent(reference, o.path);
     const { record, tree } = view;
@@ -112,22 +114,40 @@ export class Archives {
   }
 
   /** A container's files, held. `bare`: without what is mounted in its root. */
-  #view(reference: string, writing: boolean, o: { readonly bare?: boolean } = {}) {
-    const { index, launch, layers, runtime, volumes } = this.#parts;
+  async #view(reference: string, o: Waiting & { readonly bare?: boolean; readonly writing?: boolean }) {
+    const { index, launch, layers, runtime } = this.#parts;
     const record = index.get(reference);
-    using stack = new DisposableStack();
+    await using stack = new AsyncDisposableStack();
     const held = stack.use(layers.hold(record.id));
     const seen =
       o.bare === true
         ? { mounts: [] }
         : {
-            mounts: record.mounts,
+            mounts: await this.#mounts(record, o.signal, stack),
             files: record.run === 0 ? undefined : launch.files(record.id),
             live: isLive(record) ? runtime.openRoot(record.id) : undefined,
           };
-    const tree = stack.use(volumes.tree({ root: held.descriptor, host: record.host, writing, ...seen }));
+    const request = { root: held.descriptor, host: record.host, writing: o.writing === true, ...seen };
+    const tree = stack.use(this.#parts.volumes.tree(request));
     const kept = stack.move();
-    return { record, tree, [Symbol.dispose]: () => kept.dispose() };
+    return { record, tree, [Symbol.asyncDispose]: async () => await kept.disposeAsync() };
+  }
+
+  /** Its mounts, each where it can be opened for as long as `stack` is not disposed. */
+  async #mounts(
+    record: ContainerRecord,
+    signal: AbortSignal,
+    stack: AsyncDisposableStack,
+  ): Promise<MountPoint[]> {
+    const { layers, volumes } = this.#parts;
+    const user = `look-${this.#looks++}`;
+    stack.defer(async () => await volumes.unmount(user, record.mounts));
+    const held = await volumes.hold(user, record.mounts, signal);
+    const images = new Map(imageMounts(record).map(({ mount, layer }) => [mount.destination, layer]));
+    return held.map((mount) => {
+      const layer = images.get(mount.destination);
+      return layer === undefined ? mount : { ...mount, source: stack.use(layers.look(layer)).path };
+    });
   }
 
   #emit(action: string, record: ContainerRecord): void {

@@ -5,8 +5,9 @@
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ContainerIndex } from "./container-index.ts";
+import { containerOfLayer } from "./image-mounts.ts";
 import { isLive } from "./lifecycle.ts";
-import type { LayerPart, NetworkPart, RuntimePart } from "./parts.ts";
+import type { LayerPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { Reality } from "./transition.ts";
 
@@ -15,6 +16,7 @@ export interface BootParts {
   readonly supervisor: Pick<Supervisor, "happen" | "beginRestarts">;
   readonly runtime: Pick<RuntimePart, "reality" | "list" | "delete" | "endProbes">;
   readonly network: Pick<NetworkPart, "prepare">;
+  readonly volumes: Pick<VolumePart, "hold" | "sweep">;
   readonly layers: Pick<LayerPart, "removeWritable" | "unmount"> & {
     writables(): { readonly id: string }[];
   };
@@ -24,8 +26,11 @@ export interface BootParts {
 /** Containers looked at side by side: each may cost a child process. */
 const width = 8;
 
+/** What a volume of a running container may take to be found mounted; a plugin may have to be asked. */
+const holdMillisecondsMax = 10_000;
+
 export async function comeBack(parts: BootParts): Promise<void> {
-  const { index, runtime, network } = parts;
+  const { index, runtime, network, volumes } = parts;
   const records = index.list();
   const known = new Set(records.map(({ id }) => id as string));
   const strangers = (await runtime.list()).filter((id) => !known.has(id));
@@ -38,7 +43,14 @@ export async function comeBack(parts: BootParts): Promise<void> {
     });
   });
   const live = [...realities].filter(([, { state }]) => state === "running" || state === "paused");
-  await network.prepare(new Set(live.map(([id]) => id)));
+  const running = new Set(live.map(([id]) => id));
+  await network.prepare(running);
+  for (const { id, mounts } of records)
+    if (running.has(id))
+      await guarded(parts, async () => {
+        await volumes.hold(id, mounts, AbortSignal.timeout(holdMillisecondsMax));
+      });
+  await guarded(parts, async () => await volumes.sweep(running));
   await inParallel(records, async ({ id }) => {
     const reality = realities.get(id);
     if (reality === undefined) return;
@@ -58,9 +70,11 @@ async function realityOf(runtime: BootParts["runtime"], record: ContainerRecord)
 
 /** Writable layers named like containers that are none. Those of other owners have other names. */
 async function removeStrayLayers(parts: BootParts): Promise<void> {
-  for (const { id } of parts.layers.writables())
-    if (/^[0-9a-f]{64}$/.test(id) && parts.index.find(id) === undefined)
+  for (const { id } of parts.layers.writables()) {
+    const container = containerOfLayer(id);
+    if (container !== undefined && parts.index.find(container) === undefined)
       await guarded(parts, async () => await parts.layers.removeWritable(id));
+  }
 }
 
 async function guarded(parts: BootParts, work: () => Promise<void>): Promise<void> {

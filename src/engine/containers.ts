@@ -116,9 +116,11 @@ export class Containers {
         host: given.host,
         containerId: id,
         others: (reference) => index.get(reference),
+        image: (reference) => this.#parts.images.get(reference).record,
       });
-      index.put({ ...doomed, mounts });
-      await launch.prepare(doomed);
+      const planned = { ...doomed, mounts };
+      index.put(planned);
+      await launch.prepare(planned);
     } catch (thrown) {
       await supervisor.exclusively(id, async () => await supervisor.remove(index.get(id), true));
       throw thrown;

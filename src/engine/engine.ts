@@ -177,7 +177,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       randomHex,
     });
     const archives = new Archives({ index, layers, volumes, runtime, launch, emit });
-    await comeBack({ index, supervisor, runtime, network, layers, report });
+    await comeBack({ index, supervisor, runtime, network, volumes, layers, report });
     const paused = records.table<true>("commit-pauses");
     const { applyChanges } = parts;
     const commits = new Commits({
@@ -213,7 +213,9 @@ function emitter(parts: { readonly events: EventPart; readonly nowNano: () => bi
 }
 
 function containersOf(index: ContainerIndex, image: Digest): ContainerRecord[] {
-  return index.list().filter((record) => record.image.id === image);
+  return index
+    .list()
+    .filter(({ image: { id }, mounts }) => id === image || mounts.some((mount) => mount.image?.id === image));
 }
 
 function usersOf(index: ContainerIndex, volume: string): string[] {

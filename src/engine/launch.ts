@@ -12,6 +12,7 @@ import type { Endpoint, Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
 import { donorOf } from "./donors.ts";
 import type { Emit } from "./emit.ts";
+import { imageMounts } from "./image-mounts.ts";
 import { isLive } from "./lifecycle.ts";
 import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
@@ -20,7 +21,7 @@ export interface LaunchParts {
   readonly logs: Pick<LogPart, "prepare" | "open" | "keep" | "settle" | "forget">;
   readonly network: Pick<NetworkPart, "attach" | "detach" | "files" | "find">;
   readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog">;
-  readonly volumes: Pick<VolumePart, "populate" | "removeAnonymous">;
+  readonly volumes: Pick<VolumePart, "mount" | "unmount" | "removeAnonymous">;
   /** Holds one directory per container. */
   readonly root: string;
   readonly machineHostname: string;
@@ -60,7 +61,10 @@ export class Launch {
     const files = this.files(record.id);
     await mkdir(files.directory, { recursive: true, mode: 0o710 });
     await this.#parts.logs.prepare(files.log);
-    await this.#parts.layers.createWritable(record.id, record.image.chainId, { skeleton: true });
+    const { layers } = this.#parts;
+    await layers.createWritable(record.id, record.image.chainId, { skeleton: true });
+    for (const { layer, chainId } of imageMounts(record))
+      await layers.createWritable(layer, chainId, { skeleton: false });
   }
 
   /** @returns The pid of the process, running. */
@@ -101,7 +105,10 @@ export class Launch {
       await Promise.allSettled([attaching]);
     });
     const rootfs = layers.mount(record.id);
-    await volumes.populate(record.mounts, { rootfs, first: record.observed.startedAt === zeroTime });
+    const first = record.observed.startedAt === zeroTime;
+    const sources = new Map(imageMounts(record).map(({ mount, layer }) => [mount, layers.mount(layer)]));
+    const planned = record.mounts.map((mount) => ({ ...mount, source: sources.get(mount) ?? mount.source }));
+    const mounts = await volumes.mount(record.id, planned, { rootfs, first, signal });
     const files = this.files(record.id);
     await logs.open(record, files.log, signal);
     const sandbox = await attaching;
@@ -115,7 +122,7 @@ export class Launch {
     ]);
     const { netnsPath } = sandbox;
     const { pid } = await runtime.create(
-      { record, rootfs, netnsPath, hostname, files, mounts: record.mounts, joined },
+      { record, rootfs, netnsPath, hostname, files, mounts, joined },
       { signal },
     );
     await runtime.start(record.id);
@@ -132,10 +139,12 @@ export class Launch {
 
   /** Gives back process, network and mounts. Idempotent; the first failure is thrown after all were tried. */
   async release(record: ContainerRecord): Promise<void> {
-    const { layers, logs, network, runtime } = this.#parts;
+    const { layers, logs, network, runtime, volumes } = this.#parts;
     await using stack = new AsyncDisposableStack();
     stack.defer(async () => await logs.settle(record, this.files(record.id).log));
     stack.defer(() => layers.unmount(record.id));
+    for (const { layer } of imageMounts(record)) stack.defer(() => layers.unmount(layer));
+    stack.defer(async () => await volumes.unmount(record.id, record.mounts));
     stack.defer(() => this.#tellUnmounts(record));
     stack.defer(async () => this.#tell("disconnect", record, await network.detach(record.id)));
     stack.defer(async () => await runtime.delete(record.id));
@@ -145,6 +154,10 @@ export class Launch {
   async discard(record: ContainerRecord, volumes: boolean): Promise<void> {
     await this.#parts.layers.removeWritable(record.id);
     await this.#parts.collectLayers(record.image.chainId);
+    for (const { layer, chainId } of imageMounts(record)) {
+      await this.#parts.layers.removeWritable(layer);
+      await this.#parts.collectLayers(chainId);
+    }
     await this.#parts.logs.forget(this.files(record.id).log);
     await rm(this.files(record.id).directory, { recursive: true, force: true });
     if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);

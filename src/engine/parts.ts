@@ -211,15 +211,25 @@ export interface VolumePart {
     readonly host: HostConfig;
     readonly containerId: string;
     readonly others: (reference: string) => ContainerRecord;
+    /** An image that is to be mounted. @throws Fault `not-found`. */
+    readonly image: (reference: string) => { readonly id: Digest; readonly chainId?: ChainId };
   }): Promise<MountPoint[]>;
   /**
-   * Before a start: makes missing bind directories; before the first one, fills empty volumes with what the image has at
-   * their place. @throws Fault `invalid` for a bind source that is not there.
+   * Before a start: makes missing bind directories and has volumes and their parts at paths of this machine; before the
+   * first one, fills empty volumes with what the image has at their place. What fails gives back what it had.
+   * @returns The same mounts, with the paths. @throws Fault `invalid` for a bind source that is not there.
    */
-  populate(
+  mount(
+    user: string,
     mounts: readonly MountPoint[],
-    o: { readonly rootfs: string; readonly first: boolean },
-  ): Promise<void>;
+    o: { readonly rootfs: string; readonly first: boolean; readonly signal: AbortSignal },
+  ): Promise<MountPoint[]>;
+  /** One more user of volumes, of a container that runs already, or to look in. @returns Where they are now. */
+  hold(user: string, mounts: readonly MountPoint[], signal: AbortSignal): Promise<MountPoint[]>;
+  /** Gives back what `mount` or `hold` gave. Idempotent. */
+  unmount(user: string, mounts: readonly MountPoint[]): Promise<void>;
+  /** Gives back what an engine that died had for containers that do not run any more. */
+  sweep(running: ReadonlySet<string>): Promise<void>;
   removeAnonymous(mounts: readonly MountPoint[]): Promise<void>;
   /** A container's files with its mounts in their places, without mounting anything. */
   tree(o: ContainerTreeRequest): ContainerTree;
@@ -231,6 +241,8 @@ export interface LayerPart {
   mount(id: string): string;
   /** The same file system for those who look in, mounted or not. Disposing closes nothing but the hold. */
   hold(id: string): Disposable & { readonly descriptor: number };
+  /** The same, as a path. */
+  look(id: string): Disposable & { readonly path: string };
   unmount(id: string): void;
   removeWritable(id: string): Promise<void>;
   /** Moves the changes into a layer; the writable layer is gone afterwards. */

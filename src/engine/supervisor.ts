@@ -5,6 +5,7 @@
  */
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { Turns } from "#store/turns.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { donorsOf } from "./donors.ts";
@@ -16,7 +17,6 @@ import { isLive, isUp, next } from "./lifecycle.ts";
 import type { RuntimePart } from "./parts.ts";
 import type { Prober } from "./prober.ts";
 import type { Action, LifecycleEvent } from "./transition.ts";
-import { Turns } from "./turns.ts";
 import type { Waiters } from "./waiters.ts";
 
 export interface SupervisorParts {

@@ -94,3 +94,11 @@ const fileSystems: Readonly<Record<number, string>> = {
 export function fileSystemOf(path: string): string {
   return fileSystems[statfsSync(path).type] ?? "unknown";
 }
+
+/** Whether the running kernel is Linux `major.minor` or newer. */
+export function kernelAtLeast(major: number, minor: number): boolean {
+  const [first = 0, second = 0] = release()
+    .split(/[^0-9]+/)
+    .map(Number);
+  return first > major || (first === major && second >= minor);
+}

@@ -11,6 +11,7 @@ function bundle(config: ContainerConfig, host: HostConfig = {}, more: Partial<Bu
     hostname: "box",
     files: { hosts: "/f/hosts", hostname: "/f/hostname", resolvConf: "/f/resolv.conf" },
     mounts: [],
+    recursiveReadOnly: true,
     user: { uid: 0, gid: 0, additionalGids: [0], home: "/root" },
     cgroupsPath: "/w/id",
     cgroupNamespace: true,
@@ -96,7 +97,7 @@ test("mounts of the user's: parents first, in place of defaults, with their prop
   ] as MountPoint[];
   const spec = bundle({ Cmd: ["c"] }, { Tmpfs: { "/t": "exec,size=1m" } }, { mounts });
   expect(spec.mounts.slice(-4)).toEqual([
-    { destination: "/a", type: "bind", source: "/s", options: ["rbind", "rprivate", "ro"] },
+    { destination: "/a", type: "bind", source: "/s", options: ["rbind", "rprivate", "rro"] },
     { destination: "/t", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "exec", "size=1m"] },
     { destination: "/a/b", type: "bind", source: "/s", options: ["rbind", "rshared", "rw"] },
     { destination: "/etc/hosts", type: "bind", source: "/s", options: ["rbind", "rprivate", "rw"] },

@@ -27,6 +27,8 @@ export interface BundleInput {
   readonly hostname: string;
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
   readonly mounts: readonly MountPoint[];
+  /** Whether the kernel can make mounts read-only with all below them. */
+  readonly recursiveReadOnly: boolean;
   readonly user: ResolvedUser;
   readonly cgroupsPath: string;
   /** Docker's default: of its own with version 2 of cgroups, the host's with version 1. */

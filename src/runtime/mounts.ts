@@ -1,5 +1,6 @@
 /** Pure. What is mounted in a container and where: Docker's defaults, the engine's files, the user's mounts. */
 import type { HostConfig, MountPoint } from "#spec/container.ts";
+import { Fault } from "#spec/fault.ts";
 import type { OciMount } from "#spec/oci-runtime.ts";
 
 export interface MountsInput {
@@ -8,6 +9,8 @@ export interface MountsInput {
   readonly writableCgroups: boolean;
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
   readonly mounts: readonly MountPoint[];
+  /** Whether the kernel can make a mount read-only with all below it (mount_setattr(2), Linux 5.12). */
+  readonly recursiveReadOnly: boolean;
   /** Host path of the memory shared with other containers; absent for some of its own. */
   readonly sharedMemory?: string | undefined;
 }
@@ -21,7 +24,7 @@ export function sharedMemoryBytes(host: HostConfig): number {
 
 /** Parents before what is mounted beneath them. A user's mount takes the place of a default one. */
 export function renderMounts(o: MountsInput): OciMount[] {
-  const wanted = [...userMounts(o.mounts), ...tmpfsMounts(o.host.Tmpfs ?? {})];
+  const wanted = [...userMounts(o), ...tmpfsMounts(o.host.Tmpfs ?? {})];
   const taken = new Set(wanted.map(({ destination }) => clean(destination)));
   const defaults = [...systemMounts(o), ...engineFiles(o)].filter(
     ({ destination }) => !taken.has(destination),
@@ -83,14 +86,23 @@ function engineFiles({ files, host }: MountsInput): OciMount[] {
   ).map(([destination, source]) => ({ destination, type: "bind", source, options }));
 }
 
-function userMounts(mounts: readonly MountPoint[]): OciMount[] {
+function userMounts({ mounts, recursiveReadOnly }: MountsInput): OciMount[] {
   return mounts.map((mount) => {
     const { destination, source, readWrite } = mount;
     if (mount.type === "tmpfs")
       return { destination, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount.mode, readWrite) };
     const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
-    return { destination, type: "bind", source, options: ["rbind", propagation, readWrite ? "rw" : "ro"] };
+    const bound = mount.recursive === false ? "bind" : "rbind";
+    const access = readWrite ? "rw" : readOnlyOption(mount, recursiveReadOnly);
+    return { destination, type: "bind", source, options: [bound, propagation, access] };
   });
+}
+
+/** @throws Fault `unsupported` where everything below has to be read-only and the kernel cannot. */
+function readOnlyOption({ readOnlyBelow, recursive }: MountPoint, can: boolean): "ro" | "rro" {
+  if (readOnlyBelow === "must" && !can)
+    throw new Fault("unsupported", "rro (recursively read-only) mounts need Linux 5.12 or newer");
+  return can && readOnlyBelow !== "no" && recursive !== false ? "rro" : "ro";
 }
 
 function tmpfsMounts(tmpfs: Readonly<Record<string, string>>): OciMount[] {

@@ -4,6 +4,7 @@
  */
 import { posix } from "node:path";
 import type { CgroupLayout } from "#kernel/cgroup.ts";
+import { kernelAtLeast } from "#kernel/host.ts";
 import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import type { Confinement, OciResources, OciSpec } from "#spec/oci-runtime.ts";
 import { blockIoOf } from "./block-io.ts";
@@ -18,6 +19,9 @@ import { divideResources, type OwnLimits, renderResources } from "./resources.ts
 import { ensureWorkingDirectory, openRoot, readUserFiles } from "./rootfs.ts";
 import type { RunRequest } from "./run-request.ts";
 import { resolveUser } from "./user.ts";
+
+/** mount_setattr(2) came with Linux 5.12. */
+const recursiveReadOnly = kernelAtLeast(5, 12);
 
 export interface SpecificationParts {
   readonly cgroups: CgroupLayout;
@@ -60,6 +64,7 @@ export async function specify(
   const [resources, limits] = v2 ? [all, {}] : divideResources(host, all);
   const spec = renderBundle({
     ...{ ...request, config, host, user, confinement, resources },
+    recursiveReadOnly,
     deviceNodes: access.nodes,
     cgroupsPath: `/${groupOf(record, parts.groupName)}`,
     cgroupNamespace: (host.CgroupnsMode || (v2 ? "private" : "host")) === "private",

@@ -223,7 +223,7 @@ export interface CreateRequest {
 
 /** A mount as decided at create time; what `inspect` calls `Mounts`. */
 export interface MountPoint {
-  readonly type: "bind" | "volume" | "tmpfs";
+  readonly type: "bind" | "volume" | "tmpfs" | "image";
   /** Volume name; absent for a bind. */
   readonly name?: string;
   /** Path on the host. For a volume, its data directory. */
@@ -240,6 +240,14 @@ export interface MountPoint {
   readonly createSource?: boolean;
   /** An anonymous volume, removed with the container by `rm -v` and `--rm`. */
   readonly anonymous: boolean;
+  /** What of the volume or image is shown; all of it when absent. */
+  readonly subpath?: string;
+  /** False: without what is mounted below the source. */
+  readonly recursive?: boolean;
+  /** Whether what is mounted below a read-only source is read-only too; where the kernel can, unless it is `must`. */
+  readonly readOnlyBelow?: "no" | "can" | "must";
+  /** Of an image mount: what was meant when the container was made. */
+  readonly image?: { readonly id: Digest; readonly chainId?: ChainId };
 }
 
 export type ContainerStatus =

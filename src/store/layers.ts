@@ -185,6 +185,11 @@ export class Layers {
     return this.#mounts.hold(this.paths(id));
   }
 
+  /** The same for its path instead of a descriptor. @throws Fault `not-found`. */
+  look(id: string): Disposable & { readonly path: string } {
+    return this.#mounts.look(this.paths(id));
+  }
+
   /** Where the parts of a writable layer are, the lower ones top first. @throws Fault `not-found`. */
   paths(id: string): OverlayPaths {
     const { parent, skeleton } = this.#index.writable(id);

@@ -79,6 +79,15 @@ export class WritableMounts {
     return { descriptor, [Symbol.dispose]: () => stack.dispose() };
   }
 
+  /** The same root as a path that leads there for as long as it is not disposed. */
+  look(paths: OverlayPaths): Disposable & { readonly path: string } {
+    const held = this.hold(paths);
+    const stack = new DisposableStack();
+    stack.use(held);
+    stack.defer(() => closeDescriptor(held.descriptor));
+    return { path: descriptorPath(held.descriptor), [Symbol.dispose]: () => stack.dispose() };
+  }
+
   #release(merged: string, held: Held): void {
     if (--held.holders > 0) return;
     this.#held.delete(merged);

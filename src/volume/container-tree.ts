@@ -11,6 +11,7 @@ import { Errno } from "#kernel/libc.ts";
 import { type MountedPart, MountedTree } from "#kernel/mounted-tree.ts";
 import type { HostConfig, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { openPart } from "./volume-part.ts";
 
 export interface ContainerTreeRequest {
   /** A descriptor of the root file system; taken over. */
@@ -58,9 +59,10 @@ function nameFiles({ files, host }: ContainerTreeRequest): MountedPart[] {
 }
 
 function mountedParts(mounts: readonly MountPoint[]): MountedPart[] {
-  return mounts.flatMap(({ type, destination, source, readWrite }) => {
+  return mounts.flatMap(({ type, destination, source, subpath, readWrite }) => {
     if (type === "tmpfs") return [];
-    return [{ destination: clean(destination), readOnly: !readWrite, open: () => opened(source) }];
+    const open = () => (subpath === undefined ? opened(source) : openPart(source, subpath));
+    return [{ destination: clean(destination), readOnly: !readWrite, open }];
   });
 }
 

@@ -51,6 +51,22 @@ describe("--mount", () => {
       { name: "v1", copyUp: false },
     ],
     [
+      { Type: "volume", Source: "v1", Target: "/t", VolumeOptions: { Subpath: "a/./b/" } },
+      { name: "v1", copyUp: true, subpath: "a/b/" },
+    ],
+    [
+      { Type: "image", Source: "i:1", Target: "/t", ImageOptions: { Subpath: "etc" } },
+      { type: "image", source: "i:1", subpath: "etc", readWrite: true },
+    ],
+    [
+      { Type: "bind", Source: "/s", Target: "/t", BindOptions: { NonRecursive: true } },
+      { recursive: false, propagation: "rprivate" },
+    ],
+    [
+      { Type: "bind", Source: "/s", Target: "/t", BindOptions: { ReadOnlyForceRecursive: true } },
+      { readOnlyBelow: "must" },
+    ],
+    [
       { Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 10, Mode: 0o700 } },
       { mode: "size=10,mode=700" },
     ],
@@ -66,8 +82,24 @@ describe("--mount", () => {
     [{ Type: "volume", Source: "v1" }, "field Target must not be empty"],
     [{ Type: "npipe", Target: "/t" }, "mount type unknown"],
     [
-      { Type: "volume", Source: "v1", Target: "/t", VolumeOptions: { Subpath: "x" } },
-      "Subpath is not supported yet",
+      { Type: "volume", Target: "/t", VolumeOptions: { Subpath: "x" } },
+      "must not set Subpath when using anonymous volumes",
+    ],
+    [
+      { Type: "volume", Source: "v1", Target: "/t", VolumeOptions: { Subpath: "a/../../x" } },
+      "subpath must be a relative path within the volume",
+    ],
+    [{ Type: "image", Target: "/t" }, "field Source must not be empty"],
+    [
+      { Type: "image", Source: "i", Target: "/t", ImageOptions: { Subpath: "/etc" } },
+      "subpath must be a relative path within the volume",
+    ],
+    [
+      {
+        ...{ Type: "bind", Source: "/s", Target: "/t" },
+        BindOptions: { ReadOnlyNonRecursive: true, ReadOnlyForceRecursive: true },
+      },
+      "mount options conflict",
     ],
   ];
   for (const [request, message] of refused)

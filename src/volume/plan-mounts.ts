@@ -8,10 +8,10 @@ import { Fault } from "#spec/fault.ts";
 
 /** A mount as asked for: a volume may have no name yet. */
 export interface PlannedMount {
-  readonly type: "bind" | "volume" | "tmpfs";
+  readonly type: "bind" | "volume" | "tmpfs" | "image";
   /** Of a volume; absent for an anonymous one. */
   readonly name?: string;
-  /** Of a bind: the host's path. */
+  /** Of a bind: the host's path; of an image mount: the image as asked for. */
   readonly source?: string;
   readonly destination: string;
   readonly mode: string;
@@ -22,6 +22,11 @@ export interface PlannedMount {
   readonly createSource: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, string>>;
+  /** Of a volume that is still to be made; the machine's own when absent. */
+  readonly driver?: string;
+  readonly subpath?: string;
+  readonly recursive?: boolean;
+  readonly readOnlyBelow?: "no" | "can" | "must";
 }
 
 const propagations = new Set(["shared", "rshared", "slave", "rslave", "private", "rprivate"]);
@@ -36,7 +41,9 @@ export function planMounts(
   host: HostConfig,
   inherited: ReadonlySet<string> = new Set(),
 ): PlannedMount[] {
-  const asked = [...(host.Binds ?? []).map(parseBind), ...(host.Mounts ?? []).map(parseMount)];
+  const driver = host.VolumeDriver ? { driver: host.VolumeDriver } : {};
+  const binds = (host.Binds ?? []).map(parseBind).map((mount) => ({ ...mount, ...driver }));
+  const asked = [...binds, ...(host.Mounts ?? []).map(parseMount)];
   const taken = new Set<string>();
   for (const { destination } of asked) {
     if (taken.has(destination)) throw new Fault("invalid", `Duplicate mount point: ${destination}`);
@@ -50,7 +57,7 @@ export function planMounts(
   const images = Object.keys(config.Volumes ?? {})
     .map((path) => checkedDestination(path, path))
     .filter((destination) => !taken.has(destination) && !inherited.has(destination))
-    .map((destination) => ({ ...volumeDefaults, destination }));
+    .map((destination) => ({ ...volumeDefaults, ...driver, destination }));
   return parentsFirst([...asked, ...images]);
 }
 
@@ -174,24 +181,31 @@ export function parseMount(request: MountRequest): PlannedMount {
         request.BindOptions ?? {};
       if (propagation !== "" && !propagations.has(propagation))
         throw refuse(`invalid propagation mode: ${propagation}`);
-      for (const key of ["NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"] as const)
-        if (request.BindOptions?.[key] === true) throw refuse(`BindOptions.${key} is not supported yet`);
       return {
         ...{ ...shared, type, source: posix.normalize(source), mode: "", createSource },
         propagation: propagation || "rprivate",
+        ...recursion(request.BindOptions ?? {}),
       };
     }
     case "volume": {
       if (source !== "" && !volumeName.test(source)) throw invalidName(source);
       const o = request.VolumeOptions ?? {};
-      if (o.Subpath) throw refuse("VolumeOptions.Subpath is not supported yet");
+      if (o.Subpath && source === "") throw refuse("must not set Subpath when using anonymous volumes");
+      const { Name: driver = "", Options: options } = o.DriverConfig ?? {};
       if (source === "" && readOnly) throw refuse("must not set ReadOnly mode when using anonymous volumes");
       return {
         ...{ ...shared, type, mode: "z", propagation: "", copyUp: o.NoCopy !== true },
         ...(source !== "" && { name: source }),
         ...(o.Labels !== undefined && { labels: o.Labels }),
-        ...(o.DriverConfig?.Options !== undefined && { options: o.DriverConfig.Options }),
+        ...(driver !== "" && { driver }),
+        ...(options !== undefined && { options }),
+        ...subpathOf(o.Subpath, refuse),
       };
+    }
+    case "image": {
+      if (source === "") throw refuse("field Source must not be empty");
+      const subpath = subpathOf(request.ImageOptions?.Subpath, refuse);
+      return { ...shared, type, source, mode: "", propagation: "rprivate", ...subpath };
     }
     case "tmpfs": {
       if (source !== "") throw refuse("field Source must not be specified");
@@ -200,6 +214,30 @@ export function parseMount(request: MountRequest): PlannedMount {
     default:
       throw refuse("mount type unknown");
   }
+}
+
+function subpathOf(subpath: string | undefined, refuse: (reason: string) => Fault): { subpath?: string } {
+  if (subpath === undefined || subpath === "") return {};
+  const clean = posix.normalize(subpath);
+  if (clean.startsWith("/") || clean === ".." || clean.startsWith("../"))
+    throw refuse("subpath must be a relative path within the volume");
+  return { subpath: clean };
+}
+
+function recursion(
+  options: NonNullable<MountRequest["BindOptions"]>,
+): Pick<PlannedMount, "recursive" | "readOnlyBelow"> {
+  const { ReadOnlyNonRecursive: no, ReadOnlyForceRecursive: must } = options;
+  if (no === true && must === true)
+    throw new Fault(
+      "invalid",
+      "mount options conflict: ReadOnlyNonRecursive && ReadOnlyForceRecursive cannot both be set",
+    );
+  return {
+    ...(options.NonRecursive === true && { recursive: false }),
+    ...(no === true && { readOnlyBelow: "no" }),
+    ...(must === true && { readOnlyBelow: "must" }),
+  };
 }
 
 function tmpfsMode({ TmpfsOptions: o = {} }: MountRequest): string {

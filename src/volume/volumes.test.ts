@@ -21,12 +21,15 @@ let directory: string;
 let records: Records;
 let volumes: Volumes;
 let users: string[];
+const { signal } = new AbortController();
 const happened: string[] = [];
 
 async function open(): Promise<Volumes> {
   return await Volumes.open({
     records,
     root: join(directory, "volumes"),
+    mountRoot: join(directory, "mounts"),
+    plugins: { sockets: [join(directory, "plugins")], files: [] },
     usersOf: () => users,
     emit: (action, name) => happened.push(`${action} ${name}`),
     now: () => "2026-01-01T00:00:00Z",
@@ -44,6 +47,10 @@ afterEach(() => {
   records[Symbol.dispose]();
   rmSync(directory, { recursive: true, force: true });
 });
+
+function noImage(reference: string): never {
+  throw new Fault("not-found", `No such image: ${reference}`);
+}
 
 function nobody(reference: string): never {
   throw new Fault("not-found", `No such container: ${reference}`);
@@ -78,7 +85,7 @@ test("names, drivers and options that cannot be are refused", async () => {
   expect(await kindOf(volumes.create({ name: "../up" }))).toBe("invalid");
   expect(await kindOf(volumes.create({ name: "xx", driver: "nfs" }))).not.toBe("internal");
   expect(await kindOf(volumes.create({ name: "xx", driver: "nfs" }))).toBe("not-found");
-  expect(await kindOf(volumes.create({ name: "xy", options: { type: "nfs" } }))).toBe("unsupported");
+  expect(await kindOf(volumes.create({ name: "xy", options: { type: "nfs" } }))).toBe("invalid");
   expect(volumes.list()).toEqual([]);
 });
 
@@ -90,25 +97,25 @@ test("an empty new volume gets the image's files, once, and never through a link
   symlinkSync("/real", join(rootfs, "link"));
   symlinkSync("/etc", join(rootfs, "host"));
   const host = { Binds: ["one:/link", "two:/host", "three:/none"] };
-  const mounts = await volumes.plan({ config: {}, host, others: nobody });
-  await volumes.populate(mounts, { rootfs, first: true });
+  const mounts = await volumes.plan({ config: {}, host, others: nobody, image: noImage });
+  await volumes.mount("c1", mounts, { rootfs, first: true, signal });
   const { mountpoint } = volumes.get("one");
   expect(readFileSync(join(mountpoint, "file"), "utf8")).toBe("image");
   expect(statSync(join(mountpoint, "file")).mode & 0o777).toBe(0o640);
   expect(statSync(mountpoint)).toMatchObject({ uid: 5, gid: 6 });
   expect(readdirSync(volumes.get("two").mountpoint)).toEqual([]);
   rmSync(join(mountpoint, "file"));
-  await volumes.populate(mounts, { rootfs, first: false });
+  await volumes.mount("c1", mounts, { rootfs, first: false, signal });
   expect(readdirSync(mountpoint)).toEqual([]);
 });
 
 test("a bind source that is not there is made for -v and refused for --mount", async () => {
   const source = join(directory, "made/here");
-  await volumes.plan({ config: {}, host: { Binds: [`${source}:/x`] }, others: nobody });
+  await volumes.plan({ config: {}, host: { Binds: [`${source}:/x`] }, others: nobody, image: noImage });
   expect(statSync(source).isDirectory()).toBe(true);
   const host = { Mounts: [{ Type: "bind" as const, Source: join(directory, "no"), Target: "/x" }] };
   const error = await volumes
-    .plan({ config: {}, host, others: nobody })
+    .plan({ config: {}, host, others: nobody, image: noImage })
     .catch((thrown: Error) => thrown.message);
   expect(error).toBe(
     `invalid mount config for type "bind": bind source path does not exist: ${directory}/no`,
@@ -120,6 +127,7 @@ test("anonymous volumes go with their container, unless another one has them", a
     config: { Volumes: { "/data": {} } },
     host: { Binds: ["named:/n"] },
     others: nobody,
+    image: noImage,
   });
   expect(mounts.map(({ anonymous }) => anonymous)).toEqual([false, true]);
   users = ["c1", "c2"];

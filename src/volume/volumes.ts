@@ -1,17 +1,21 @@
 /**
- * Volumes: directories that outlive containers.
- * Owns: `<root>/<name>/_data` and the records of them. Promises: a record is written before its directory is made; a
- * volume that a container uses is not removed. Never: mounts anything; the low-level runtime does.
+ * Volumes: files that outlive containers, kept by a driver.
+ * Owns: the records of them. Promises: a record is written before its driver makes anything; a volume that a container
+ * uses is not removed.
  */
-import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { join, posix } from "node:path";
+import { posix } from "node:path";
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Records, Table } from "#store/records.ts";
+import { checkSource } from "./bind-source.ts";
 import { type ContainerTree, type ContainerTreeRequest, openContainerTree } from "./container-tree.ts";
-import { copyUp } from "./copy-up.ts";
+import { LocalDriver } from "./local-driver.ts";
 import { invalidName, isVolumeName, type PlannedMount, parentsFirst, planMounts } from "./plan-mounts.ts";
+import { type PluginDirectories, Plugins } from "./plugins.ts";
+import { PreparedMounts } from "./prepared-mounts.ts";
+import type { VolumeDriver } from "./volume-driver.ts";
+import { type MountRequestOptions, VolumeMounts } from "./volume-mounts.ts";
 import { mountsFrom } from "./volumes-from.ts";
 
 export interface VolumeRecord {
@@ -27,6 +31,9 @@ export interface VolumeRecord {
 export interface VolumesParts {
   readonly records: Records;
   readonly root: string;
+  /** Holds what is made ready for containers that run; a reboot ends it. */
+  readonly mountRoot: string;
+  readonly plugins: PluginDirectories;
   /** Ids of the containers that have a volume. */
   readonly usersOf: (name: string) => readonly string[];
   readonly emit: (action: "create" | "destroy", name: string, attributes: Record<string, string>) => void;
@@ -34,23 +41,46 @@ export interface VolumesParts {
   readonly randomHex: (bytes: number) => string;
 }
 
+type ImageOf = (reference: string) => { readonly id: Digest; readonly chainId?: ChainId };
+
 /** What Docker marks volumes with that nobody named. */
 const anonymousLabel = "com.docker.volume.anonymous";
 
 export class Volumes {
   readonly #parts: VolumesParts;
   readonly #table: Table<VolumeRecord>;
+  readonly #local: LocalDriver;
+  readonly #plugins: Plugins;
+  readonly #mounts: VolumeMounts;
 
   private constructor(parts: VolumesParts) {
     this.#parts = parts;
     this.#table = parts.records.table("volumes");
+    this.#local = new LocalDriver(parts.root);
+    this.#plugins = new Plugins(parts.plugins);
+    this.#mounts = new VolumeMounts({
+      prepared: new PreparedMounts(parts.mountRoot),
+      find: async (name) => {
+        const volume = this.#table.get(name);
+        return volume && { volume, driver: await this.#driver(volume.driver) };
+      },
+      moved: (name, mountpoint) => {
+        const volume = this.#table.get(name);
+        if (volume !== undefined) this.#table.put(name, { ...volume, mountpoint });
+      },
+    });
   }
 
   static async open(parts: VolumesParts): Promise<Volumes> {
-    await mkdir(parts.root, { recursive: true, mode: 0o701 });
     const volumes = new Volumes(parts);
-    for (const { mountpoint } of volumes.#table.list()) await makeDirectory(mountpoint);
+    await volumes.#local.open();
+    for (const { name, driver } of volumes.#table.list())
+      if (driver === volumes.#local.name) await volumes.#local.create(name);
     return volumes;
+  }
+
+  async #driver(name: string): Promise<VolumeDriver> {
+    return name === this.#local.name ? this.#local : await this.#plugins.driver(name);
   }
 
   list(): VolumeRecord[] {
@@ -74,30 +104,42 @@ export class Volumes {
     const anonymous = o.name === undefined || o.name === "";
     const name = anonymous ? this.#parts.randomHex(32) : (o.name ?? "");
     if (!isVolumeName(name)) throw invalidName(name);
-    if (o.driver !== undefined && o.driver !== "" && o.driver !== "local")
-      throw new Fault(
-        "not-found",
-        `error looking up volume plugin ${o.driver}: plugin ${JSON.stringify(o.driver)} not found`,
-      );
-    const [option] = Object.keys(o.options ?? {});
-    if (option !== undefined)
-      throw new Fault(
-        "unsupported",
-        `create ${name}: the option ${option} of the local driver is not supported yet`,
-      );
     const known = this.#table.get(name);
-    if (known !== undefined) return known;
+    const wanted = o.driver || known?.driver || this.#local.name;
+    if (known !== undefined && known.driver !== wanted)
+      throw new Fault(
+        "conflict",
+        `a volume named ${name} already exists with the ${known.driver} driver: choose a different name`,
+      );
+    return await explained(`create ${name}: `, async () => {
+      const driver = await this.#driver(wanted);
+      if (known !== undefined) return known;
+      const options = { ...o.options };
+      driver.check?.(options);
+      const labels = { ...o.labels, ...(anonymous && { [anonymousLabel]: "" }) };
+      return await this.#make({ name, driver, options, labels });
+    });
+  }
+
+  async #make(o: {
+    readonly name: string;
+    readonly driver: VolumeDriver;
+    readonly options: Readonly<Record<string, string>>;
+    readonly labels: Readonly<Record<string, string>>;
+  }): Promise<VolumeRecord> {
+    const { name, driver, options, labels } = o;
     const record: VolumeRecord = {
-      name,
-      driver: "local",
-      created: this.#parts.now(),
-      mountpoint: join(this.#parts.root, name, "_data"),
-      options: {},
-      labels: { ...o.labels, ...(anonymous && { [anonymousLabel]: "" }) },
+      ...{ name, driver: driver.name, created: this.#parts.now(), options, labels },
+      mountpoint: driver.place?.(name) ?? "",
     };
     this.#table.put(name, record);
-    await makeDirectory(record.mountpoint);
-    this.#parts.emit("create", name, { driver: "local" });
+    try {
+      await driver.create(name, options);
+    } catch (error) {
+      this.#table.delete(name);
+      throw error;
+    }
+    this.#parts.emit("create", name, { driver: driver.name });
     return record;
   }
 
@@ -111,9 +153,18 @@ export class Volumes {
     const users = this.#parts.usersOf(name);
     if (users.length > 0)
       throw new Fault("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`);
-    await rm(join(this.#parts.root, name), { recursive: true, force: true });
+    await this.#drop(record, o.force);
+  }
+
+  /** With `force` the record goes also when its driver is away. */
+  async #drop({ name, driver }: VolumeRecord, force: boolean): Promise<void> {
+    try {
+      await explained(`remove ${name}: `, async () => await (await this.#driver(driver)).remove(name));
+    } catch (error) {
+      if (!force) throw error;
+    }
     this.#table.delete(name);
-    this.#parts.emit("destroy", name, { driver: "local" });
+    this.#parts.emit("destroy", name, { driver });
   }
 
   /** Decides a container's mounts and makes the volumes they name. @throws Fault `invalid` in Docker's words. */
@@ -121,13 +172,14 @@ export class Volumes {
     readonly config: ContainerConfig;
     readonly host: HostConfig;
     readonly others: (reference: string) => ContainerRecord;
+    readonly image: ImageOf;
   }): Promise<MountPoint[]> {
     const inherited = mountsFrom(o.host.VolumesFrom ?? [], o.others);
     const planned = planMounts(o.config, o.host, new Set(inherited.map(({ destination }) => destination)));
     for (const mount of planned)
       if (mount.type === "bind") await checkSource(mount.source ?? "", mount.createSource);
     const mounts: MountPoint[] = [];
-    for (const mount of planned) mounts.push(await this.#mountPoint(mount));
+    for (const mount of planned) mounts.push(await this.#mountPoint(mount, o.image));
     const taken = new Set([
       ...mounts.map(({ destination }) => destination),
       ...Object.keys(o.host.Tmpfs ?? {}).map((path) => posix.normalize(path)),
@@ -136,33 +188,43 @@ export class Volumes {
     return parentsFirst(mounts);
   }
 
-  async #mountPoint(mount: PlannedMount): Promise<MountPoint> {
-    const { type, destination, mode, readWrite, propagation, copyUp: copies } = mount;
-    const shared = { type, destination, mode, readWrite, propagation, copyUp: copies };
-    if (type === "bind")
-      return { ...shared, source: mount.source ?? "", createSource: mount.createSource, anonymous: false };
-    if (type === "tmpfs") return { ...shared, source: "", anonymous: false };
-    const { name, labels, options } = mount;
-    const volume = await this.create({ name, labels, options });
-    return {
-      ...shared,
-      name: volume.name,
-      source: volume.mountpoint,
-      driver: volume.driver,
-      anonymous: name === undefined,
+  async #mountPoint(mount: PlannedMount, image: ImageOf): Promise<MountPoint> {
+    const { type, destination, mode, readWrite, propagation, copyUp, subpath, source = "" } = mount;
+    const shared = {
+      ...{ type, source, destination, mode, readWrite, propagation, copyUp, anonymous: false },
+      ...(subpath !== undefined && { subpath }),
     };
+    const { createSource, recursive, readOnlyBelow } = mount;
+    if (type === "bind")
+      return {
+        ...{ ...shared, createSource },
+        ...(recursive !== undefined && { recursive }),
+        ...(readOnlyBelow !== undefined && { readOnlyBelow }),
+      };
+    if (type === "tmpfs") return shared;
+    if (type === "image") return { ...shared, image: image(source) };
+    const { name, labels, options, driver } = mount;
+    const volume = await this.create({ name, labels, options, driver });
+    const given = { name: volume.name, source: volume.mountpoint, driver: volume.driver };
+    return { ...shared, ...given, anonymous: name === undefined };
   }
 
-  /** See the engine's part of that name. */
-  async populate(
-    mounts: readonly MountPoint[],
-    o: { readonly rootfs: string; readonly first: boolean },
-  ): Promise<void> {
-    for (const mount of mounts) {
-      if (mount.type === "bind") await checkSource(mount.source, mount.createSource === true);
-      else if (mount.type === "volume" && mount.copyUp && o.first)
-        await copyUp(o.rootfs, mount.destination, mount.source);
-    }
+  /** See the engine's parts of these names. */
+  async mount(user: string, mounts: readonly MountPoint[], o: MountRequestOptions): Promise<MountPoint[]> {
+    return await this.#mounts.mount(user, mounts, o);
+  }
+
+  async hold(user: string, mounts: readonly MountPoint[], signal: AbortSignal): Promise<MountPoint[]> {
+    return await this.#mounts.hold(user, mounts, signal);
+  }
+
+  async unmount(user: string, mounts: readonly MountPoint[]): Promise<void> {
+    await this.#mounts.unmount(user, mounts);
+  }
+
+  async sweep(running: ReadonlySet<string>): Promise<void> {
+    await this.#mounts.sweep(running);
+    this.#local.sweep();
   }
 
   tree(o: ContainerTreeRequest): ContainerTree {
@@ -173,37 +235,19 @@ export class Volumes {
   async removeAnonymous(mounts: readonly MountPoint[]): Promise<void> {
     for (const { name, anonymous } of mounts) {
       // The container that goes is still recorded: it is one of the users.
-      if (name !== undefined && anonymous && this.#parts.usersOf(name).length <= 1) await this.#drop(name);
+      if (name === undefined || !anonymous || this.#parts.usersOf(name).length > 1) continue;
+      const record = this.#table.get(name);
+      if (record !== undefined) await this.#drop(record, true);
     }
   }
-
-  async #drop(name: string): Promise<void> {
-    if (this.#table.get(name) === undefined) return;
-    await rm(join(this.#parts.root, name), { recursive: true, force: true });
-    this.#table.delete(name);
-    this.#parts.emit("destroy", name, { driver: "local" });
-  }
 }
 
-async function makeDirectory(path: string): Promise<void> {
-  await mkdir(join(path, ".."), { recursive: true, mode: 0o701 });
-  await mkdir(path, { recursive: true, mode: 0o755 });
-}
-
-async function checkSource(path: string, create: boolean): Promise<void> {
-  if (existsSync(path)) return;
-  if (!create)
-    throw new Fault(
-      "invalid",
-      `invalid mount config for type "bind": bind source path does not exist: ${path}`,
-    );
+/** A fault of the work, with what was tried before its sentence. */
+async function explained<R>(what: string, work: () => Promise<R>): Promise<R> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
-  } catch (cause) {
-    throw new Fault(
-      "invalid",
-      `error while creating mount source path '${path}': ${Fault.from(cause).message}`,
-      { cause },
-    );
+    return await work();
+  } catch (thrown) {
+    const { kind, message } = Fault.from(thrown);
+    throw new Fault(kind, message.startsWith(what) ? message : `${what}${message}`, { cause: thrown });
   }
 }

@@ -1,0 +1,40 @@
+/** A file system on a directory, by its name and the options of mount(8). Synchronous: not for what asks another machine. */
+import { FFIType } from "bun:ffi";
+import { check, cString, libc } from "./libc.ts";
+import { setPropagation, unmount } from "./mount.ts";
+import { parseMountOptions } from "./mount-options.ts";
+
+const pointer = FFIType.ptr;
+const c = libc({
+  mount: { args: [pointer, pointer, pointer, FFIType.u64, pointer], returns: FFIType.i32 },
+});
+const readOnlyBind = 0x1001;
+const remount = 1 << 5;
+
+export interface FileSystemMount {
+  /** What is mounted: a device, a path, or a name where the file system needs none. */
+  readonly device: string;
+  readonly type: string;
+  /** As `mount -o` takes them. */
+  readonly options: string;
+  readonly target: string;
+}
+
+/** Undone when a later step fails. @throws Errno whose message has dockerd's form. */
+export function mountFileSystem({ device, type, options, target }: FileSystemMount): void {
+  const { flags, data, propagation } = parseMountOptions(options);
+  const call = (bits: number) =>
+    check(
+      c.mount(cString(device), cString(target), cString(type), bits, cString(data)),
+      () => `mount ${device}:${target}, flags: 0x${bits.toString(16)}${data && `, data: ${data}`}`,
+    );
+  call(flags);
+  try {
+    // A bind mount is made writable, whatever it is asked for.
+    if ((flags & readOnlyBind) === readOnlyBind) call(flags | remount);
+    if (propagation !== undefined) setPropagation(target, propagation);
+  } catch (error) {
+    unmount(target, { detach: true });
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+/** Volumes that are directories below one root, or what their options say is mounted there while somebody has them. */
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { mountsBeneath, unmount } from "#kernel/mount.ts";
+import { Turns } from "#store/turns.ts";
+import { mountLocal } from "./local-mount.ts";
+import { checkLocalOptions, localMount } from "./local-options.ts";
+import type { DrivenVolume, VolumeDriver } from "./volume-driver.ts";
+
+export class LocalDriver implements VolumeDriver {
+  readonly name = "local";
+  readonly scope = "local";
+  readonly #root: string;
+  /** Who has a volume that is more than a directory, by its name. */
+  /** Who has a volume that is more than a directory, by its name. */
+  readonly #users = new Map<string, Set<string>>();
+  /** What an engine before this one mounted, and what this one did. */
+  readonly #mounted: Set<string>;
+  readonly #turns = new Turns();
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#mounted = new Set(mountsBeneath(root).map(({ target }) => target));
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o701 });
+  }
+
+  check(options: Readonly<Record<string, string>>): void {
+    checkLocalOptions(options);
+  }
+
+  async create(name: string): Promise<void> {
+    await mkdir(join(this.#root, name), { recursive: true, mode: 0o701 });
+    await mkdir(this.place(name), { recursive: true, mode: 0o755 });
+  }
+
+  async remove(name: string): Promise<void> {
+    const path = this.place(name);
+    if (this.#mounted.delete(path)) unmount(path);
+    await rm(join(this.#root, name), { recursive: true, force: true });
+  }
+
+  place(name: string): string {
+    return join(this.#root, name, "_data");
+  }
+
+  async mount(volume: DrivenVolume, user: string, signal: AbortSignal): Promise<string> {
+    const { name, mountpoint, options } = volume;
+    const asked = localMount(options);
+    if (asked === undefined) return mountpoint;
+    await this.#turns.take(name, async () => {
+      if (!this.#mounted.has(mountpoint)) await mountLocal(asked, mountpoint, signal);
+      this.#mounted.add(mountpoint);
+      this.#usersOf(name).add(user);
+    });
+    return mountpoint;
+  }
+
+  async unmount({ name, mountpoint, options }: DrivenVolume, user: string): Promise<void> {
+    if (localMount(options) === undefined) return;
+    await this.#turns.take(name, () => {
+      const users = this.#usersOf(name);
+      users.delete(user);
+      if (users.size > 0 || !this.#mounted.delete(mountpoint)) return Promise.resolve();
+      this.#users.delete(name);
+      // Whoever still looks in goes on seeing it.
+      unmount(mountpoint, { detach: true });
+      return Promise.resolve();
+    });
+  }
+
+  #usersOf(name: string): Set<string> {
+    const users = this.#users.get(name) ?? new Set();
+    this.#users.set(name, users);
+    return users;
+  }
+
+  /** What an engine that died left mounted and nobody has. */
+  sweep(): void {
+    const held = new Set([...this.#users.keys()].map((name) => this.place(name)));
+    for (const target of this.#mounted)
+      if (!held.has(target)) {
+        unmount(target, { detach: true });
+        this.#mounted.delete(target);
+      }
+  }
+}

@@ -1,0 +1,24 @@
+/** What keeps volumes: the machine itself (`local`), or a program behind a socket that speaks Docker's volume protocol. */
+
+export interface VolumeDriver {
+  readonly name: string;
+  readonly scope: "local" | "global";
+  /** @throws Fault `invalid` for options that cannot be, before anything is made. */
+  check?(options: Readonly<Record<string, string>>): void;
+  /** Idempotent. */
+  create(name: string, options: Readonly<Record<string, string>>): Promise<void>;
+  /** Takes the volume's files away. Idempotent. */
+  remove(name: string): Promise<void>;
+  /** Where the files always are, for drivers that know. */
+  place?(name: string): string;
+  /** Makes the files be somewhere on this machine, for one more user. @returns where. */
+  mount(volume: DrivenVolume, user: string, signal: AbortSignal): Promise<string>;
+  /** One user less. Idempotent. */
+  unmount(volume: DrivenVolume, user: string): Promise<void>;
+}
+
+export interface DrivenVolume {
+  readonly name: string;
+  readonly mountpoint: string;
+  readonly options: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,95 @@
+/**
+ * The mounts of a container, from what was decided to what the runtime is given, and back.
+ * Promises: what fails gives back what it had; giving back is idempotent, and needs nothing but the container's id and
+ * its mounts, so that a later engine can do it.
+ */
+import type { MountPoint } from "#spec/container.ts";
+import { checkSource } from "./bind-source.ts";
+import { copyUp } from "./copy-up.ts";
+import type { PreparedMounts } from "./prepared-mounts.ts";
+import type { DrivenVolume, VolumeDriver } from "./volume-driver.ts";
+
+export interface VolumeMountsParts {
+  readonly prepared: PreparedMounts;
+  /** Undefined for a volume that is not there any more. @throws Fault `not-found` without its driver. */
+  readonly find: (name: string) => Promise<{ volume: DrivenVolume; driver: VolumeDriver } | undefined>;
+  /** A driver said where a volume is now. */
+  readonly moved: (name: string, path: string) => void;
+}
+
+export interface MountRequestOptions {
+  readonly rootfs: string;
+  /** At the first start: empty volumes get what the image has at their places. */
+  readonly first: boolean;
+  readonly signal: AbortSignal;
+}
+
+export class VolumeMounts {
+  readonly #parts: VolumeMountsParts;
+
+  constructor(parts: VolumeMountsParts) {
+    this.#parts = parts;
+  }
+
+  /** The same mounts, each with the path that the runtime mounts. @throws Fault in dockerd's words. */
+  async mount(user: string, mounts: readonly MountPoint[], o: MountRequestOptions): Promise<MountPoint[]> {
+    const ready: MountPoint[] = [];
+    try {
+      for (const [number, mount] of mounts.entries()) {
+        const source = await this.#source(user, number, mount, o);
+        ready.push({ ...mount, source });
+        if (mount.type === "volume" && mount.copyUp && o.first)
+          await copyUp(o.rootfs, mount.destination, source);
+      }
+    } catch (error) {
+      await this.unmount(user, mounts);
+      throw error;
+    }
+    return ready;
+  }
+
+  async #source(user: string, number: number, mount: MountPoint, o: MountRequestOptions): Promise<string> {
+    if (mount.type === "bind") await checkSource(mount.source, mount.createSource === true);
+    const whole = mount.type === "volume" ? await this.#attach(user, mount, o.signal) : mount.source;
+    if (mount.subpath === undefined) return whole;
+    return await this.#parts.prepared.part(whole, mount.subpath, { user, number });
+  }
+
+  async #attach(user: string, { name, source }: MountPoint, signal: AbortSignal): Promise<string> {
+    const found = name === undefined ? undefined : await this.#parts.find(name);
+    if (found === undefined) return source;
+    const path = await found.driver.mount(found.volume, user, signal);
+    if (path !== found.volume.mountpoint) this.#parts.moved(found.volume.name, path);
+    return path;
+  }
+
+  /** For a container that was found running, or to look in: each volume as a whole where it is now. */
+  async hold(user: string, mounts: readonly MountPoint[], signal: AbortSignal): Promise<MountPoint[]> {
+    const held: MountPoint[] = [];
+    for (const mount of mounts)
+      held.push(
+        mount.type === "volume" ? { ...mount, source: await this.#attach(user, mount, signal) } : mount,
+      );
+    return held;
+  }
+
+  /** Idempotent; the first failure is thrown after all were tried. */
+  async unmount(user: string, mounts: readonly MountPoint[]): Promise<void> {
+    await using stack = new AsyncDisposableStack();
+    for (const { name } of mounts) {
+      if (name === undefined) continue;
+      stack.defer(async () => {
+        const found = await this.#parts.find(name);
+        await found?.driver.unmount(found.volume, user);
+      });
+    }
+    if (mounts.some(({ subpath }) => subpath !== undefined))
+      stack.defer(async () => await this.#parts.prepared.release(user));
+  }
+
+  /** What an engine that died left ready for containers that do not run. */
+  async sweep(running: ReadonlySet<string>): Promise<void> {
+    for (const user of this.#parts.prepared.users())
+      if (!running.has(user)) await this.#parts.prepared.release(user);
+  }
+}
