@@ -116,7 +116,7 @@ export class Containers {
         host: given.host,
         containerId: id,
         others: (reference) => index.get(reference),
-        image: (reference) => this.#parts.images.get(reference).record,
+        image: (reference) => this.#mountable(reference),
       });
       const planned = { ...doomed, mounts };
       index.put(planned);
@@ -127,6 +127,16 @@ export class Containers {
     }
     await supervisor.happen(id, { kind: "created" });
     return index.get(id);
+  }
+
+  /** Not `not-found`: the docker CLI would pull the container's own image for it, and ask again. */
+  #mountable(reference: string): ReturnType<Images["get"]>["record"] {
+    try {
+      return this.#parts.images.get(reference).record;
+    } catch (cause) {
+      const { message } = Fault.from(cause);
+      throw new Fault("invalid", `invalid mount config for type "image": ${message}`, { cause });
+    }
   }
 
   #checkNetworks({ endpoints }: CreateRequest): void {

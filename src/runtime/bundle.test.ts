@@ -99,8 +99,8 @@ test("mounts of the user's: parents first, in place of defaults, with their prop
   expect(spec.mounts.slice(-4)).toEqual([
     { destination: "/a", type: "bind", source: "/s", options: ["rbind", "rprivate", "rro"] },
     { destination: "/t", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "exec", "size=1m"] },
-    { destination: "/a/b", type: "bind", source: "/s", options: ["rbind", "rshared", "rw"] },
-    { destination: "/etc/hosts", type: "bind", source: "/s", options: ["rbind", "rprivate", "rw"] },
+    { destination: "/a/b", type: "bind", source: "/s", options: ["rbind", "rshared"] },
+    { destination: "/etc/hosts", type: "bind", source: "/s", options: ["rbind", "rprivate"] },
   ]);
   expect(spec.mounts.filter(({ destination }) => destination === "/etc/hosts")).toHaveLength(1);
   expect(spec.linux.rootfsPropagation).toBe("rshared");

@@ -91,10 +91,18 @@ function userMounts({ mounts, recursiveReadOnly }: MountsInput): OciMount[] {
     const { destination, source, readWrite } = mount;
     if (mount.type === "tmpfs")
       return { destination, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(mount.mode, readWrite) };
-    const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
-    const bound = mount.recursive === false ? "bind" : "rbind";
-    const access = readWrite ? "rw" : readOnlyOption(mount, recursiveReadOnly);
-    return { destination, type: "bind", source, options: [bound, propagation, access] };
+    const { recursive = true, propagation } = mount;
+    // crun binds recursively when any option does something recursively.
+    const passed = recursive ? propagation || "rprivate" : (propagation || "private").replace(/^r/, "");
+    const access = readWrite ? [] : [readOnlyOption(mount, recursiveReadOnly)];
+    // crun sets all flags anew: what is not said again, a bind would be free of.
+    const kept = (mount.restrictions ?? []).filter((word) => readWrite || word !== "ro");
+    return {
+      destination,
+      type: "bind",
+      source,
+      options: [recursive ? "rbind" : "bind", passed, ...access, ...kept],
+    };
   });
 }
 

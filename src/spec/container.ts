@@ -242,6 +242,8 @@ export interface MountPoint {
   readonly anonymous: boolean;
   /** What of the volume or image is shown; all of it when absent. */
   readonly subpath?: string;
+  /** What the mount of its source forbids, known while the container runs: `ro`, `nosuid`, `nodev`, `noexec`. */
+  readonly restrictions?: readonly string[];
   /** False: without what is mounted below the source. */
   readonly recursive?: boolean;
   /** Whether what is mounted below a read-only source is read-only too; where the kernel can, unless it is `must`. */

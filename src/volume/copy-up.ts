@@ -1,5 +1,5 @@
 /** An image's files at a volume's place, into the volume when it is new and empty. */
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath, cleanBytePath } from "#kernel/byte-path.ts";
 import { closeDescriptor, descriptorPath, openFlag, statDescriptor } from "#kernel/files-at.ts";
@@ -10,7 +10,7 @@ import { unpackTar } from "#store/unpack.ts";
 /** Owner, mode and content. Links in the container's path stay in its root. Nothing there is nothing to copy. */
 export async function copyUp(rootfs: string, destination: string, volume: string): Promise<void> {
   const path = cleanBytePath(destination);
-  if (path === undefined || readdirSync(volume).length > 0) return;
+  if (path === undefined || !statSync(volume).isDirectory() || readdirSync(volume).length > 0) return;
   using root = Beneath.open(rootfs);
   let source: number;
   try {

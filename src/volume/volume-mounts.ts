@@ -3,6 +3,7 @@
  * Promises: what fails gives back what it had; giving back is idempotent, and needs nothing but the container's id and
  * its mounts, so that a later engine can do it.
  */
+import { mountRestrictions } from "#kernel/mount-flags.ts";
 import type { MountPoint } from "#spec/container.ts";
 import { checkSource } from "./bind-source.ts";
 import { copyUp } from "./copy-up.ts";
@@ -37,7 +38,8 @@ export class VolumeMounts {
     try {
       for (const [number, mount] of mounts.entries()) {
         const source = await this.#source(user, number, mount, o);
-        ready.push({ ...mount, source });
+        const restrictions = mount.type === "tmpfs" ? [] : mountRestrictions(source);
+        ready.push({ ...mount, source, restrictions });
         if (mount.type === "volume" && mount.copyUp && o.first)
           await copyUp(o.rootfs, mount.destination, source);
       }
