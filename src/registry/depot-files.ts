@@ -1,14 +1,12 @@
 /** The depot on a file system: keys are paths beneath a root; wholeness by rename, growth alone by flock. */
 import { randomBytes } from "node:crypto";
-import { createReadStream, fstatSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type FileLock, lockFile } from "#kernel/file-lock.ts";
 import { explainFull } from "#store/disk-full.ts";
-import type { Depot, DepotEntry, Growing } from "./depot.ts";
+import { checkKey, type Depot, type DepotEntry, type Growing } from "./depot.ts";
 
-/** Bytes of one read of a stream. */
-const readBytes = 256 << 10;
 /** Where files are before they have their name; what a crash leaves there is taken by the collector. */
 const incoming = "incoming";
 
@@ -76,11 +74,6 @@ export class FileDepot implements Depot {
     return range === undefined ? file : file.slice(range.start, range.end).stream();
   }
 
-  async bytes(key: string): Promise<AsyncIterable<Uint8Array> | undefined> {
-    if ((await this.stat(key)) === undefined) return undefined;
-    return createReadStream(this.#path(key), { highWaterMark: readBytes });
-  }
-
   async grow(key: string, o: { readonly create?: boolean } = {}): Promise<Growing | undefined> {
     const path = this.#path(key);
     if (o.create === true) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -92,7 +85,11 @@ export class FileDepot implements Depot {
       const opened = await file?.stat();
       // Finished or cancelled between a look and the lock: what was locked is another file.
       if (file !== undefined && opened?.ino === fstatSync(lock.fd).ino)
-        return new GrowingFile(file, lock, opened.size, (to) => this.#rename(path, this.#path(to)));
+        return new GrowingFile(file, lock, opened.size, {
+          root: this.#root,
+          rename: async (to) => await this.#rename(path, this.#path(to)),
+          remove: async () => await rm(path, { force: true }),
+        });
       await file?.close();
     } catch (error) {
       lock[Symbol.dispose]();
@@ -100,6 +97,17 @@ export class FileDepot implements Depot {
     }
     lock[Symbol.dispose]();
     return undefined;
+  }
+
+  async sweep(beforeMs: number, signal: AbortSignal): Promise<number> {
+    let count = 0;
+    for (const name of await this.list(incoming)) {
+      signal.throwIfAborted();
+      const found = await this.stat(`${incoming}/${name}`);
+      if (found !== undefined && found.touchedMs < beforeMs && (await this.remove(`${incoming}/${name}`)))
+        count++;
+    }
+    return count;
   }
 
   /** Makes the folders it needs; they stay when they are empty again. */
@@ -120,50 +128,73 @@ export class FileDepot implements Depot {
   }
 
   #path(key: string): string {
-    if (key.split("/").some((part) => part === "" || part === "." || part === ".." || part.includes("\0")))
-      throw new Error(`${JSON.stringify(key)} is no key`);
+    checkKey(key);
     return join(this.#root, key);
   }
+}
+
+interface Ends {
+  readonly root: string;
+  rename(key: string): Promise<void>;
+  remove(): Promise<void>;
 }
 
 class GrowingFile implements Growing {
   readonly #file: FileHandle;
   readonly #lock: FileLock;
-  readonly #rename: (to: string) => Promise<void>;
+  readonly #ends: Ends;
   #sizeBytes: number;
 
-  constructor(file: FileHandle, lock: FileLock, sizeBytes: number, rename: (to: string) => Promise<void>) {
+  constructor(file: FileHandle, lock: FileLock, sizeBytes: number, ends: Ends) {
     this.#file = file;
     this.#lock = lock;
     this.#sizeBytes = sizeBytes;
-    this.#rename = rename;
+    this.#ends = ends;
   }
 
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
+  /** It only ever grows, and alone. */
+  get mark(): string {
+    return String(this.#sizeBytes);
+  }
+
   async append(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#file.write(
-        bytes,
-        done,
-        bytes.length - done,
-        this.#sizeBytes + done,
-      );
-      done += bytesWritten;
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const at = this.#sizeBytes + done;
+        const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, at);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      throw explainFull(error, this.#ends.root);
     }
     this.#sizeBytes += bytes.length;
   }
 
-  async truncate(sizeBytes: number): Promise<void> {
-    await this.#file.truncate(sizeBytes);
-    this.#sizeBytes = sizeBytes;
+  async read(start: number, end: number): Promise<Uint8Array> {
+    const bytes = Buffer.allocUnsafeSlow(end - start);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesRead } = await this.#file.read(bytes, done, bytes.length - done, start + done);
+      if (bytesRead === 0) throw new Error(`the upload has no bytes from ${start + done} on`);
+      done += bytesRead;
+    }
+    return bytes;
   }
 
   async keep(key: string): Promise<void> {
-    await this.#file.datasync();
-    await this.#rename(key);
+    try {
+      await this.#file.datasync();
+      await this.#ends.rename(key);
+    } catch (error) {
+      throw explainFull(error, this.#ends.root);
+    }
+  }
+
+  async discard(): Promise<void> {
+    await this.#ends.remove();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * Where the registry server keeps everything: bytes by key. One contract for the file system and what may come beside it.
  * Promises of every driver: a key's bytes are seen whole or not at all; what `write`, `keep` and `move` did is durable
- * when they resolve; several processes may use one depot. Never: two meanings of one key.
+ * when they resolve; several processes may use one depot; bytes that are being read are not taken away by who removes their
+ * key. Never: two meanings of one key. `depot-contract.ts` shows all of it for every driver.
  */
 
 export interface DepotEntry {
@@ -30,18 +31,28 @@ export interface Depot {
     key: string,
     range?: { readonly start: number; readonly end: number },
   ): Promise<Blob | ReadableStream<Uint8Array> | undefined>;
-  /** All bytes in order. Undefined: not there. */
-  bytes(key: string): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** An object that grows, alone: undefined while another process or request has it; `create`: empty, when missing. */
+  /** An object that grows, alone: undefined while another request has it; `create`: empty, when missing. */
   grow(key: string, o?: { readonly create?: boolean }): Promise<Growing | undefined>;
+  /** Takes what a crash left without a key, when it was written before that time. @returns How many things. */
+  sweep(beforeMs: number, signal: AbortSignal): Promise<number>;
 }
 
-/** The caller closes it by disposing. */
+/** The caller closes it by disposing; what was appended is there for the next one, also after an error. */
 export interface Growing extends AsyncDisposable {
   readonly sizeBytes: number;
+  /** Of exactly these bytes: whoever remembers something of them compares it. */
+  readonly mark: string;
   append(bytes: Uint8Array): Promise<void>;
-  /** Drops what is behind `sizeBytes`. */
-  truncate(sizeBytes: number): Promise<void>;
-  /** Gives the whole another name, durably. */
+  /** Bytes that were appended, from `start` to before `end`; also after `keep`. */
+  read(start: number, end: number): Promise<Uint8Array>;
+  /** Gives the whole another name, durably. Replaces what has it. */
   keep(key: string): Promise<void>;
+  /** Ends it: its key is gone. */
+  discard(): Promise<void>;
+}
+
+/** @throws Error for what is no key. */
+export function checkKey(key: string): void {
+  if (key.split("/").some((part) => part === "" || part === "." || part === ".." || part.includes("\0")))
+    throw new Error(`${JSON.stringify(key)} is no key`);
 }

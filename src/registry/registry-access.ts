@@ -38,6 +38,8 @@ export interface AccessOptions {
 export interface Principal {
   /** Undefined: nobody said. */
   readonly user: string | undefined;
+  /** A better token may say more. */
+  readonly byToken: boolean;
   may(action: Action, repository: string): boolean;
   readonly mayList: boolean;
 }
@@ -84,9 +86,14 @@ export class RegistryAccess {
   async principal(authorization: string | null): Promise<Principal> {
     const { htpasswd, token, anonymousPull } = this.#options;
     if (htpasswd === undefined && token === undefined)
-      return { user: undefined, may: () => true, mayList: true };
+      return { user: undefined, byToken: false, may: () => true, mayList: true };
     if (authorization === null)
-      return { user: undefined, may: (action) => anonymousPull && action === "pull", mayList: anonymousPull };
+      return {
+        user: undefined,
+        byToken: false,
+        may: (action) => anonymousPull && action === "pull",
+        mayList: anonymousPull,
+      };
     const [, scheme = "", value = ""] = /^(\S+) +(\S+)$/.exec(authorization.trim()) ?? [];
     if (token !== undefined && scheme.toLowerCase() === "bearer") return this.#bearer(value);
     if (htpasswd !== undefined && scheme.toLowerCase() === "basic") return await this.#basic(value, htpasswd);
@@ -96,7 +103,7 @@ export class RegistryAccess {
   /** @throws RegistryRefusal: unauthorised when nobody signed in or a token does not say enough, denied otherwise. */
   require(principal: Principal, action: Action, repository: string): void {
     if (principal.may(action, repository)) return;
-    if (principal.user === undefined || this.#options.token !== undefined)
+    if (principal.user === undefined || principal.byToken)
       throw this.challenge([`repository:${repository}:${action === "push" ? "pull,push" : action}`]);
     throw new RegistryRefusal("DENIED", `${principal.user} may not ${action} ${repository}`);
   }
@@ -115,15 +122,16 @@ export class RegistryAccess {
     return this.#options.htpasswd !== undefined || this.#options.token !== undefined;
   }
 
+  /** Those of every kind there is; a token first, as clients take the first they know. */
   challenge(scopes: readonly string[]): RegistryRefusal {
-    const { token } = this.#options;
+    const { token, htpasswd } = this.#options;
+    const challenges: string[] = [];
     const scope = scopes.length === 0 ? "" : `,scope="${scopes.join(" ")}"`;
-    const header =
-      token === undefined
-        ? 'Basic realm="wherry registry"'
-        : `Bearer realm="${token.realm}",service="${token.service}"${scope}`;
+    if (token !== undefined)
+      challenges.push(`Bearer realm="${token.realm}",service="${token.service}"${scope}`);
+    if (htpasswd !== undefined) challenges.push('Basic realm="wherry registry"');
     return new RegistryRefusal("UNAUTHORIZED", "authentication required", {
-      headers: { "WWW-Authenticate": header },
+      headers: { "WWW-Authenticate": challenges.join(", ") },
     });
   }
 
@@ -145,7 +153,7 @@ export class RegistryAccess {
           rule.repositories.some((each) => fits(each, repository)),
       ) ||
       (action === "pull" && this.#options.anonymousPull);
-    return { user, may, mayList: true };
+    return { user, byToken: false, may, mayList: true };
   }
 
   /** Takes as long for a name that nobody has. */
@@ -192,6 +200,7 @@ export class RegistryAccess {
       );
     return {
       user: claims.sub ?? "",
+      byToken: true,
       may: (action, repository) =>
         has("repository", repository, action) || (action === "pull" && this.#options.anonymousPull),
       mayList: has("registry", "catalog", "*"),

@@ -32,8 +32,9 @@ export async function collect(store: RegistryStore, o: CollectOptions): Promise<
     uploads += await sweepUploads(store, repository, o);
     links += await sweepLinks(store, repository, o);
   }
-  await sweepFolder(store, "incoming", o.nowMs - o.graceMs);
-  return { ...(await sweepBlobs(store, o)), links, uploads };
+  const swept = await sweepBlobs(store, o);
+  await store.depot.sweep(o.nowMs - o.graceMs, o.signal);
+  return { ...swept, links, uploads };
 }
 
 async function sweepUploads(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {

@@ -8,7 +8,7 @@ import type { Depot } from "./depot.ts";
 import { type AccessOptions, type Action, type Principal, RegistryAccess } from "./registry-access.ts";
 import { RegistryStore } from "./registry-store.ts";
 import { answerBlob, deleteBlob } from "./serve-blobs.ts";
-import { RegistryRefusal } from "./serve-fault.ts";
+import { RegistryRefusal, refusalOf } from "./serve-fault.ts";
 import { answerCatalog, answerReferrers, answerTags } from "./serve-lists.ts";
 import { Manifests } from "./serve-manifests.ts";
 import { type Operation, operationOf } from "./serve-request.ts";
@@ -96,10 +96,11 @@ export class RegistryServer {
     return response;
   }
 
-  #refuse(error: unknown, method: string): Response {
-    const known = error instanceof RegistryRefusal;
-    if (!known) this.#watch.failed(error);
-    const refusal = known ? error : new RegistryRefusal("UNKNOWN", "the registry failed: see its log");
+  #refuse(thrown: unknown, method: string): Response {
+    // What failed first says more than what closing it said.
+    const error = thrown instanceof SuppressedError ? thrown.suppressed : thrown;
+    if (!(error instanceof RegistryRefusal)) this.#watch.failed(error);
+    const refusal = refusalOf(error);
     return new Response(method === "HEAD" ? null : refusal.body(), {
       status: refusal.status,
       headers: { "Content-Type": "application/json; charset=utf-8", ...refusal.headers },
@@ -139,7 +140,7 @@ export class RegistryServer {
 
   #maySee(principal: Principal, repository: string): boolean {
     // A token for the catalog names no repositories.
-    return principal.may("pull", repository) || this.#options.access.token !== undefined;
+    return principal.may("pull", repository) || principal.byToken;
   }
 
   async #manifest(o: Operation & { readonly kind: "manifest" }, asked: Asked): Promise<Response> {

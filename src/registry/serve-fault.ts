@@ -1,4 +1,5 @@
 /** Pure. Refusals of the registry server: the codes and statuses of OCI distribution-spec 1.1, "Error Codes". */
+import { isFault } from "#spec/fault.ts";
 
 const statusOf = {
   BLOB_UNKNOWN: 404,
@@ -17,6 +18,8 @@ const statusOf = {
   TAG_INVALID: 400,
   TOOMANYREQUESTS: 429,
   UNAUTHORIZED: 401,
+  // Beyond the specification, as other registries say it.
+  UNAVAILABLE: 503,
   UNKNOWN: 500,
   UNSUPPORTED: 405,
 } as const;
@@ -44,4 +47,14 @@ export class RegistryRefusal extends Error {
   body(): string {
     return `${JSON.stringify({ errors: [{ code: this.code, message: this.message, detail: null }] })}\n`;
   }
+}
+
+/** What a client is told of any failure; why it failed is for the log. */
+export function refusalOf(error: unknown): RegistryRefusal {
+  if (error instanceof RegistryRefusal) return error;
+  if (isFault(error, "conflict"))
+    return new RegistryRefusal("BLOB_UPLOAD_INVALID", error.message, { status: 409 });
+  if (isFault(error, "unavailable"))
+    return new RegistryRefusal("UNAVAILABLE", "the registry's store is full or away: see its log");
+  return new RegistryRefusal("UNKNOWN", "the registry failed: see its log");
 }

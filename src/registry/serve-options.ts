@@ -1,6 +1,7 @@
 /** Pure. What `wherry registry serve` is told by its flags and its configuration file. */
 import * as v from "valibot";
 import { Fault } from "#spec/fault.ts";
+import type { S3Place } from "./s3-bucket.ts";
 
 const action = v.picklist(["pull", "push", "delete"]);
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -34,6 +35,15 @@ const fileSchema = v.strictObject({
   "collect-every-seconds": v.optional(whole),
   "grace-seconds": v.optional(whole),
   "upload-seconds": v.optional(whole),
+  s3: v.optional(
+    v.strictObject({
+      endpoint: v.optional(v.pipe(v.string(), v.url())),
+      region: v.optional(v.string()),
+      "access-key-id": v.optional(v.string()),
+      "secret-access-key": v.optional(v.string()),
+      "virtual-hosted": v.optional(v.boolean()),
+    }),
+  ),
   webhooks: v.optional(
     v.array(
       v.strictObject({
@@ -94,14 +104,42 @@ export function parseServeFile(text: string, path: string): ServeFile {
   throw new Fault("invalid", `${path}: ${v.getDotPath(issue) ?? String(issue.input)}: ${issue.message}`);
 }
 
+/** Where everything is kept: a folder, or a bucket and the prefix of its keys. */
+export type DepotPlace = { readonly folder: string } | { readonly s3: S3Place };
+
+/** `s3://BUCKET/PREFIX`, or a path. `environment` has what the file does not say. @throws Fault `invalid`. */
+export function decideDepot(
+  root: string,
+  { s3 = {} }: ServeFile,
+  environment: Readonly<Record<string, string | undefined>>,
+): DepotPlace {
+  const [, bucket, prefix = ""] = /^s3:\/\/([^/]+)\/?(.*?)\/?$/.exec(root) ?? [];
+  if (bucket === undefined) return { folder: root };
+  const accessKeyId = s3["access-key-id"] ?? environment["AWS_ACCESS_KEY_ID"];
+  const secretAccessKey = s3["secret-access-key"] ?? environment["AWS_SECRET_ACCESS_KEY"];
+  if (accessKeyId === undefined || secretAccessKey === undefined)
+    throw new Fault(
+      "invalid",
+      `${root} needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3 in the configuration file`,
+    );
+  const endpoint = environment["AWS_ENDPOINT_URL_S3"] ?? environment["AWS_ENDPOINT_URL"];
+  return {
+    s3: {
+      ...{ bucket, prefix, accessKeyId, secretAccessKey },
+      endpoint: s3.endpoint ?? endpoint,
+      region: s3.region ?? environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"],
+      sessionToken: s3["access-key-id"] === undefined ? environment["AWS_SESSION_TOKEN"] : undefined,
+      virtualHosted: s3["virtual-hosted"],
+    },
+  };
+}
+
 /** A flag goes before the file. @throws Fault `invalid`. */
 export function decideServe(flags: ServeFile, file: ServeFile): Omit<ServeOptions, "help"> {
   const all = { ...file, ...flags };
   if (all.root === undefined) throw new Fault("invalid", "say where to keep things: --root DIR");
   if ((all["tls-cert"] === undefined) !== (all["tls-key"] === undefined))
     throw new Fault("invalid", "--tls-cert and --tls-key go together");
-  if (all.htpasswd !== undefined && all.token !== undefined)
-    throw new Fault("invalid", "htpasswd and token exclude each other: keep one of them");
   if (all.rights !== undefined && all.htpasswd === undefined)
     throw new Fault("invalid", "rights are those of users: say who they are with --htpasswd FILE");
   const address = all.addr ?? "127.0.0.1:5000";
@@ -124,10 +162,11 @@ Options:
       --addr HOST:PORT    Where to listen (default 127.0.0.1:5000; port 0: any)
       --anonymous-pull    Let those pull who do not say who they are
       --config FILE       JSON with these options by name, and: blob-bytes-max, collect-every-seconds,
-                          deletes, grace-seconds, repository-bytes-max, rights, token, upload-seconds,
-                          webhooks
+                          deletes, grace-seconds, repository-bytes-max, rights, s3, token,
+                          upload-seconds, webhooks
       --htpasswd FILE     Users with bcrypt passwords, as htpasswd -B writes them
-      --root DIR          Where everything is kept; several servers may share it
+      --root DIR          Where everything is kept; several servers may share it. Or s3://BUCKET/PREFIX,
+                          with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL
       --tls-cert FILE     Certificate chain in PEM
       --tls-key FILE      Its key in PEM
 `;

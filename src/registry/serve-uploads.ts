@@ -12,12 +12,15 @@ import { checkedDigest, checkRepository } from "./serve-request.ts";
 
 /** Uploads whose hash is remembered; others are read again when they end. */
 const hashesMax = 1000;
+/** Bytes of an upload read at a time. */
+const readBytes = 1 << 20;
 
 type Algorithm = "sha256" | "sha512";
 interface Progress {
   readonly algorithm: Algorithm;
   readonly hash: Hash;
-  readonly sizeBytes: number;
+  /** Of the upload it is the hash of. */
+  readonly mark: string;
 }
 
 export interface UploadRequest {
@@ -62,13 +65,13 @@ export class Uploads {
     const key = keys.upload(repository, id);
     await using upload = await this.#store.depot.grow(key, { create: true });
     if (upload === undefined) throw new Error(`the new upload ${id} is in use`);
-    this.#remember(key, { algorithm, hash: createHash(algorithm), sizeBytes: 0 });
+    this.#remember(key, { algorithm, hash: createHash(algorithm), mark: upload.mark });
     if (wanted === undefined) return place(202, repository, id, 0);
     try {
       await this.#receive(key, upload, request, limits);
       return await this.#finish(key, upload, repository, wanted);
     } catch (error) {
-      await this.#forget(key);
+      await this.#forget(key, upload);
       throw error;
     }
   }
@@ -122,8 +125,9 @@ export class Uploads {
     if (request.body === null) return;
     const known = this.#progress.get(key);
     this.#progress.delete(key);
-    const running = known?.sizeBytes === upload.sizeBytes ? known : undefined;
+    const running = known?.mark === upload.mark ? known : undefined;
     const room = await limits.roomBytes(request.repository);
+    let mark = upload.mark;
     try {
       for await (const part of request.body) {
         const sizeBytes = upload.sizeBytes + part.length;
@@ -135,12 +139,13 @@ export class Uploads {
           throw new RegistryRefusal("DENIED", `${request.repository} has reached its quota`);
         await upload.append(part);
         running?.hash.update(part);
+        mark = upload.mark;
       }
     } catch (error) {
-      if (error instanceof RegistryRefusal && request.body !== null) await this.#store.depot.remove(key);
+      if (error instanceof RegistryRefusal) await upload.discard();
       throw error;
     } finally {
-      if (running !== undefined) this.#remember(key, { ...running, sizeBytes: upload.sizeBytes });
+      if (running !== undefined) this.#remember(key, { ...running, mark });
     }
   }
 
@@ -148,7 +153,7 @@ export class Uploads {
     const found = await this.#hexOf(key, upload, digestAlgorithm(digest));
     const actual = `${digestAlgorithm(digest)}:${found}`;
     if (actual !== digest) {
-      await this.#forget(key);
+      await this.#forget(key, upload);
       throw new RegistryRefusal("DIGEST_INVALID", `what came has ${actual}, not ${digest}`);
     }
     await this.#store.depot.write(keys.link(repository, digest), "");
@@ -160,18 +165,19 @@ export class Uploads {
   /** From what was hashed on its way in when that is all of it. */
   async #hexOf(key: string, upload: Growing, algorithm: Algorithm): Promise<string> {
     const known = this.#progress.get(key);
-    if (known?.algorithm === algorithm && known.sizeBytes === upload.sizeBytes) {
+    if (known?.algorithm === algorithm && known.mark === upload.mark) {
       this.#progress.delete(key);
       return known.hash.digest("hex");
     }
     const hash = createHash(algorithm);
-    for await (const part of (await this.#store.depot.bytes(key)) ?? []) hash.update(part);
+    for (let at = 0; at < upload.sizeBytes; at += readBytes)
+      hash.update(await upload.read(at, Math.min(upload.sizeBytes, at + readBytes)));
     return hash.digest("hex");
   }
 
-  async #forget(key: string): Promise<void> {
+  async #forget(key: string, upload: Growing): Promise<void> {
     this.#progress.delete(key);
-    await this.#store.depot.remove(key);
+    await upload.discard();
   }
 
   #remember(key: string, progress: Progress): void {

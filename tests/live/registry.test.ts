@@ -1,57 +1,35 @@
 /** `wherry registry serve` as its users run it: a process of its own on loopback, seen by skopeo, two servers and a kill. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { digestOf, ServedRegistry } from "./served-registry.ts";
 
 const program = join(import.meta.dir, "../../src/bin/wherry.ts");
 const skopeo = Bun.which("skopeo");
 const directory = mkdtempSync(join(tmpdir(), "wherry-registry-live-"));
 const root = join(directory, "store");
-const running: Served[] = [];
+const running: ServedRegistry[] = [];
 
-interface Served {
-  readonly url: string;
-  readonly process: ChildProcess;
+async function serve(...flags: string[]): Promise<ServedRegistry> {
+  const served = await ServedRegistry.start(["--root", root, ...flags]);
+  running.push(served);
+  return served;
 }
 
-async function serve(...flags: string[]): Promise<Served> {
-  const args = [program, "registry", "serve", "--root", root, "--addr", "127.0.0.1:0", ...flags];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  for await (const part of child.stderr) {
-    said += part;
-    const [, url] = /listens on (\S+)/.exec(said) ?? [];
-    if (url === undefined) continue;
-    const served = { url, process: child };
-    running.push(served);
-    return served;
-  }
-  throw new Error(`the registry ended: ${said}`);
-}
-
-async function end({ process: child }: Served, signal: NodeJS.Signals): Promise<void> {
-  const ended = once(child, "exit");
-  if (child.exitCode === null && child.signalCode === null && child.kill(signal)) await ended;
-}
-
-const digestOf = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-
-let one: Served;
+let one: ServedRegistry;
 beforeAll(async () => {
   mkdirSync(root);
   one = await serve();
 });
 afterAll(async () => {
-  for (const each of running) await end(each, "SIGKILL");
+  for (const each of running) await each.end("SIGKILL");
   rmSync(directory, { recursive: true });
 });
 
-async function begin({ url }: Served, repository: string): Promise<string> {
+async function begin({ url }: ServedRegistry, repository: string): Promise<string> {
   const answer = await fetch(`${url}/v2/${repository}/blobs/uploads/`, { method: "POST" });
   expect(answer.status).toBe(202);
   return answer.headers.get("location") ?? "";
@@ -73,7 +51,7 @@ describe("two servers of one store", () => {
       if (tries > 2000) throw new Error(`the upload stays at ${await status()}`);
       await Bun.sleep(5);
     }
-    await end(victim, "SIGKILL");
+    await victim.end("SIGKILL");
     socket.destroy();
     const digest = digestOf(bytes);
     expect((await fetch(`${two.url}/v2/shared/x/blobs/${digest}`)).status).toBe(404);
@@ -92,7 +70,7 @@ describe("two servers of one store", () => {
       "5",
     ]);
     expect(Buffer.from(await part.bytes())).toEqual(bytes.subarray(5, 10));
-    await end(two, "SIGTERM");
+    await two.end("SIGTERM");
     expect(two.process.exitCode).toBe(0);
   });
 
@@ -125,7 +103,7 @@ test("a collector at work does not take what a push brings", async () => {
     expect((await put("manifests/latest", "PUT", manifest, type)).status).toBe(201);
     expect((await fetch(`${server.url}/v2/busy/blobs/${digestOf(bytes)}`)).status).toBe(200);
   }
-  await end(server, "SIGTERM");
+  await server.end("SIGTERM");
 });
 
 // skopeo comes with the set-up; without it there is nobody else's client to ask.
@@ -178,7 +156,7 @@ test.skipIf(skopeo === null)("skopeo copies in and out, signed in, and is refuse
     headers: { Authorization: `Basic ${Buffer.from("ann:secret").toString("base64")}` },
   });
   expect(got.headers.get("docker-content-digest")).toBe(manifest.digest);
-  await end(server, "SIGTERM");
+  await server.end("SIGTERM");
 });
 
 test("what it cannot be told is refused, with the way out", async () => {

@@ -1,0 +1,144 @@
+/**
+ * A registry that serves: by itself (`wherry registry serve`) or in the engine (`wherryd --registry`).
+ * Owns: construction of the server, its listener and its collector's clock. The caller disposes.
+ */
+import { readFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Depot } from "#registry/depot.ts";
+import { FileDepot } from "#registry/depot-files.ts";
+import { S3Depot } from "#registry/depot-s3.ts";
+import { parseHtpasswd } from "#registry/registry-access.ts";
+import { collect } from "#registry/registry-collect.ts";
+import { RegistryMetrics } from "#registry/registry-metrics.ts";
+import { RegistryServer, type ServerOptions } from "#registry/registry-server.ts";
+import { Webhooks } from "#registry/registry-webhooks.ts";
+import type { DepotPlace, ServeFile, ServeOptions } from "#registry/serve-options.ts";
+import { Fault } from "#spec/fault.ts";
+
+const blobBytesMax = 64 * 2 ** 30;
+const hourS = 3600;
+/** Answers that are being sent when the end is asked for have as long. */
+const stopMs = 10_000;
+/** Seconds a connection may be without a byte. */
+const idleS = 120;
+
+export interface RegistryService extends AsyncDisposable {
+  /** `http://127.0.0.1:5000`. */
+  readonly url: string;
+}
+
+export async function openDepot(place: DepotPlace): Promise<Depot> {
+  return "s3" in place ? await S3Depot.open(place.s3) : await FileDepot.open(place.folder);
+}
+
+/** Answers when it resolves. @throws Fault `unavailable` when it cannot listen. */
+export async function openRegistryService(
+  o: Omit<ServeOptions, "help"> & { readonly place: DepotPlace; readonly say: (line: string) => void },
+): Promise<RegistryService> {
+  const ended = new AbortController();
+  const metrics = new RegistryMetrics();
+  const webhooks = new Webhooks(o.file.webhooks ?? [], {
+    signal: ended.signal,
+    lost: () => metrics.happened("webhook_lost"),
+  });
+  const registry = new RegistryServer(await openDepot(o.place), await serverOptions(o.file), {
+    answered: (answer) => metrics.answered(answer),
+    happened: (event) => {
+      metrics.happened(event.action === "pull" ? "pulled" : event.action === "delete" ? "deleted" : "pushed");
+      webhooks.tell(event);
+    },
+    failed: (error) => o.say(`a request failed: ${Fault.from(error).message}`),
+  });
+  const server = await listen(o, registry, metrics);
+  const collecting = collectAgainAndAgain(registry, { ...o, metrics, signal: ended.signal });
+  return {
+    url: `${server.url.protocol}//${server.hostname}:${server.port}`,
+    [Symbol.asyncDispose]: async () => {
+      ended.abort();
+      await Promise.race([server.stop(), Bun.sleep(stopMs)]);
+      await collecting;
+    },
+  };
+}
+
+async function serverOptions(file: ServeFile): Promise<ServerOptions> {
+  if (file.htpasswd !== undefined) parseHtpasswd(await readFile(file.htpasswd, "utf8"), file.htpasswd);
+  return {
+    access: {
+      ...(file.htpasswd !== undefined && { htpasswd: file.htpasswd }),
+      ...(file.token !== undefined && {
+        token: { ...file.token, key: await readFile(file.token["key-file"], "utf8") },
+      }),
+      ...(file.rights !== undefined && { rights: file.rights }),
+      anonymousPull: file["anonymous-pull"] ?? false,
+    },
+    deletes: file.deletes ?? true,
+    blobBytesMax: file["blob-bytes-max"] ?? blobBytesMax,
+    repositoryBytesMax: file["repository-bytes-max"],
+  };
+}
+
+async function listen(o: Omit<ServeOptions, "help">, registry: RegistryServer, metrics: RegistryMetrics) {
+  const { "tls-cert": cert, "tls-key": key } = o.file;
+  try {
+    return Bun.serve({
+      hostname: o.hostname,
+      port: o.port,
+      idleTimeout: idleS,
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      ...(cert !== undefined &&
+        key !== undefined && {
+          tls: { cert: await readFile(cert, "utf8"), key: await readFile(key, "utf8") },
+        }),
+      fetch: async (request) => {
+        const path = request.url.slice(request.url.indexOf("/", 8));
+        if (path === "/healthz") return await health(registry);
+        if (path === "/metrics")
+          return new Response(metrics.text(), { headers: { "Content-Type": "text/plain; version=0.0.4" } });
+        return await registry.answer(request);
+      },
+    });
+  } catch (cause) {
+    throw new Fault("unavailable", `cannot listen on ${o.hostname}:${o.port}: ${Fault.from(cause).message}`, {
+      cause,
+    });
+  }
+}
+
+/** Whether the store can be written. */
+async function health(registry: RegistryServer): Promise<Response> {
+  try {
+    await registry.store.depot.write("health", "ok");
+    return new Response("ok\n");
+  } catch (error) {
+    return new Response(`${Fault.from(error).message}\n`, { status: 503 });
+  }
+}
+
+async function collectAgainAndAgain(
+  registry: RegistryServer,
+  o: {
+    readonly file: ServeFile;
+    readonly metrics: RegistryMetrics;
+    readonly say: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const everyS = o.file["collect-every-seconds"] ?? hourS;
+  while (everyS > 0 && !o.signal.aborted) {
+    await pause(everyS * 1000, undefined, { signal: o.signal }).catch(() => undefined);
+    if (o.signal.aborted) return;
+    try {
+      const { blobs, bytes } = await collect(registry.store, {
+        graceMs: (o.file["grace-seconds"] ?? hourS) * 1000,
+        uploadMs: (o.file["upload-seconds"] ?? 24 * hourS) * 1000,
+        nowMs: Date.now(),
+        signal: o.signal,
+      });
+      o.metrics.happened("collected_blobs", blobs);
+      if (blobs > 0) o.say(`collected ${blobs} blobs of ${bytes} bytes`);
+    } catch (error) {
+      if (!o.signal.aborted) o.say(`the collector failed: ${Fault.from(error).message}`);
+    }
+  }
+}
