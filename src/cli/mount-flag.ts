@@ -30,6 +30,10 @@ const setters: Readonly<Record<string, Setter>> = {
   },
   "bind-recursive": setRecursive,
   "bind-create-src": (mount, value, key) => bind(mount, { CreateMountpoint: boolean(key, value) }),
+  idmap: (mount, value) => {
+    if (mount.Type === "volume") volume(mount, { IDMap: value });
+    else bind(mount, { IDMap: value });
+  },
   "volume-subpath": (mount, value) => volume(mount, { Subpath: value }),
   "volume-nocopy": (mount, value, key) => volume(mount, { NoCopy: boolean(key, value) }),
   "volume-label": (mount, value) =>
@@ -57,10 +61,16 @@ const setters: Readonly<Record<string, Setter>> = {
 export function parseMountFlag(spec: string, cwd: string): MountRequest {
   if (spec.trim() === "") throw refuse("value is empty");
   const mount: MountRequest = { Type: "volume" };
-  for (const field of csvFields(spec.trim())) setField(mount, field);
+  // Which options it is among depends on the type.
+  const fields = csvFields(spec.trim()).sort((a, b) => Number(isIdMap(a)) - Number(isIdMap(b)));
+  for (const field of fields) setField(mount, field);
   if (mount.Source?.startsWith(".") === true) mount.Source = resolve(cwd, mount.Source);
   checkOptions(mount);
   return mount;
+}
+
+function isIdMap(field: string): boolean {
+  return field.startsWith("idmap=");
 }
 
 function setField(mount: MountRequest, field: string): void {

@@ -10,6 +10,7 @@ import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Endpoint, Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
+import type { FileTree } from "#volume/container-tree.ts";
 import { donorOf } from "./donors.ts";
 import type { Emit } from "./emit.ts";
 import { imageMounts } from "./image-mounts.ts";
@@ -20,7 +21,7 @@ export interface LaunchParts {
   readonly layers: LayerPart;
   readonly logs: Pick<LogPart, "prepare" | "open" | "keep" | "settle" | "forget">;
   readonly network: Pick<NetworkPart, "attach" | "detach" | "files" | "find">;
-  readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog">;
+  readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog" | "userOf">;
   readonly volumes: Pick<VolumePart, "mount" | "unmount" | "removeAnonymous">;
   /** Holds one directory per container. */
   readonly root: string;
@@ -105,10 +106,11 @@ export class Launch {
       await Promise.allSettled([attaching]);
     });
     const rootfs = layers.mount(record.id);
+    const userOf = (root: FileTree) => runtime.userOf(root, record.config.User ?? "");
     const first = record.observed.startedAt === zeroTime;
     const sources = new Map(imageMounts(record).map(({ mount, layer }) => [mount, layers.mount(layer)]));
     const planned = record.mounts.map((mount) => ({ ...mount, source: sources.get(mount) ?? mount.source }));
-    const mounts = await volumes.mount(record.id, planned, { rootfs, first, signal });
+    const mounts = await volumes.mount(record.id, planned, { rootfs, first, signal, userOf });
     const files = this.files(record.id);
     await logs.open(record, files.log, signal);
     const sandbox = await attaching;

@@ -12,7 +12,7 @@ import type { EngineEvent } from "#spec/event.ts";
 import type { Descriptor } from "#spec/image.ts";
 import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { Reference } from "#spec/reference.ts";
-import type { ContainerTree, ContainerTreeRequest } from "#volume/container-tree.ts";
+import type { ContainerTree, ContainerTreeRequest, FileTree } from "#volume/container-tree.ts";
 import type { Reality } from "./transition.ts";
 
 export interface Waiting {
@@ -119,7 +119,7 @@ export interface RuntimePart {
   /** A descriptor of the root as its process sees it, the caller's to close; undefined when none runs. */
   openRoot(id: string): number | undefined;
   /** By the passwd and group files in `root`. @throws Fault `invalid` for a name that is not there. */
-  userOf(root: ContainerTree, user: string): { readonly uid: number; readonly gid: number };
+  userOf(root: FileTree, user: string): { readonly uid: number; readonly gid: number };
   /** Has the container's output go on in a new log file. @throws Fault `conflict` when it has ended. */
   reopenLog(id: string): Promise<void>;
   exec(record: ContainerRecord, execId: string, spec: ExecSpec, o: Waiting): Promise<ExecSession>;
@@ -222,7 +222,11 @@ export interface VolumePart {
   mount(
     user: string,
     mounts: readonly MountPoint[],
-    o: { readonly rootfs: string; readonly first: boolean; readonly signal: AbortSignal },
+    o: Waiting & {
+      readonly rootfs: string;
+      readonly first: boolean;
+      readonly userOf: (root: FileTree) => { readonly uid: number; readonly gid: number };
+    },
   ): Promise<MountPoint[]>;
   /** One more user of volumes, of a container that runs already, or to look in. @returns Where they are now. */
   hold(user: string, mounts: readonly MountPoint[], signal: AbortSignal): Promise<MountPoint[]>;

@@ -71,11 +71,15 @@ export interface MountRequest {
     CreateMountpoint?: boolean;
     ReadOnlyNonRecursive?: boolean;
     ReadOnlyForceRecursive?: boolean;
+    /** wherry's own. */
+    IDMap?: string;
   };
   VolumeOptions?: {
     NoCopy?: boolean;
     Labels?: Record<string, string>;
     Subpath?: string;
+    /** wherry's own. */
+    IDMap?: string;
     DriverConfig?: { Name?: string; Options?: Record<string, string> };
   };
   ImageOptions?: { Subpath?: string };
@@ -244,6 +248,8 @@ export interface MountPoint {
   readonly subpath?: string;
   /** What the mount of its source forbids, known while the container runs: `ro`, `nosuid`, `nodev`, `noexec`. */
   readonly restrictions?: readonly string[];
+  /** Whose files are shown as whose: `auto`, or ranges; see the volume room's `id-map.ts`. */
+  readonly idMap?: string;
   /** False: without what is mounted below the source. */
   readonly recursive?: boolean;
   /** Whether what is mounted below a read-only source is read-only too; where the kernel can, unless it is `must`. */

@@ -76,6 +76,7 @@ const mount = fields({
       CreateMountpoint: flag,
       ReadOnlyNonRecursive: flag,
       ReadOnlyForceRecursive: flag,
+      IDMap: text,
     }),
   ),
   VolumeOptions: maybe(
@@ -83,6 +84,7 @@ const mount = fields({
       NoCopy: flag,
       Labels: textMap,
       Subpath: text,
+      IDMap: text,
       DriverConfig: maybe(fields({ Name: text, Options: textMap })),
     }),
   ),

@@ -9,6 +9,7 @@ import { type BytePath, bytePath, cleanBytePath } from "#kernel/byte-path.ts";
 import { closeDescriptor, descriptorPath, openAt, openFlag } from "#kernel/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import { type MountedPart, MountedTree } from "#kernel/mounted-tree.ts";
+import type { Tree } from "#kernel/tree.ts";
 import type { HostConfig, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { openPart } from "./volume-part.ts";
@@ -29,6 +30,8 @@ export interface ContainerTreeRequest {
 }
 
 export type ContainerTree = MountedTree;
+/** Files, wherever they are. */
+export type FileTree = Tree;
 
 const currentDirectory = -100;
 const tmpfsMagic = 0x01021994;

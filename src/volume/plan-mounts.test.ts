@@ -11,6 +11,8 @@ describe("-v", () => {
       "/a/../b:/c",
       { type: "bind", source: "/b", destination: "/c", propagation: "rprivate", createSource: true },
     ],
+    ["/a:/c:idmap", { idMap: "auto", mode: "idmap" }],
+    ["v1:/c:ro,idmap=uids=7-0-1;gids=7-0-1", { idMap: "uids=7-0-1;gids=7-0-1", readWrite: false }],
     ["/a:/c:rslave,ro", { propagation: "rslave", readWrite: false }],
   ];
   for (const [text, expected] of accepted)
@@ -29,6 +31,8 @@ describe("-v", () => {
     ["/a:/b:rw,ro", "invalid mode: rw,ro"],
     ["/a:/b:nocopy", "invalid mode: nocopy"],
     ["v1:/b:rshared", "invalid mode: rshared"],
+    ["/a:/b:idmap=x", 'invalid idmap "x"'],
+    ["/a:/b:idmap,idmap", "invalid mode: idmap,idmap"],
   ];
   for (const [text, message] of refused)
     test(`${JSON.stringify(text)} is refused: ${message}`, () => {

@@ -5,6 +5,7 @@
 import { posix } from "node:path";
 import type { ContainerConfig, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { checkIdMap } from "./id-map.ts";
 
 /** A mount as asked for: a volume may have no name yet. */
 export interface PlannedMount {
@@ -25,6 +26,7 @@ export interface PlannedMount {
   /** Of a volume that is still to be made; the machine's own when absent. */
   readonly driver?: string;
   readonly subpath?: string;
+  readonly idMap?: string;
   readonly recursive?: boolean;
   readonly readOnlyBelow?: "no" | "can" | "must";
 }
@@ -93,18 +95,20 @@ export function parseBind(text: string): PlannedMount {
     return {
       ...{ type: "bind", source: posix.normalize(first), destination, mode: modeText, copyUp: false },
       ...{ readWrite: mode.readWrite, propagation: mode.propagation || "rprivate", createSource: true },
+      ...idMapped(mode.idMap),
     };
   if (!volumeName.test(first)) throw invalidName(first);
   const { readWrite, copyUp } = mode;
-  return { ...volumeDefaults, name: first, destination, mode: modeText || "z", readWrite, copyUp };
+  const owners = idMapped(mode.idMap);
+  return { ...volumeDefaults, ...owners, name: first, destination, mode: modeText || "z", readWrite, copyUp };
 }
 
 function parseMode(
   text: string,
   spec: string,
   isPath: boolean,
-): { readWrite: boolean; propagation: string; copyUp: boolean } {
-  const seen = { readWrite: true, propagation: "", copyUp: true };
+): { readWrite: boolean; propagation: string; copyUp: boolean; idMap?: string } {
+  const seen: ReturnType<typeof parseMode> = { readWrite: true, propagation: "", copyUp: true };
   const groups = new Set<string>();
   for (const word of text === "" ? [] : text.split(",")) {
     let group: string;
@@ -118,6 +122,9 @@ function parseMode(
     } else if (propagations.has(word) && isPath) {
       group = "propagation";
       seen.propagation = word;
+    } else if (word === "idmap" || word.startsWith("idmap=")) {
+      group = "owners";
+      Object.assign(seen, idMapped(word.slice("idmap=".length) || "auto"));
     } else if (["consistent", "cached", "delegated"].includes(word)) group = "consistency";
     else throw new Fault("invalid", `invalid mode: ${text}`);
     if (groups.has(group)) throw new Fault("invalid", `invalid mode: ${text}`);
@@ -185,6 +192,7 @@ export function parseMount(request: MountRequest): PlannedMount {
         ...{ ...shared, type, source: posix.normalize(source), mode: "", createSource },
         propagation: propagation || "rprivate",
         ...recursion(request.BindOptions ?? {}),
+        ...idMapped(request.BindOptions?.IDMap),
       };
     }
     case "volume": {
@@ -200,6 +208,7 @@ export function parseMount(request: MountRequest): PlannedMount {
         ...(driver !== "" && { driver }),
         ...(options !== undefined && { options }),
         ...subpathOf(o.Subpath, refuse),
+        ...idMapped(o.IDMap),
       };
     }
     case "image": {
@@ -222,6 +231,12 @@ function subpathOf(subpath: string | undefined, refuse: (reason: string) => Faul
   if (clean.startsWith("/") || clean === ".." || clean.startsWith("../"))
     throw refuse("subpath must be a relative path within the volume");
   return { subpath: clean };
+}
+
+function idMapped(text: string | undefined): { idMap?: string } {
+  if (text === undefined || text === "") return {};
+  checkIdMap(text);
+  return { idMap: text };
 }
 
 function recursion(

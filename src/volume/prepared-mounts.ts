@@ -1,16 +1,25 @@
 /**
- * Parts of volumes, made ready as mounts of their own: what the runtime is given is then a path that no container can
- * lead elsewhere. Owns: `<root>/<user>/<number>`. Promises: a user's directory is there before anything is mounted in it.
+ * Parts of volumes, and volumes with other owners, made ready as mounts of their own: what the runtime is given is then a
+ * path that no container can lead elsewhere. Owns: `<root>/<user>/<number>.<kind>`. Promises: a user's directory is there before anything is mounted in it.
  */
-import { closeSync, openSync, readdirSync } from "node:fs";
+import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { closeDescriptor, descriptorPath, statDescriptor } from "#kernel/files-at.ts";
+import { type IdMap, mountIdMapped } from "#kernel/idmapped-mount.ts";
+import { Errno } from "#kernel/libc.ts";
 import { mountBind, mountsBeneath, unmount } from "#kernel/mount.ts";
+import { Fault } from "#spec/fault.ts";
 import { openPart } from "./volume-part.ts";
 
 const directoryBits = 0o040000;
 const kindBits = 0o170000;
+
+/** Whose mount it is, and which of them. */
+export interface Place {
+  readonly user: string;
+  readonly number: number;
+}
 
 export class PreparedMounts {
   readonly #root: string;
@@ -19,24 +28,40 @@ export class PreparedMounts {
     this.#root = root;
   }
 
-  /** Where a user's mount of that number is. */
-  path(user: string, number: number): string {
-    return join(this.#root, user, String(number));
-  }
-
   /** Shows what `subpath` leads to within `source`, a file or a directory. @throws Fault in dockerd's words. */
-  async part(source: string, subpath: string, place: { user: string; number: number }): Promise<string> {
-    const target = this.path(place.user, place.number);
+  async part(source: string, subpath: string, place: Place): Promise<string> {
     const fd = openPart(source, subpath);
     try {
-      await mkdir(join(this.#root, place.user), { recursive: true, mode: 0o700 });
-      const isDirectory = (statDescriptor(fd).mode & kindBits) === directoryBits;
-      if (isDirectory) await mkdir(target, { recursive: true });
-      else closeSync(openSync(target, "a"));
+      const target = await this.#target(
+        place,
+        "part",
+        (statDescriptor(fd).mode & kindBits) === directoryBits,
+      );
       mountBind(descriptorPath(fd), target, { recursive: true });
+      return target;
     } finally {
       closeDescriptor(fd);
     }
+  }
+
+  /** Shows `source` with other owners. @throws Fault `unsupported` where its file system or the kernel cannot. */
+  async mapped(source: string, map: IdMap, place: Place): Promise<string> {
+    const target = await this.#target(place, "map", statSync(source).isDirectory());
+    try {
+      await mountIdMapped(source, target, map);
+    } catch (cause) {
+      if (!(cause instanceof Errno) || !["EINVAL", "ENOSYS"].includes(cause.code)) throw cause;
+      const sentence = `idmap: the file system of ${source} or this kernel cannot show files with other owners`;
+      throw new Fault("unsupported", sentence, { cause });
+    }
+    return target;
+  }
+
+  async #target({ user, number }: Place, kind: string, isDirectory: boolean): Promise<string> {
+    await mkdir(join(this.#root, user), { recursive: true, mode: 0o700 });
+    const target = join(this.#root, user, `${number}.${kind}`);
+    if (isDirectory) await mkdir(target, { recursive: true });
+    else closeSync(openSync(target, "a"));
     return target;
   }
 

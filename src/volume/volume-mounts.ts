@@ -3,10 +3,14 @@
  * Promises: what fails gives back what it had; giving back is idempotent, and needs nothing but the container's id and
  * its mounts, so that a later engine can do it.
  */
+import { statSync } from "node:fs";
+import { Beneath } from "#kernel/beneath.ts";
 import { mountRestrictions } from "#kernel/mount-flags.ts";
+import type { Tree } from "#kernel/tree.ts";
 import type { MountPoint } from "#spec/container.ts";
 import { checkSource } from "./bind-source.ts";
 import { copyUp } from "./copy-up.ts";
+import { idMapOf, type Owner } from "./id-map.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { DrivenVolume, VolumeDriver } from "./volume-driver.ts";
 
@@ -22,6 +26,8 @@ export interface MountRequestOptions {
   readonly rootfs: string;
   /** At the first start: empty volumes get what the image has at their places. */
   readonly first: boolean;
+  /** The container's user, by the files in its root. */
+  readonly userOf: (root: Tree) => Owner;
   readonly signal: AbortSignal;
 }
 
@@ -53,8 +59,12 @@ export class VolumeMounts {
   async #source(user: string, number: number, mount: MountPoint, o: MountRequestOptions): Promise<string> {
     if (mount.type === "bind") await checkSource(mount.source, mount.createSource === true);
     const whole = mount.type === "volume" ? await this.#attach(user, mount, o.signal) : mount.source;
-    if (mount.subpath === undefined) return whole;
-    return await this.#parts.prepared.part(whole, mount.subpath, { user, number });
+    const place = { user, number };
+    const { prepared } = this.#parts;
+    const shown = mount.subpath === undefined ? whole : await prepared.part(whole, mount.subpath, place);
+    if (mount.idMap === undefined) return shown;
+    using root = Beneath.open(o.rootfs);
+    return await prepared.mapped(shown, idMapOf(mount.idMap, ownerOf(shown), o.userOf(root)), place);
   }
 
   async #attach(user: string, { name, source }: MountPoint, signal: AbortSignal): Promise<string> {
@@ -85,7 +95,7 @@ export class VolumeMounts {
         await found?.driver.unmount(found.volume, user);
       });
     }
-    if (mounts.some(({ subpath }) => subpath !== undefined))
+    if (mounts.some(({ subpath, idMap }) => subpath !== undefined || idMap !== undefined))
       stack.defer(async () => await this.#parts.prepared.release(user));
   }
 
@@ -94,4 +104,9 @@ export class VolumeMounts {
     for (const user of this.#parts.prepared.users())
       if (!running.has(user)) await this.#parts.prepared.release(user);
   }
+}
+
+function ownerOf(path: string): Owner {
+  const { uid, gid } = statSync(path);
+  return { uid, gid };
 }

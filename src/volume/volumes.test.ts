@@ -21,6 +21,7 @@ let directory: string;
 let records: Records;
 let volumes: Volumes;
 let users: string[];
+const userOf = () => ({ uid: 0, gid: 0 });
 const { signal } = new AbortController();
 const happened: string[] = [];
 
@@ -98,14 +99,14 @@ test("an empty new volume gets the image's files, once, and never through a link
   symlinkSync("/etc", join(rootfs, "host"));
   const host = { Binds: ["one:/link", "two:/host", "three:/none"] };
   const mounts = await volumes.plan({ config: {}, host, others: nobody, image: noImage });
-  await volumes.mount("c1", mounts, { rootfs, first: true, signal });
+  await volumes.mount("c1", mounts, { rootfs, first: true, signal, userOf });
   const { mountpoint } = volumes.get("one");
   expect(readFileSync(join(mountpoint, "file"), "utf8")).toBe("image");
   expect(statSync(join(mountpoint, "file")).mode & 0o777).toBe(0o640);
   expect(statSync(mountpoint)).toMatchObject({ uid: 5, gid: 6 });
   expect(readdirSync(volumes.get("two").mountpoint)).toEqual([]);
   rmSync(join(mountpoint, "file"));
-  await volumes.mount("c1", mounts, { rootfs, first: false, signal });
+  await volumes.mount("c1", mounts, { rootfs, first: false, signal, userOf });
   expect(readdirSync(mountpoint)).toEqual([]);
 });
 

@@ -189,10 +189,11 @@ export class Volumes {
   }
 
   async #mountPoint(mount: PlannedMount, image: ImageOf): Promise<MountPoint> {
-    const { type, destination, mode, readWrite, propagation, copyUp, subpath, source = "" } = mount;
+    const { type, destination, mode, readWrite, propagation, copyUp, subpath, idMap, source = "" } = mount;
     const shared = {
       ...{ type, source, destination, mode, readWrite, propagation, copyUp, anonymous: false },
       ...(subpath !== undefined && { subpath }),
+      ...(idMap !== undefined && { idMap }),
     };
     const { createSource, recursive, readOnlyBelow } = mount;
     if (type === "bind")

@@ -3,7 +3,7 @@
  * (CVE-2026-17106, moby 26's subpath races), images as mounts, plugins, and who still has them after the engine's death.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mountsBeneath } from "#kernel/mount.ts";
 import { type CliResult, dockerCli, EngineUnderTest } from "./engine-under-test.ts";
@@ -212,6 +212,52 @@ test("an image as a mount: its files, writable for this container alone; it is i
   const writables = readdirSync(join(engine.directory, "data/layers/writable"));
   expect(writables.filter((name) => name.includes("."))).toEqual([]);
   await done("rmi", "other");
+});
+
+describe("owners", () => {
+  test("whoever owns a host directory is the container's user in it, and keeps what is written", async () => {
+    const host = join(engine.directory, "owned");
+    mkdirSync(host);
+    writeFileSync(join(host, "f"), "1");
+    for (const path of [host, join(host, "f")]) chownSync(path, 1000, 1001);
+    const script = "stat -c %u:%g /x/f; touch /x/root";
+    expect(await done("run", "--rm", "-v", `${host}:/x:idmap`, "busybox", "sh", "-c", script)).toBe("0:0");
+    const other = "stat -c %u:%g /x/f; touch /x/seven";
+    const asSeven = ["--user", "7:8", "-v", `${host}:/x:idmap=auto`];
+    expect(await done("run", "--rm", ...asSeven, "busybox", "sh", "-c", other)).toBe("7:8");
+    for (const name of ["root", "seven"])
+      expect(statSync(join(host, name))).toMatchObject({ uid: 1000, gid: 1001 });
+    expect(mounted()).toEqual([]);
+  });
+
+  test("of a part of a volume, by ranges", async () => {
+    await done(
+      "run",
+      "--rm",
+      "-v",
+      "v1:/v",
+      "busybox",
+      "sh",
+      "-c",
+      "mkdir /v/a; touch /v/a/f; chown 5:6 /v/a/f",
+    );
+    const words = [
+      "run",
+      "--rm",
+      "--mount",
+      "type=volume,src=v1,dst=/x,volume-subpath=a,idmap=uids=5-50-1;gids=6-60-1",
+    ];
+    const { stdout, stderr } = await engine.cli("wherry", [
+      ...words,
+      "busybox",
+      "busybox",
+      "stat",
+      "-c",
+      "%u:%g",
+      "/x/f",
+    ]);
+    expect(`${stderr}${stdout}`).toBe("50:60\n");
+  });
 });
 
 test("read-only is so for what is mounted below, unless it is not to be", async () => {
