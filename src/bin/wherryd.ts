@@ -12,6 +12,7 @@ import { changeConfig } from "#build/change-config.ts";
 import { Engine } from "#engine/engine.ts";
 import { nowNano } from "#kernel/clock.ts";
 import { hostFacts } from "#kernel/host.ts";
+import { kernelHas } from "#kernel/mount.ts";
 import { Networks } from "#network/networks.ts";
 import { reachHttp, reachTcp } from "#network/reach.ts";
 import { Registry } from "#registry/registry.ts";
@@ -62,9 +63,8 @@ function readOptions(args: readonly string[]): DaemonOptions {
 }
 
 function checkHost(): void {
-  const { isRoot, hasOverlay } = hostFacts();
-  if (!isRoot) throw new Fault("denied", "wherryd needs to run as root: start it with sudo");
-  if (!hasOverlay)
+  if (!hostFacts().isRoot) throw new Fault("denied", "wherryd needs to run as root: start it with sudo");
+  if (!kernelHas("overlay"))
     throw new Fault(
       "unavailable",
       "this kernel has no overlayfs, which containers' file systems need: load it with 'modprobe overlay'",

@@ -46,12 +46,16 @@ export class ContainerIndex {
   }
 
   /**
-   * Adds a new record. Atomic with the check that its name is free.
+   * Adds a new record. Atomic with the check that its name is free, and with the records that `along` writes.
    * @throws Fault `conflict` in Docker's words when another container has the name.
    */
-  add(record: ContainerRecord): void {
+  add(record: ContainerRecord, along: () => void): void {
     this.#claim(record.name, record.id);
-    this.put(record);
+    this.#records.transaction(() => {
+      this.#table.put(record.id, record);
+      along();
+    });
+    this.#remember(record);
   }
 
   /** Replaces what is known of the container. Durable when it returns. */

@@ -109,7 +109,7 @@ export class Containers {
         ? { none: {} }
         : wantedNetworks(given.host.NetworkMode, given.endpoints, find);
     const doomed: ContainerRecord = { ...blank, ...given, endpoints, id, config, created: this.#parts.now() };
-    index.add(doomed);
+    index.add(doomed, () => launch.claim(doomed));
     try {
       const mounts = await volumes.plan({
         config,
@@ -118,8 +118,8 @@ export class Containers {
         others: (reference) => index.get(reference),
         image: (reference) => this.#mountable(reference),
       });
-      const planned = { ...doomed, mounts };
-      index.put(planned);
+      const planned = mounts.length > 0 ? { ...doomed, mounts } : doomed;
+      if (planned !== doomed) index.put(planned);
       await launch.prepare(planned);
     } catch (thrown) {
       await supervisor.exclusively(id, async () => await supervisor.remove(index.get(id), true));

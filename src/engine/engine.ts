@@ -150,7 +150,10 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       volumes,
       root: parts.containersRoot,
       machineHostname: parts.machine().hostname,
-      collectLayers: async (top) => await images.collectLayers(top),
+      collectLayers: async ({ id, chainId }) => {
+        // While the image is there, all its layers are needed.
+        if (id === undefined || images.configOf(id) === undefined) await images.collectLayers(chainId);
+      },
       container: (reference) => index.get(reference),
       emit,
     });

@@ -3,10 +3,11 @@
  * Owns: the order. Promises: whatever fails, nothing acquired in the attempt is left; release and discard are idempotent.
  * Never: changes a record.
  */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerRecord, type MountPoint, zeroTime } from "#spec/container.ts";
-import type { ChainId } from "#spec/digest.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Endpoint, Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
@@ -26,8 +27,11 @@ export interface LaunchParts {
   /** Holds one directory per container. */
   readonly root: string;
   readonly machineHostname: string;
-  /** Lets layers go that only a removed container still needed. */
-  readonly collectLayers: (top: ChainId | undefined) => Promise<void>;
+  /** Lets layers go that only a removed container of this image still needed. */
+  readonly collectLayers: (image: {
+    readonly id?: Digest | undefined;
+    readonly chainId?: ChainId | undefined;
+  }) => Promise<void>;
   /** The running container that another one's namespace is shared with. */
   readonly container: (reference: string) => ContainerRecord;
   readonly emit: Emit;
@@ -53,6 +57,11 @@ export class Launch {
     };
   }
 
+  /** Writes down what `prepare` is going to make, in the transaction that records the container. Idempotent. */
+  claim({ id, image }: ContainerRecord): void {
+    this.#parts.layers.claimWritable(id, image.chainId, { skeleton: true });
+  }
+
   /** Makes what the container keeps between runs: its directory, an empty log, its writable layer. Idempotent. */
   async prepare(record: ContainerRecord): Promise<void> {
     await this.#explained(async () => await this.#prepare(record));
@@ -60,8 +69,9 @@ export class Launch {
 
   async #prepare(record: ContainerRecord): Promise<void> {
     const files = this.files(record.id);
-    await mkdir(files.directory, { recursive: true, mode: 0o710 });
-    await this.#parts.logs.prepare(files.log);
+    // A way through the thread pool takes longer than a new directory.
+    mkdirSync(files.directory, { recursive: true, mode: 0o710 });
+    this.#parts.logs.prepare(files.log);
     const { layers } = this.#parts;
     await layers.createWritable(record.id, record.image.chainId, { skeleton: true });
     for (const { layer, chainId } of imageMounts(record))
@@ -154,14 +164,18 @@ export class Launch {
 
   /** Takes away what the container keeps between runs. Idempotent. */
   async discard(record: ContainerRecord, volumes: boolean): Promise<void> {
-    await this.#parts.layers.removeWritable(record.id);
-    await this.#parts.collectLayers(record.image.chainId);
-    for (const { layer, chainId } of imageMounts(record)) {
-      await this.#parts.layers.removeWritable(layer);
-      await this.#parts.collectLayers(chainId);
-    }
-    await this.#parts.logs.forget(this.files(record.id).log);
-    await rm(this.files(record.id).directory, { recursive: true, force: true });
+    const { collectLayers, layers, logs } = this.#parts;
+    const files = this.files(record.id);
+    const removals = await Promise.allSettled([
+      layers.removeWritable(record.id),
+      ...imageMounts(record).map(async ({ layer }) => await layers.removeWritable(layer)),
+      logs.forget(files.log).then(async () => {
+        await rm(files.directory, { recursive: true, force: true });
+      }),
+    ]);
+    for (const removal of removals) if (removal.status === "rejected") throw removal.reason;
+    await collectLayers(record.image);
+    for (const { chainId } of imageMounts(record)) await collectLayers({ chainId });
     if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);
   }
 

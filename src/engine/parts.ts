@@ -240,6 +240,8 @@ export interface VolumePart {
 }
 
 export interface LayerPart {
+  /** Writes down, alone, that a writable layer is about to be made; `createWritable` makes it. */
+  claimWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton: boolean }): void;
   /** `skeleton`: with the mount points every container needs, below its changes. */
   createWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton: boolean }): Promise<void>;
   mount(id: string): string;
@@ -272,8 +274,8 @@ export interface LayerPart {
 
 export interface LogPart {
   /** Makes an empty log, so that a stream attached before the first run has a file to follow. Idempotent. */
-  prepare(path: string): Promise<void>;
-  /** Before a start. @throws Fault when the receiver of the output cannot be reached. */
+  prepare(path: string): void;
+  /** Before a start: the log is ready to be written. @throws Fault when the receiver of the output cannot be reached. */
   open(record: ContainerRecord, path: string, signal: AbortSignal): Promise<void>;
   /** From a start on, or from when the engine comes back: keeps the log within its limits. */
   keep(record: ContainerRecord, path: string, reopen: () => Promise<void>): void;

@@ -6,13 +6,13 @@
  * something stands on is not removed. Never: an image, or who wants a layer.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import { type FileStat, fileKind } from "#kernel/files-at.ts";
-import { removingTree } from "#kernel/remove-tree.ts";
+import { removeEmpty, removingTree } from "#kernel/remove-tree.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import { Breath } from "./breath.ts";
@@ -34,6 +34,8 @@ const kept = { upper: "upper", work: "work", merged: "merged" } as const;
 const scratch = "scratch";
 const writableId = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
 
+type RootLook = Pick<FileStat, "mode" | "uid" | "gid">;
+
 interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
@@ -51,6 +53,8 @@ export class Layers {
   readonly #root: string;
   readonly #index: LayerIndex;
   readonly #mounts: WritableMounts;
+  /** What the roots of stacks look like, by their topmost layer. */
+  readonly #looks = new Map<ChainId | undefined, RootLook>();
 
   private constructor(root: string, records: Records) {
     this.#root = root;
@@ -135,30 +139,51 @@ export class Layers {
     return record;
   }
 
+  /**
+   * Writes the record of a writable layer, and no more: for who has other records to write in the same transaction.
+   * Idempotent. @throws Fault `not-found` without the parent.
+   */
+  claimWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton?: boolean } = {}): void {
+    if (!writableId.test(id)) throw new Fault("internal", `${JSON.stringify(id)} cannot name a layer`);
+    if (this.#index.findWritable(id) !== undefined) return;
+    if (parent !== undefined) this.#index.get(parent);
+    const { skeleton = false } = o;
+    this.#index.putWritable({ id, ...(parent !== undefined && { parent }), skeleton });
+  }
+
   /** A layer for changes above `parent`, or above nothing. Idempotent. `skeleton`: with containers' mount points. */
   async createWritable(
     id: string,
     parent: ChainId | undefined,
     o: { readonly skeleton?: boolean } = {},
   ): Promise<void> {
-    if (!writableId.test(id)) throw new Fault("internal", `${JSON.stringify(id)} cannot name a layer`);
-    if (this.#index.findWritable(id) !== undefined && existsSync(this.writablePath(id))) return;
-    if (parent !== undefined) this.#index.get(parent);
-    const skeleton = o.skeleton ?? false;
-    this.#index.putWritable({ id, ...(parent !== undefined && { parent }), skeleton });
-    if (skeleton) this.#ensureSkeleton(parent);
+    this.claimWritable(id, parent, o);
+    if (existsSync(this.#writableDirectory(id))) return;
+    if (o.skeleton === true) this.#ensureSkeleton(parent);
     const directory = this.#incoming();
     mkdirSync(directory, { mode: 0o700 });
     for (const name of [kept.work, kept.merged]) mkdirSync(join(directory, name), { mode: 0o700 });
-    mkdirSync(join(directory, kept.upper), { mode: 0o755 });
-    using lower = this.#lower(parent);
-    using upper = Beneath.open(join(directory, kept.upper));
-    const look = rootOf(lower);
-    if (look !== undefined) {
-      upper.chown(bytePath(""), look.uid, look.gid);
-      upper.chmod(bytePath(""), look.mode & 0o7777);
-    }
+    this.#makeUpper(join(directory, kept.upper), parent);
     renameSync(directory, this.#writableDirectory(id));
+  }
+
+  /** A root that looks like the one below. */
+  #makeUpper(path: string, parent: ChainId | undefined): void {
+    mkdirSync(path, { mode: 0o755 });
+    const { uid, gid, mode } = this.#rootLook(parent);
+    if (uid !== 0 || gid !== 0) chownSync(path, uid, gid);
+    chmodSync(path, mode & 0o7777);
+  }
+
+  /** Layers never change: one look is enough. */
+  #rootLook(parent: ChainId | undefined): RootLook {
+    const known = this.#looks.get(parent);
+    if (known !== undefined) return known;
+    using lower = this.#lower(parent);
+    const { uid, gid, mode } = rootOf(lower) ?? plainRoot;
+    const look = { uid, gid, mode };
+    this.#looks.set(parent, look);
+    return look;
   }
 
   #ensureSkeleton(parent: ChainId | undefined): void {
@@ -266,6 +291,7 @@ export class Layers {
     const user = this.#index.userOf(chainId);
     if (user !== undefined) throw new Fault("conflict", `layer ${chainId} is in use by ${user}`);
     this.#index.delete(chainId);
+    this.#looks.delete(chainId);
     for (const path of [this.#layerPath(chainId), this.#skeletonPath(chainId)]) {
       const doomed = this.#incoming();
       if (!existsSync(path)) continue;
@@ -329,7 +355,10 @@ export class Layers {
     using incoming = Beneath.open(join(this.#root, "incoming"));
     const breath = new Breath();
     const [directory, name] = incoming.parent(bytePath(path.slice(path.lastIndexOf("/") + 1)));
-    for (const _ of removingTree(directory, name)) if (breath.due) await breath.take();
+    for (const empty of removingTree(directory, name)) {
+      if (empty !== undefined) await removeEmpty(empty);
+      if (breath.due) await breath.take();
+    }
   }
 
   async #sweep(): Promise<void> {

@@ -89,12 +89,18 @@ export function continuesPath(path: string, number: number): string {
   return `${path}.${number}.continues`;
 }
 
+/** Makes an empty log where there is none: one file, which `makeLogFiles` numbers before somebody writes it. Idempotent. */
+export function makeEmptyLog(path: string): void {
+  touch(path);
+}
+
 /**
  * Makes the file that is written, and the next one, if they are not there, and numbers both. Idempotent. Synchronous: a few
  * calls of ten microseconds each, which through the thread pool were a third of a container's creation.
  */
 export function makeLogFiles(path: string): void {
   const found = listLogFiles(path);
+  if (found.next !== undefined && (found.current?.number ?? 0) > 0) return;
   // A stranger took the place of the one that was written: its number must be the highest.
   if (found.next !== undefined && found.current?.number === 0) dropNext(path, found.next);
   else if (found.next !== undefined && found.current === undefined) renameSync(`${path}.tmp`, path);

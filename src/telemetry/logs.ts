@@ -7,7 +7,7 @@ import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { logLimits, outlivesRun } from "./log-config.ts";
 import { type LogMachine, logRoute } from "./log-drivers.ts";
-import { emptyLog, makeLogFiles } from "./log-files.ts";
+import { emptyLog, makeEmptyLog, makeLogFiles } from "./log-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import type { LogFrame } from "./log-parser.ts";
 import { type LogRead, LogReader } from "./log-reader.ts";
@@ -58,15 +58,16 @@ export class Logs implements AsyncDisposable {
   }
 
   /** Makes an empty log, so that a stream attached before the first run has a file to follow. Idempotent. */
-  async prepare(path: string): Promise<void> {
-    makeLogFiles(path);
+  prepare(path: string): void {
+    makeEmptyLog(path);
   }
 
   /**
-   * Before a start: reaches the receiver of the container's output, where its driver wants that.
+   * Before a start: numbers the files, and reaches the receiver of the container's output, where its driver wants that.
    * @throws Fault `unavailable` as dockerd says it.
    */
   async open(record: ContainerRecord, path: string, signal: AbortSignal): Promise<void> {
+    makeLogFiles(path);
     try {
       await this.#shipper(record, path)?.connect(signal);
     } catch (cause) {
