@@ -10,11 +10,14 @@ import { Netlink } from "#kernel/netlink.ts";
 import { makeNamespace, removeNamespace } from "#kernel/netns.ts";
 
 const readyMade = 3;
+/** After one was taken: the start it was taken for has come to where it waits for other processes. */
+const refillMs = 8;
 const loopback = 1;
 
 export class Namespaces implements Disposable {
   readonly #directory: string;
   readonly #ready: string[] = [];
+  #refill: Timer | undefined;
   #disposed = false;
 
   constructor(directory: string) {
@@ -25,7 +28,10 @@ export class Namespaces implements Disposable {
   /** A new namespace with its loopback up. The caller records the path before it uses it, and removes it. */
   take(): string {
     const path = this.#ready.pop() ?? this.#make();
-    setImmediate(() => this.fill());
+    this.#refill ??= setTimeout(() => {
+      this.#refill = undefined;
+      this.fill();
+    }, refillMs);
     return path;
   }
 
@@ -64,6 +70,7 @@ export class Namespaces implements Disposable {
   /** Throws away those that were made ready. */
   [Symbol.dispose](): void {
     this.#disposed = true;
+    clearTimeout(this.#refill);
     for (const path of this.#ready.splice(0)) removeNamespace(path);
   }
 }

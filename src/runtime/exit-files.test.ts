@@ -30,8 +30,8 @@ test("everybody who waits for one end learns of it", async () => {
   await Promise.all(waiting.map(({ heard }) => heard));
   for (const sign of waiting) sign[Symbol.dispose]();
   expect(await exits.read(id)).toMatchObject({ exitCode: 137 });
-  await exits.forget(id);
-  await exits.forget(id);
+  exits.forget(id);
+  exits.forget(id);
   expect(await exits.read(id)).toBeUndefined();
 });
 

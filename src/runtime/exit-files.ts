@@ -2,8 +2,8 @@
  * How containers' processes ended, as conmon leaves it: one file per container, written once, also when no engine lives.
  * Owns: the watch on their directory. Never: a file's removal but through `forget`.
  */
-import { existsSync, type FSWatcher, watch } from "node:fs";
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { existsSync, type FSWatcher, rmSync, watch } from "node:fs";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#spec/fault.ts";
 import { formatRfc3339 } from "#spec/unix-time.ts";
@@ -111,8 +111,8 @@ export class ExitFiles implements Disposable {
   }
 
   /** Idempotent. */
-  async forget(id: string): Promise<void> {
-    await rm(join(this.directory, id), { force: true });
+  forget(id: string): void {
+    rmSync(join(this.directory, id), { force: true });
   }
 
   [Symbol.dispose](): void {

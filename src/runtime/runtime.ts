@@ -4,7 +4,7 @@
  * Promises: what runs goes on without the engine, and its end is known afterwards; a failed create leaves nothing;
  * delete is idempotent and gives everything back. Never: a file system, a network, a record.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as cgroup from "#kernel/cgroup.ts";
@@ -163,9 +163,10 @@ export class Runtime implements Disposable {
     o.signal.throwIfAborted();
     const { id, config } = request.record;
     const directory = this.#directory(id);
-    await removeRun(directory);
-    await this.#exits.forget(id);
-    await mkdir(directory, { recursive: true, mode: 0o711 });
+    // What a run before left was removed at its end, but for an engine that died: nothing to wait for.
+    if (existsSync(directory)) await removeRun(directory);
+    this.#exits.forget(id);
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => await this.delete(id));
     const sharedMemory = await this.#sharedMemory(request);
@@ -345,7 +346,7 @@ export class Runtime implements Disposable {
     if (spec?.hooks?.poststop !== undefined) await this.#runStopHooks(id);
     await cgroup.removeGroup(this.cgroups, group);
     for (const path of this.#lowLevels.stateDirectories(id)) await rm(path, { recursive: true, force: true });
-    await this.#exits.forget(id);
+    this.#exits.forget(id);
     await removeRun(directory);
   }
 
