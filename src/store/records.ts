@@ -49,8 +49,8 @@ export interface Journal<T> {
 
 export class Records implements Disposable {
   readonly #database: Database;
-  readonly #tables = new Map<string, Table<unknown>>();
-  readonly #journals = new Map<string, Journal<unknown>>();
+  readonly #tables = new Map<string, SqliteTable>();
+  readonly #journals = new Map<string, SqliteJournal>();
 
   private constructor(database: Database) {
     this.#database = database;
@@ -117,8 +117,10 @@ export class Records implements Disposable {
     return writing(this.#database, () => run.immediate());
   }
 
-  /** Closes the file; everything is in it. Idempotent. */
+  /** Closes the file; everything is in it, and another process can have it. Idempotent. */
   [Symbol.dispose](): void {
+    // SQLite keeps a file, and the lock on it, for as long as a statement is left.
+    for (const each of [...this.#tables.values(), ...this.#journals.values()]) each.finalize();
     this.#database.close();
   }
 }
@@ -193,6 +195,10 @@ class SqliteTable implements Table<unknown> {
   delete(key: string): boolean {
     return writing(this.#database, () => this.#delete.run(key)).changes > 0;
   }
+
+  finalize(): void {
+    for (const each of [this.#get, this.#all, this.#put, this.#delete]) each.finalize();
+  }
 }
 
 /** Rows read at once, so that a journal of any length costs little memory and can be appended to meanwhile. */
@@ -245,5 +251,9 @@ class SqliteJournal implements Journal<unknown> {
 
   trim(keep: number): void {
     writing(this.#database, () => this.#trim.run(keep));
+  }
+
+  finalize(): void {
+    for (const each of [this.#append, this.#range, this.#trim]) each.finalize();
   }
 }
