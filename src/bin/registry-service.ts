@@ -10,13 +10,17 @@ import { S3Depot } from "#registry/depot-s3.ts";
 import { parseHtpasswd } from "#registry/registry-access.ts";
 import { collect } from "#registry/registry-collect.ts";
 import { RegistryMetrics } from "#registry/registry-metrics.ts";
+import { defaultRegistryOptions } from "#registry/registry-options.ts";
 import { RegistryServer, type ServerOptions } from "#registry/registry-server.ts";
 import { Webhooks } from "#registry/registry-webhooks.ts";
 import type { DepotPlace, ServeFile, ServeOptions } from "#registry/serve-options.ts";
+import type { UpstreamOptions } from "#registry/upstream.ts";
 import { Fault } from "#spec/fault.ts";
+import { version } from "./version.ts";
 
 const blobBytesMax = 64 * 2 ** 30;
 const hourS = 3600;
+const weekS = 7 * 24 * hourS;
 /** Answers that are being sent when the end is asked for have as long. */
 const stopMs = 10_000;
 /** Seconds a connection may be without a byte. */
@@ -41,7 +45,7 @@ export async function openRegistryService(
     signal: ended.signal,
     lost: () => metrics.happened("webhook_lost"),
   });
-  const registry = new RegistryServer(await openDepot(o.place), await serverOptions(o.file), {
+  const registry = new RegistryServer(await openDepot(o.place), await serverOptions(o.file, ended.signal), {
     answered: (answer) => metrics.answered(answer),
     happened: (event) => {
       metrics.happened(event.action === "pull" ? "pulled" : event.action === "delete" ? "deleted" : "pushed");
@@ -61,7 +65,7 @@ export async function openRegistryService(
   };
 }
 
-async function serverOptions(file: ServeFile): Promise<ServerOptions> {
+async function serverOptions(file: ServeFile, signal: AbortSignal): Promise<ServerOptions> {
   if (file.htpasswd !== undefined) parseHtpasswd(await readFile(file.htpasswd, "utf8"), file.htpasswd);
   return {
     access: {
@@ -75,6 +79,25 @@ async function serverOptions(file: ServeFile): Promise<ServerOptions> {
     deletes: file.deletes ?? true,
     blobBytesMax: file["blob-bytes-max"] ?? blobBytesMax,
     repositoryBytesMax: file["repository-bytes-max"],
+    upstream: await upstreamOptions(file),
+    signal,
+  };
+}
+
+async function upstreamOptions(file: ServeFile): Promise<UpstreamOptions | undefined> {
+  if (file["proxy-remote"] === undefined) return undefined;
+  const remote = new URL(file["proxy-remote"]);
+  const { "proxy-username": username, "proxy-password-file": path, "proxy-certs-dir": directory } = file;
+  const password = path === undefined ? undefined : (await readFile(path, "utf8")).replace(/\r?\n$/, "");
+  return {
+    remote,
+    credentials: username === undefined ? undefined : { username, password },
+    registry: {
+      ...defaultRegistryOptions,
+      insecure: file["proxy-insecure"] === true ? [remote.host] : [],
+      ...(directory !== undefined && { certificates: [directory] }),
+      userAgent: `wherry/${version} (registry cache)`,
+    },
   };
 }
 
@@ -115,6 +138,11 @@ async function health(registry: RegistryServer): Promise<Response> {
   }
 }
 
+function expiryMs(file: ServeFile): number | undefined {
+  const ttlS = file["proxy-ttl-seconds"] ?? weekS;
+  return file["proxy-remote"] === undefined || ttlS === 0 ? undefined : ttlS * 1000;
+}
+
 async function collectAgainAndAgain(
   registry: RegistryServer,
   o: {
@@ -131,6 +159,7 @@ async function collectAgainAndAgain(
     try {
       const { blobs, bytes } = await collect(registry.store, {
         graceMs: (o.file["grace-seconds"] ?? hourS) * 1000,
+        expireMs: expiryMs(o.file),
         uploadMs: (o.file["upload-seconds"] ?? 24 * hourS) * 1000,
         nowMs: Date.now(),
         signal: o.signal,

@@ -5,6 +5,7 @@
  * record speaks of it, and taken only when no record has for a while.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import { byteStream } from "./byte-stream.ts";
 import { checkKey, type Depot, type DepotEntry, type Growing } from "./depot.ts";
 import { S3Bucket, type S3Place } from "./s3-bucket.ts";
 import { GrowingObject } from "./s3-growing.ts";
@@ -92,7 +93,7 @@ export class S3Depot implements Depot {
     if (record === undefined) return undefined;
     const { head } = record;
     const { start, end } = range ?? { start: 0, end: head.sizeBytes };
-    if (head.parts !== undefined) return streamOf(this.#pieces(head, start, end));
+    if (head.parts !== undefined) return byteStream(this.#pieces(head, start, end));
     const bytes = await this.read(key);
     return bytes === undefined ? undefined : new Blob([bytes.slice(start, end)]);
   }
@@ -186,21 +187,4 @@ export class S3Depot implements Depot {
 function at(key: string): string {
   checkKey(key);
   return `keys/${key}`;
-}
-
-/** Fetches when it is read. */
-function streamOf(source: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const next = await source.next();
-        if (next.done === true) controller.close();
-        else controller.enqueue(next.value);
-      },
-      async cancel() {
-        await source.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

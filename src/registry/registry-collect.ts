@@ -17,6 +17,8 @@ export interface Collected {
 export interface CollectOptions {
   /** Younger links, blobs and files without a name are let alone. */
   readonly graceMs: number;
+  /** Of a cache: manifests nobody asked for in as long go, and their tags. */
+  readonly expireMs?: number | undefined;
   /** Uploads nobody went on with for as long are given up. */
   readonly uploadMs: number;
   readonly nowMs: number;
@@ -30,6 +32,7 @@ export async function collect(store: RegistryStore, o: CollectOptions): Promise<
   for (const repository of await store.repositories()) {
     o.signal.throwIfAborted();
     uploads += await sweepUploads(store, repository, o);
+    if (o.expireMs !== undefined) await expireManifests(store, repository, o.nowMs - o.expireMs);
     links += await sweepLinks(store, repository, o);
   }
   const swept = await sweepBlobs(store, o);
@@ -49,6 +52,20 @@ async function sweepFolder(store: RegistryStore, folder: string, beforeMs: numbe
       count++;
   }
   return count;
+}
+
+async function expireManifests(store: RegistryStore, repository: string, beforeMs: number): Promise<void> {
+  const expired = new Set<Digest>();
+  for (const digest of await store.digests(repository, "_manifests")) {
+    const found = await store.depot.stat(keys.manifest(repository, digest));
+    if (found !== undefined && found.touchedMs < beforeMs) expired.add(digest);
+  }
+  if (expired.size === 0) return;
+  for (const tag of await store.tags(repository)) {
+    const digest = await store.tag(repository, tag);
+    if (digest !== undefined && expired.has(digest)) await store.depot.remove(keys.tag(repository, tag));
+  }
+  for (const digest of expired) await store.depot.remove(keys.manifest(repository, digest));
 }
 
 /** Links of a repository that none of its manifests needs. */

@@ -3,16 +3,21 @@
  * Owns: routing, rights and bounds of requests. Promises: every refusal has a code of the specification; bodies are taken as
  * fast as they are stored. Never: keeps in memory what another process serving the same store would have to know.
  */
+
+import type { Digest } from "#spec/digest.ts";
 import { manifestBytesMax } from "#spec/manifest.ts";
+import { byteStream } from "./byte-stream.ts";
 import type { Depot } from "./depot.ts";
+import { PullThrough } from "./pull-through.ts";
 import { type AccessOptions, type Action, type Principal, RegistryAccess } from "./registry-access.ts";
 import { RegistryStore } from "./registry-store.ts";
-import { answerBlob, deleteBlob } from "./serve-blobs.ts";
+import { answerBlob, type BlobSource, deleteBlob, storedBlob } from "./serve-blobs.ts";
 import { RegistryRefusal, refusalOf } from "./serve-fault.ts";
-import { answerCatalog, answerReferrers, answerTags } from "./serve-lists.ts";
+import { answerCatalog, answerReferrers, answerTags, tagsPage } from "./serve-lists.ts";
 import { Manifests } from "./serve-manifests.ts";
 import { type Operation, operationOf } from "./serve-request.ts";
 import { type UploadLimits, Uploads } from "./serve-uploads.ts";
+import { Upstream, type UpstreamOptions } from "./upstream.ts";
 
 export interface ServerOptions {
   readonly access: AccessOptions;
@@ -22,6 +27,10 @@ export interface ServerOptions {
   readonly blobBytesMax: number;
   /** Of all blobs of one repository; undefined: as many as the disk takes. */
   readonly repositoryBytesMax?: number | undefined;
+  /** What it is a cache of; then it takes no pushes. */
+  readonly upstream?: UpstreamOptions | undefined;
+  /** Ends what goes on behind answers. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Something that happened to a repository; for whoever wants to be told. */
@@ -58,6 +67,7 @@ export class RegistryServer {
   readonly #access: RegistryAccess;
   readonly #uploads: Uploads;
   readonly #manifests: Manifests;
+  readonly #cache: PullThrough | undefined;
   readonly #watch: ServerWatch;
 
   constructor(depot: Depot, options: ServerOptions, watch: ServerWatch) {
@@ -67,6 +77,12 @@ export class RegistryServer {
     this.#uploads = new Uploads(this.store);
     this.#manifests = new Manifests(this.store);
     this.#watch = watch;
+    if (options.upstream === undefined) return;
+    this.#cache = new PullThrough({
+      ...{ store: this.store, manifests: this.#manifests, blobBytesMax: options.blobBytesMax },
+      upstream: new Upstream(options.upstream),
+      signal: options.signal ?? new AbortController().signal,
+    });
   }
 
   /** Never rejects. */
@@ -122,11 +138,12 @@ export class RegistryServer {
       case "tags":
         if (method !== "GET") break;
         this.#access.require(principal, "pull", operation.repository);
-        return await answerTags(this.store, operation.repository, query);
+        if (this.#cache === undefined) return await answerTags(this.store, operation.repository, query);
+        return tagsPage(operation.repository, await this.#cache.tags(operation.repository), query);
       case "referrers":
         if (method !== "GET") break;
         this.#access.require(principal, "pull", operation.repository);
-        return await answerReferrers(this.store, operation.repository, operation.digest, query);
+        return await this.#referrers(operation, asked);
       case "manifest":
         return await this.#manifest(operation, asked);
       case "blob":
@@ -149,12 +166,13 @@ export class RegistryServer {
       this.#tell({ action, repository: o.repository, what: "manifest", reference, user: principal.user });
     if (method === "GET" || method === "HEAD") {
       this.#access.require(principal, "pull", o.repository);
+      await this.#cache?.prepareManifest(o);
       const response = await this.#manifests.answer(method, o, request.headers);
       if (method === "GET") tell("pull");
       return response;
     }
     if (method === "PUT") {
-      this.#access.require(principal, "push", o.repository);
+      this.#requirePush(principal, o.repository);
       const { response } = await this.#manifests.take(o, request.headers, await manifestBody(request));
       tell("push");
       return response;
@@ -173,8 +191,11 @@ export class RegistryServer {
     const { repository, digest } = o;
     if (method === "GET" || method === "HEAD") {
       this.#access.require(principal, "pull", repository);
-      const mayPush = principal.may("push", repository);
-      return await answerBlob(this.store, method, { repository, digest, headers: request.headers, mayPush });
+      const mayPush = method === "HEAD" && principal.may("push", repository);
+      const source =
+        (await this.#cachedBlob(method, repository, digest)) ??
+        (await storedBlob(this.store, { repository, digest, mayPush }));
+      return await answerBlob(source, method, { digest, headers: request.headers });
     }
     if (method === "DELETE") {
       this.#requireDelete(principal, repository);
@@ -185,10 +206,40 @@ export class RegistryServer {
     throw notAllowed(method);
   }
 
+  /** A blob of a cache that is not here yet. */
+  async #cachedBlob(
+    method: "GET" | "HEAD",
+    repository: string,
+    digest: Digest,
+  ): Promise<BlobSource | undefined> {
+    if (this.#cache === undefined) return undefined;
+    if (method === "HEAD") {
+      if ((await this.store.blob(repository, digest)) !== undefined) return undefined;
+      return { sizeBytes: await this.#cache.blobSize(repository, digest), body: async () => undefined };
+    }
+    const fetch = await this.#cache.fetchBlob(repository, digest);
+    if (fetch === undefined) return undefined;
+    const { sizeBytes } = fetch.wanted;
+    return {
+      sizeBytes,
+      body: async ({ start, end } = { start: 0, end: sizeBytes }) => byteStream(fetch.read(start, end)),
+    };
+  }
+
+  async #referrers(
+    o: Operation & { readonly kind: "referrers" },
+    { query, request }: Asked,
+  ): Promise<Response> {
+    const { search } = new URL(request.url);
+    const handed = await this.#cache?.referrers(o.repository, o.digest, search);
+    if (handed === undefined) return await answerReferrers(this.store, o.repository, o.digest, query);
+    return new Response(handed.bytes as Uint8Array<ArrayBuffer>, { headers: handed.headers });
+  }
+
   async #upload(o: Operation & { readonly kind: "uploads" | "upload" }, asked: Asked): Promise<Response> {
     const { method, request, query, principal } = asked;
     const { repository } = o;
-    this.#access.require(principal, "push", repository);
+    this.#requirePush(principal, repository);
     const limits: UploadLimits = {
       blobBytesMax: this.#options.blobBytesMax,
       roomBytes: async () => await this.#room(repository),
@@ -210,6 +261,11 @@ export class RegistryServer {
   async #room(repository: string): Promise<number> {
     const most = this.#options.repositoryBytesMax;
     return most === undefined ? Number.POSITIVE_INFINITY : most - (await this.store.sizeBytes(repository));
+  }
+
+  #requirePush(principal: Principal, repository: string): void {
+    this.#access.require(principal, "push", repository);
+    if (this.#cache !== undefined) throw this.#cache.refusal;
   }
 
   #requireDelete(principal: Principal, repository: string): void {

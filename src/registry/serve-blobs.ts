@@ -4,23 +4,33 @@ import { keys, type RegistryStore } from "./registry-store.ts";
 import { RegistryRefusal } from "./serve-fault.ts";
 import { isKnownTo, rangeOf } from "./serve-request.ts";
 
-export interface BlobRequest {
-  readonly repository: string;
-  readonly digest: Digest;
-  readonly headers: Headers;
-  /** Who asks is about to push, and may count on what is found. */
-  readonly mayPush: boolean;
+/** Where an answer's bytes come from. */
+export interface BlobSource {
+  readonly sizeBytes: number;
+  body(range?: {
+    readonly start: number;
+    readonly end: number;
+  }): Promise<Blob | ReadableStream<Uint8Array> | undefined>;
+}
+
+/** A blob the repository has; `mayPush`: who asks is about to, and may count on what is found. @throws RegistryRefusal. */
+export async function storedBlob(
+  store: RegistryStore,
+  o: { readonly repository: string; readonly digest: Digest; readonly mayPush: boolean },
+): Promise<BlobSource> {
+  const { repository, digest, mayPush } = o;
+  const found = await store.blob(repository, digest);
+  if (found === undefined) throw unknown(digest);
+  if (mayPush) await store.countOn(repository, digest);
+  return { sizeBytes: found.sizeBytes, body: async (range) => await store.blobBody(digest, range) };
 }
 
 /** GET and HEAD. */
 export async function answerBlob(
-  store: RegistryStore,
+  source: BlobSource,
   method: "GET" | "HEAD",
-  { repository, digest, headers, mayPush }: BlobRequest,
+  { digest, headers }: { readonly digest: Digest; readonly headers: Headers },
 ): Promise<Response> {
-  const found = await store.blob(repository, digest);
-  if (found === undefined) throw unknown(digest);
-  if (method === "HEAD" && mayPush) await store.countOn(repository, digest);
   const answer: Record<string, string> = {
     "Content-Type": "application/octet-stream",
     "Docker-Content-Digest": digest,
@@ -30,14 +40,14 @@ export async function answerBlob(
   };
   if (isKnownTo(headers.get("if-none-match"), digest))
     return new Response(null, { status: 304, headers: answer });
-  const range = rangeOf(headers.get("range"), found.sizeBytes);
-  const length = range === undefined ? found.sizeBytes : range.end - range.start;
+  const range = rangeOf(headers.get("range"), source.sizeBytes);
+  const length = range === undefined ? source.sizeBytes : range.end - range.start;
   answer["Content-Length"] = String(length);
   if (range !== undefined)
-    answer["Content-Range"] = `bytes ${range.start}-${range.end - 1}/${found.sizeBytes}`;
+    answer["Content-Range"] = `bytes ${range.start}-${range.end - 1}/${source.sizeBytes}`;
   const status = range === undefined ? 200 : 206;
   if (method === "HEAD") return new Response(null, { status, headers: answer });
-  const body = await store.blobBody(digest, range);
+  const body = await source.body(range);
   if (body === undefined) throw unknown(digest);
   return new Response(body, { status, headers: answer });
 }

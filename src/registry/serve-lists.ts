@@ -10,10 +10,15 @@ export async function answerTags(
   repository: string,
   query: URLSearchParams,
 ): Promise<Response> {
-  const page = pageOf(query);
   const all = await store.tags(repository);
   if (all.length === 0 && !(await store.isKnown(repository)))
     throw new RegistryRefusal("NAME_UNKNOWN", `there is no repository ${repository}`);
+  return tagsPage(repository, all, query);
+}
+
+/** `all` in order. */
+export function tagsPage(repository: string, all: readonly string[], query: URLSearchParams): Response {
+  const page = pageOf(query);
   const { part, headers } = cut(all, page, `/v2/${repository}/tags/list`);
   return Response.json({ name: repository, tags: part }, { headers });
 }

@@ -35,6 +35,12 @@ const fileSchema = v.strictObject({
   "collect-every-seconds": v.optional(whole),
   "grace-seconds": v.optional(whole),
   "upload-seconds": v.optional(whole),
+  "proxy-remote": v.optional(v.pipe(v.string(), v.url())),
+  "proxy-username": v.optional(v.string()),
+  "proxy-password-file": v.optional(v.string()),
+  "proxy-ttl-seconds": v.optional(whole),
+  "proxy-insecure": v.optional(v.boolean()),
+  "proxy-certs-dir": v.optional(v.string()),
   s3: v.optional(
     v.strictObject({
       endpoint: v.optional(v.pipe(v.string(), v.url())),
@@ -63,8 +69,11 @@ export interface ServeOptions {
   readonly help: boolean;
 }
 
-const textFlags = ["addr", "root", "htpasswd", "tls-cert", "tls-key"] as const;
-const switchFlags = ["anonymous-pull"] as const;
+const textFlags = [
+  ...(["addr", "root", "htpasswd", "tls-cert", "tls-key"] as const),
+  ...(["proxy-remote", "proxy-username", "proxy-password-file", "proxy-certs-dir"] as const),
+] as const;
+const switchFlags = ["anonymous-pull", "proxy-insecure"] as const;
 
 /** Flags as they stand, and where the file is. @throws Fault `invalid` for what nobody knows. */
 export function parseServeFlags(args: readonly string[]): {
@@ -142,6 +151,14 @@ export function decideServe(flags: ServeFile, file: ServeFile): Omit<ServeOption
     throw new Fault("invalid", "--tls-cert and --tls-key go together");
   if (all.rights !== undefined && all.htpasswd === undefined)
     throw new Fault("invalid", "rights are those of users: say who they are with --htpasswd FILE");
+  const remote = all["proxy-remote"];
+  if (remote !== undefined && !/^https?:$/.test(URL.parse(remote)?.protocol ?? ""))
+    throw new Fault(
+      "invalid",
+      `invalid --proxy-remote ${JSON.stringify(remote)}: want an http:// or https:// URL`,
+    );
+  if ((all["proxy-username"] === undefined) !== (all["proxy-password-file"] === undefined))
+    throw new Fault("invalid", "--proxy-username and --proxy-password-file go together");
   const address = all.addr ?? "127.0.0.1:5000";
   const [, hostname, port] = /^(\[[0-9a-f:]+\]|[^:]*):(\d{1,5})$/i.exec(address) ?? [];
   if (hostname === undefined || Number(port) > 65_535)
@@ -162,9 +179,15 @@ Options:
       --addr HOST:PORT    Where to listen (default 127.0.0.1:5000; port 0: any)
       --anonymous-pull    Let those pull who do not say who they are
       --config FILE       JSON with these options by name, and: blob-bytes-max, collect-every-seconds,
-                          deletes, grace-seconds, repository-bytes-max, rights, s3, token,
-                          upload-seconds, webhooks
+                          deletes, grace-seconds, proxy-ttl-seconds, repository-bytes-max, rights,
+                          s3, token, upload-seconds, webhooks
       --htpasswd FILE     Users with bcrypt passwords, as htpasswd -B writes them
+      --proxy-remote URL  Be a cache of that registry, which takes no pushes; what nobody asked for in
+                          a week goes (proxy-ttl-seconds; 0: never)
+      --proxy-username NAME, --proxy-password-file FILE
+                          Who the cache is over there
+      --proxy-insecure, --proxy-certs-dir DIR
+                          Without checking its certificate; where authorities are, as /etc/docker/certs.d
       --root DIR          Where everything is kept; several servers may share it. Or s3://BUCKET/PREFIX,
                           with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL
       --tls-cert FILE     Certificate chain in PEM
