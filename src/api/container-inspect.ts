@@ -20,6 +20,8 @@ export interface InspectDefaults {
   readonly runtimeName: string;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
+  /** What AppArmor keeps containers to that ask for no profile; undefined where there is none. */
+  readonly apparmorProfile: string | undefined;
 }
 
 export function containerInspect(
@@ -49,7 +51,7 @@ export function containerInspect(
     Platform: "linux",
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
+    AppArmorProfile: apparmorProfile(record, defaults),
     ExecIDs: detail.execIds.length === 0 ? null : [...detail.execIds],
     HostConfig: hostConfigInfo(record.host, defaults),
     GraphDriver: graphDriver(detail),
@@ -58,6 +60,14 @@ export function containerInspect(
     Config: configInfo(withMac(record)),
     NetworkSettings: networkSettings(detail, version),
   };
+}
+
+/** As dockerd: what was asked for until the first start, what it is kept to from then on. */
+function apparmorProfile({ host, run }: ContainerRecord, defaults: InspectDefaults): string {
+  const asked = host.SecurityOpt?.findLast((option) => /^apparmor[=:]/.test(option))?.slice(9) ?? "";
+  if (run === 0) return asked;
+  if (defaults.apparmorProfile === undefined) return "";
+  return asked || (host.Privileged === true ? "unconfined" : defaults.apparmorProfile);
 }
 
 function stateInfo({ observed, ending, previous, restartAt }: ContainerRecord): ContainerState {

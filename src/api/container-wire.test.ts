@@ -6,7 +6,12 @@ import { containerSummary, statusText } from "./container-summary.ts";
 import { containerRecord } from "./engine-double.ts";
 import type { ContainerDetail } from "./engine-face.ts";
 
-const defaults = { runtimeName: "crun", maskedPaths: ["/proc/kcore"], readonlyPaths: ["/proc/sys"] };
+const defaults = {
+  runtimeName: "crun",
+  maskedPaths: ["/proc/kcore"],
+  readonlyPaths: ["/proc/sys"],
+  apparmorProfile: undefined as string | undefined,
+};
 
 const sandbox: Sandbox = {
   netnsPath: "/run/netns/x",

@@ -204,7 +204,7 @@ describe("create", () => {
       "a size of the root",
       { Image: "x", HostConfig: { StorageOpt: { size: "1g" } } },
       501,
-      "HostConfig.StorageOpt cannot be honoured",
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     ],
     [
       "a link on the default bridge",

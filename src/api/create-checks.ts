@@ -4,6 +4,7 @@
  */
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { parseByteSize } from "#spec/go-values.ts";
 import { isUserDefined } from "#spec/network.ts";
 import { checkLogConfig } from "#telemetry/log-config.ts";
 import { checkBounds } from "./create-bounds.ts";
@@ -18,6 +19,7 @@ export function checkCreate(
   checkBounds(request.name, request.config, request.host);
   checkConfig(request.config);
   checkModes(request.host, facts);
+  checkStorage(request.host, facts);
   checkCombinations(request.config, request.host);
   const { Type = "", Config } = request.host.LogConfig ?? {};
   if (Type !== "") checkLogConfig({ Type, Config: Config ?? {} });
@@ -77,6 +79,19 @@ function checkModes(host: HostConfig, facts: HostFacts): void {
     refuse(`unknown or invalid runtime name: ${runtime}`);
   for (const key of Object.keys(host.Annotations ?? {})) checkAnnotation(key);
   for (const [path, options] of Object.entries(host.Tmpfs ?? {})) checkTmpfs(path, options);
+}
+
+/** dockerd's first words are what scripts look for. */
+function checkStorage({ StorageOpt }: HostConfig, facts: HostFacts): void {
+  for (const [name, value] of Object.entries(StorageOpt ?? {})) {
+    if (name.toLowerCase() !== "size") refuse(`Unknown option ${name}`);
+    if (!facts.limitsRootSizes)
+      throw new Fault(
+        "unsupported",
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option: mount the data root's ext4 or xfs with project quotas",
+      );
+    if (parseByteSize(value, 1024) === 0) refuse(`invalid size: '${value}'`);
+  }
 }
 
 /** Compiled filters of system calls are remembered for other containers: one from a request must not be among them. */

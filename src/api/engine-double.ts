@@ -155,6 +155,8 @@ export class EngineDouble implements EngineFace {
   volumes_: VolumeRecord[] = [];
   /** What differs from a machine that can limit everything. */
   limits: Partial<MachineLimits> = {};
+  limitsRootSizes = false;
+  apparmorProfile: string | undefined;
   past: EngineEvent[] = [];
   samples: (UsageSample | undefined)[] = [];
   #live: ((event: EngineEvent) => void)[] = [];
@@ -468,6 +470,9 @@ export class EngineDouble implements EngineFace {
         ...this.limits,
       },
       logConfig: { Type: "json-file", Config: {} },
+      fileSystem: "extfs",
+      limitsRootSizes: this.limitsRootSizes,
+      apparmorProfile: this.apparmorProfile,
     }),
   };
 }

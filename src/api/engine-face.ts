@@ -398,6 +398,11 @@ export interface SystemFacts {
   readonly cdiDirectories: readonly string[];
   /** What containers get that ask for no driver of logs. */
   readonly logConfig: LogConfig;
+  /** Of the data root, in Docker's words. */
+  readonly fileSystem: string;
+  readonly limitsRootSizes: boolean;
+  /** What AppArmor keeps containers to that ask for no profile; undefined where there is none. */
+  readonly apparmorProfile: string | undefined;
 }
 
 export interface EngineFace {

@@ -83,10 +83,7 @@ const hostRules: Record<keyof HostConfig | ForeignHostField, Rule> = {
   Privileged: "honoured",
   ReadonlyRootfs: "honoured",
   SecurityOpt: "honoured",
-  StorageOpt: {
-    because:
-      "the size of a container's root is not limited here; give it a tmpfs of that size, or --read-only",
-  },
+  StorageOpt: "honoured",
   UTSMode: "honoured",
   UsernsMode: { because: "containers have no user namespace of their own here", allowed: ["host"] },
   ShmSize: "honoured",

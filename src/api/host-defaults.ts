@@ -14,6 +14,7 @@ export interface HostFacts {
   readonly cgroupVersion: "1" | "2";
   readonly cpus: number;
   readonly limits: MachineLimits;
+  readonly limitsRootSizes: boolean;
   readonly runtimeName: string;
   readonly runtimes: readonly string[];
   /** What containers get that ask for no driver of logs. */

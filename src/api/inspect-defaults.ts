@@ -19,5 +19,6 @@ const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc
 
 /** What `inspect` shows where a container leaves the choice to the engine. */
 export function inspectDefaults(facts: SystemFacts): InspectDefaults {
-  return { runtimeName: facts.runtimeName, maskedPaths, readonlyPaths };
+  const { runtimeName, apparmorProfile } = facts;
+  return { runtimeName, maskedPaths, readonlyPaths, apparmorProfile };
 }

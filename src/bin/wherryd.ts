@@ -11,12 +11,13 @@ import { Builder } from "#build/builder.ts";
 import { changeConfig } from "#build/change-config.ts";
 import { Engine } from "#engine/engine.ts";
 import { nowNano } from "#kernel/clock.ts";
-import { hostFacts } from "#kernel/host.ts";
+import { fileSystemOf, hostFacts } from "#kernel/host.ts";
 import { kernelHas } from "#kernel/mount.ts";
 import { Networks } from "#network/networks.ts";
 import { reachHttp, reachTcp } from "#network/reach.ts";
 import { Registry } from "#registry/registry.ts";
 import { Runtime } from "#runtime/runtime.ts";
+import { apparmorEnabled, hasProfile, loadDefaultProfile } from "#security/apparmor.ts";
 import { confinement, type Machine } from "#security/confinement.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
@@ -95,7 +96,7 @@ async function serve(
   const blobs = await Blobs.open(join(o.dataRoot, "blobs"));
   const layers = await Layers.open(join(o.dataRoot, "layers"), { records });
   const events = Events.open(records, nowNano);
-  const machine = machineFacts();
+  const machine = await machineFacts(log);
   const confine = (record: Pick<ContainerRecord, "host">) => confineRecord(record, machine);
   const runtime = stack.use(
     await Runtime.open({
@@ -127,6 +128,9 @@ async function serve(
         ...hostFacts(),
         cgroupVersion: runtime.cgroups.kind === "v2" ? "2" : "1",
         limits: runtime.limits,
+        fileSystem: fileSystemOf(o.dataRoot),
+        limitsRootSizes: layers.limitsSizes(),
+        apparmorProfile: machine.apparmorProfile,
       }),
       dataRoot: o.dataRoot,
       containersRoot: join(o.dataRoot, "containers"),
@@ -167,13 +171,17 @@ function pluginDirectories(execRoot: string) {
   return { sockets, files: ["/etc/docker/plugins", "/usr/lib/docker/plugins"] };
 }
 
-function machineFacts(): Machine {
+async function machineFacts(tell: (line: string) => void): Promise<Machine> {
   const { architecture, kernelRelease } = hostFacts();
   const last = readFileSync("/proc/sys/kernel/cap_last_cap", "latin1");
-  const hasApparmor = existsSync("/sys/module/apparmor/parameters/enabled");
+  const hasApparmor = apparmorEnabled();
+  const apparmorProfile = hasApparmor ? await loadDefaultProfile(tell) : undefined;
   const status = readFileSync("/proc/self/status", "latin1");
   const ownCapabilities = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  return { architecture, kernelRelease, lastCapability: Number(last), ownCapabilities, hasApparmor };
+  return {
+    ...{ architecture, kernelRelease, lastCapability: Number(last), ownCapabilities },
+    ...{ hasApparmor, hasProfile, apparmorProfile },
+  };
 }
 
 function confineRecord({ host }: Pick<ContainerRecord, "host">, machine: Machine) {

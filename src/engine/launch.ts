@@ -6,9 +6,10 @@
 import { mkdirSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ContainerRecord, type MountPoint, zeroTime } from "#spec/container.ts";
+import { type ContainerRecord, type HostConfig, type MountPoint, zeroTime } from "#spec/container.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
+import { parseByteSize } from "#spec/go-values.ts";
 import type { Endpoint, Sandbox } from "#spec/network.ts";
 import { explainFull } from "#store/disk-full.ts";
 import type { FileTree } from "#volume/container-tree.ts";
@@ -73,7 +74,8 @@ export class Launch {
     mkdirSync(files.directory, { recursive: true, mode: 0o710 });
     this.#parts.logs.prepare(files.log);
     const { layers } = this.#parts;
-    await layers.createWritable(record.id, record.image.chainId, { skeleton: true });
+    const bytesMax = rootBytesMax(record.host);
+    await layers.createWritable(record.id, record.image.chainId, { skeleton: true, bytesMax });
     for (const { layer, chainId } of imageMounts(record))
       await layers.createWritable(layer, chainId, { skeleton: false });
   }
@@ -251,6 +253,12 @@ export class Launch {
     if (!isLive(other)) throw refuse(`container ${other.id} is not running`);
     return { [kind]: other.observed.pid } as { [Key in Kind]?: number };
   }
+}
+
+/** `--storage-opt size=10G`, checked when the container was asked for. */
+function rootBytesMax({ StorageOpt }: HostConfig): number | undefined {
+  const size = Object.entries(StorageOpt ?? {}).find(([name]) => name.toLowerCase() === "size")?.[1];
+  return size === undefined ? undefined : parseByteSize(size, 1024);
 }
 
 function volumesOf({ mounts }: ContainerRecord): (MountPoint & { readonly name: string })[] {

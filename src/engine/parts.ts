@@ -242,8 +242,12 @@ export interface VolumePart {
 export interface LayerPart {
   /** Writes down, alone, that a writable layer is about to be made; `createWritable` makes it. */
   claimWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton: boolean }): void;
-  /** `skeleton`: with the mount points every container needs, below its changes. */
-  createWritable(id: string, parent: ChainId | undefined, o: { readonly skeleton: boolean }): Promise<void>;
+  /** `skeleton`: with the mount points every container needs, below its changes; these come to `bytesMax` at most. */
+  createWritable(
+    id: string,
+    parent: ChainId | undefined,
+    o: { readonly skeleton: boolean; readonly bytesMax?: number | undefined },
+  ): Promise<void>;
   mount(id: string): string;
   /** The same file system for those who look in, mounted or not. Disposing closes nothing but the hold. */
   hold(id: string): Disposable & { readonly descriptor: number };

@@ -17,6 +17,12 @@ export interface MachineFacts {
   readonly operatingSystemVersion: string;
   readonly cgroupVersion: "1" | "2";
   readonly limits: MachineLimits;
+  /** Of the data root: `extfs`. */
+  readonly fileSystem: string;
+  /** Whether what a container writes can be limited. */
+  readonly limitsRootSizes: boolean;
+  /** What AppArmor keeps containers to that ask for no profile; undefined where there is none. */
+  readonly apparmorProfile: string | undefined;
 }
 
 export interface SystemFacts {
@@ -41,6 +47,11 @@ export interface SystemFacts {
   /** Where specifications of CDI devices are looked for. */
   readonly cdiDirectories: readonly string[];
   readonly logConfig: LogConfig;
+  /** Of the data root: `extfs`. */
+  readonly fileSystem: string;
+  /** Whether what a container writes can be limited. */
+  readonly limitsRootSizes: boolean;
+  readonly apparmorProfile: string | undefined;
 }
 
 export interface SystemParts {
@@ -88,6 +99,9 @@ export class System {
       runtimes: runtime.facts.installed,
       cdiDirectories: runtime.facts.cdiDirectories,
       logConfig,
+      fileSystem: seen.fileSystem,
+      limitsRootSizes: seen.limitsRootSizes,
+      apparmorProfile: seen.apparmorProfile,
     };
   }
 }

@@ -4,7 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { Fault } from "#spec/fault.ts";
 import type { OciResources } from "#spec/oci-runtime.ts";
 import type { CgroupLayout } from "./cgroup.ts";
 
@@ -178,8 +179,18 @@ async function writeLimit(layout: CgroupLayout, group: string, limit: LimitWrite
   await writeText(path, limit.value);
 }
 
+/** One error under two names. */
+const unsupportedCodes = new Set(["EOPNOTSUPP", "ENOTSUP"]);
+
 /** One write: the kernel takes a line at a time, and never makes a file here. */
 async function writeText(path: string, text: string): Promise<void> {
   await using file = await open(path, "r+");
-  await file.write(text);
+  try {
+    await file.write(text);
+  } catch (cause) {
+    const unsupported = cause instanceof Error && "code" in cause && unsupportedCodes.has(String(cause.code));
+    if (!unsupported || !path.includes("weight")) throw cause;
+    const message = `${basename(path)} ${text}: the device's I/O scheduler knows no weights: choose bfq for it`;
+    throw new Fault("unsupported", message, { cause });
+  }
 }

@@ -11,7 +11,8 @@ import { limitsOf, type SpecificationParts } from "./specification.ts";
 /** @throws Fault `invalid` naming what the kernel refuses. */
 export async function applyOwnLimits(layout: CgroupLayout, group: string, limits: OwnLimits): Promise<void> {
   const { blockIO, realtime } = limits;
-  if (blockIO !== undefined) await refusable(writeLimits(layout, group, limitWrites("v1", { blockIO })));
+  if (blockIO !== undefined)
+    await refusable(writeLimits(layout, group, limitWrites(versionOf(layout), { blockIO })));
   if (realtime !== undefined) await refusable(grantRealtime(layout, group, realtime));
 }
 
@@ -22,7 +23,7 @@ export async function changeLimits(
   before: HostConfig,
   after: HostConfig,
 ): Promise<void> {
-  const kind = parts.cgroups.kind === "v2" ? "v2" : "v1";
+  const kind = versionOf(parts.cgroups);
   const [was] = await limitsOf(before, parts);
   const [wanted, own] = await limitsOf(withoutPidsZero(after), parts);
   const written = new Set(limitWrites(kind, was).map(lineOf));
@@ -33,6 +34,10 @@ export async function changeLimits(
     before.CpuRealtimePeriod !== after.CpuRealtimePeriod;
   if (own.realtime !== undefined && realtimeChanged)
     await refusable(grantRealtime(parts.cgroups, group, own.realtime));
+}
+
+function versionOf({ kind }: CgroupLayout): "v1" | "v2" {
+  return kind === "v2" ? "v2" : "v1";
 }
 
 /** A limit of 0 processes is none: the kernel is told so where there was one. */

@@ -40,7 +40,7 @@ export interface OwnLimits {
 /** The kernel's period of real-time limits, in microseconds. */
 const realtimePeriod = 1_000_000;
 
-/** Takes out of a container's resources what the engine sees to itself, on machines with version 1 of cgroups. */
+/** Takes out of a container's resources what the engine sees to itself. */
 export function divideResources(host: HostConfig, resources: OciResources): [OciResources, OwnLimits] {
   const { blockIO: { weight, weightDevice, ...throttles } = {}, ...rest } = resources;
   const runtime = host.CpuRealtimeRuntime ?? 0;

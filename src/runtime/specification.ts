@@ -61,7 +61,7 @@ export async function specify(
   const blockIo = await blockIoOf(host);
   const all = renderResources(host, { devices: access.rules, blockIo, kernel: parts });
   const v2 = parts.cgroups.kind === "v2";
-  const [resources, limits] = v2 ? [all, {}] : divideResources(host, all);
+  const [resources, limits] = divideResources(host, all);
   const spec = renderBundle({
     ...{ ...request, config, host, user, confinement, resources },
     recursiveReadOnly,

@@ -8,6 +8,8 @@ const machine = {
   lastCapability: 40,
   ownCapabilities: (1n << 41n) - 1n,
   hasApparmor: false,
+  hasProfile: (name: string) => name === "mine",
+  apparmorProfile: undefined as string | undefined,
 };
 const plain = { capAdd: [], capDrop: [], privileged: false, securityOpt: [] };
 type More = Partial<Parameters<typeof confinement>[0]>;
@@ -153,3 +155,15 @@ for (const [o, message] of refusals)
   test(`${JSON.stringify(o)} is refused: ${message}`, () => {
     expect(() => of(o)).toThrow(message);
   });
+
+test("AppArmor keeps to its default, to what was asked for, or to nothing", () => {
+  const armoured = { ...machine, hasApparmor: true, apparmorProfile: "wherry-default" };
+  expect(of({}, armoured).apparmorProfile).toBe("wherry-default");
+  expect(of({ securityOpt: ["apparmor=mine"] }, armoured).apparmorProfile).toBe("mine");
+  expect(of({ securityOpt: ["apparmor=mine"], privileged: true }, armoured).apparmorProfile).toBe("mine");
+  expect(of({ securityOpt: ["apparmor=unconfined"] }, armoured).apparmorProfile).toBeUndefined();
+  expect(of({ privileged: true }, armoured).apparmorProfile).toBeUndefined();
+  expect(() => of({ securityOpt: ["apparmor=else"] }, armoured)).toThrow("else is not loaded");
+  // On, but without a parser for the default.
+  expect(of({}, { ...armoured, apparmorProfile: undefined }).apparmorProfile).toBeUndefined();
+});

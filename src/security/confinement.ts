@@ -27,6 +27,10 @@ export interface Machine {
   /** The engine's own, one bit each (`CapBnd` in proc_pid_status(5)): others it cannot give away. */
   readonly ownCapabilities: bigint;
   readonly hasApparmor: boolean;
+  /** Whether AppArmor knows a profile. */
+  readonly hasProfile: (name: string) => boolean;
+  /** Loaded for containers that ask for none. */
+  readonly apparmorProfile: string | undefined;
 }
 
 /** What tells of the machine or changes it; hidden. */
@@ -73,6 +77,7 @@ export function confinement(o: ConfinementRequest, machine: Machine): Confinemen
     own: machine.ownCapabilities,
   });
   const profile = options.seccomp === undefined && !o.privileged ? defaultProfile : options.seccomp;
+  const apparmor = options.apparmor ?? (o.privileged ? undefined : machine.apparmorProfile);
   const open = o.privileged || !options.systemPaths;
   return {
     capabilities,
@@ -80,7 +85,7 @@ export function confinement(o: ConfinementRequest, machine: Machine): Confinemen
     maskedPaths: open ? [] : (o.maskedPaths ?? defaultMaskedPaths),
     readonlyPaths: open ? [] : (o.readonlyPaths ?? defaultReadonlyPaths),
     noNewPrivileges: options.noNewPrivileges,
-    ...(options.apparmor !== undefined && { apparmorProfile: options.apparmor }),
+    ...(apparmor !== undefined && apparmor !== "unconfined" && { apparmorProfile: apparmor }),
     writableCgroups: o.privileged || options.writableCgroups,
     privileged: o.privileged,
   };
@@ -164,7 +169,13 @@ function parseFilter(value: string, machine: Machine): SeccompProfile | null {
 }
 
 function parseApparmor(value: string, machine: Machine): string | undefined {
+  if (value === "") return undefined;
+  if (value === "unconfined") return value;
+  if (machine.hasApparmor && !machine.hasProfile(value))
+    throw new Fault(
+      "invalid",
+      `the AppArmor profile ${value} is not loaded: load it with apparmor_parser --replace`,
+    );
   if (machine.hasApparmor) return value;
-  if (value === "unconfined" || value === "") return undefined;
   throw new Fault("unsupported", `the AppArmor profile ${value} cannot be used: this kernel has no AppArmor`);
 }

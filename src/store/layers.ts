@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import { type FileStat, fileKind } from "#kernel/files-at.ts";
+import { keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
 import { removeEmpty, removingTree } from "#kernel/remove-tree.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
@@ -55,6 +56,7 @@ export class Layers {
   readonly #mounts: WritableMounts;
   /** What the roots of stacks look like, by their topmost layer. */
   readonly #looks = new Map<ChainId | undefined, RootLook>();
+  #limitsSizes: boolean | undefined;
 
   private constructor(root: string, records: Records) {
     this.#root = root;
@@ -151,17 +153,28 @@ export class Layers {
     this.#index.putWritable({ id, ...(parent !== undefined && { parent }), skeleton });
   }
 
-  /** A layer for changes above `parent`, or above nothing. Idempotent. `skeleton`: with containers' mount points. */
+  /** Whether the file system keeps limits of writable layers. */
+  limitsSizes(): boolean {
+    this.#limitsSizes ??= keepsProjectQuotas(this.#root);
+    return this.#limitsSizes;
+  }
+
+  /**
+   * A layer for changes above `parent`, or above nothing. Idempotent. `skeleton`: with containers' mount points.
+   * `bytesMax` limits what the changes may hold, where `limitsSizes()`. @throws Errno where they cannot be limited.
+   */
   async createWritable(
     id: string,
     parent: ChainId | undefined,
-    o: { readonly skeleton?: boolean } = {},
+    o: { readonly skeleton?: boolean; readonly bytesMax?: number | undefined } = {},
   ): Promise<void> {
     this.claimWritable(id, parent, o);
     if (existsSync(this.#writableDirectory(id))) return;
     if (o.skeleton === true) this.#ensureSkeleton(parent);
     const directory = this.#incoming();
     mkdirSync(directory, { mode: 0o700 });
+    // Before anything is in it: what is made there counts.
+    if (o.bytesMax !== undefined) limitDirectory(directory, o.bytesMax, id);
     for (const name of [kept.work, kept.merged]) mkdirSync(join(directory, name), { mode: 0o700 });
     this.#makeUpper(join(directory, kept.upper), parent);
     renameSync(directory, this.#writableDirectory(id));
@@ -280,7 +293,10 @@ export class Layers {
     this.unmount(id);
     const directory = this.#writableDirectory(id);
     const doomed = this.#incoming();
-    if (existsSync(directory)) renameSync(directory, doomed);
+    if (existsSync(directory)) {
+      if (this.limitsSizes()) unlimitDirectory(directory);
+      renameSync(directory, doomed);
+    }
     this.#index.deleteWritable(id);
     await this.#discard(doomed);
   }
