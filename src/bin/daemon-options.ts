@@ -17,6 +17,8 @@ export interface DaemonOptions {
   readonly labels: readonly string[];
   readonly logConfig: LogConfig;
   readonly registry: RegistryOptions;
+  /** The registry that the engine serves itself. */
+  readonly served: { readonly address: string; readonly configFile: string | undefined } | undefined;
   readonly cdiDirectories: readonly string[] | undefined;
   /** Containers get an init that do not say whether they want one. */
   readonly init: boolean;
@@ -168,6 +170,7 @@ export function decideOptions(
       file["log-opts"],
     ),
     registry: decideRegistry(line.values, file, environment),
+    served: decideServed(one("registry"), one("registry-config")),
     cdiDirectories: line.values["cdi-spec-dir"] ?? file["cdi-spec-dirs"],
     init: line.switches.has("init") || file.init === true,
     initPath: one("init-path"),
@@ -175,6 +178,16 @@ export function decideOptions(
     help: line.switches.has("help"),
     version: line.switches.has("version"),
   };
+}
+
+function decideServed(address: string | undefined, configFile: string | undefined) {
+  if (address !== undefined) return { address, configFile };
+  if (configFile !== undefined)
+    throw new Fault(
+      "invalid",
+      "--registry-config is for the engine's own registry: say --registry ADDRESS:PORT, too",
+    );
+  return undefined;
 }
 
 function decideLogConfig(
@@ -239,8 +252,10 @@ A container engine that speaks Docker's API.
       --max-download-attempts N     Of a transfer that breaks off (default 5)
       --no-proxy LIST               Hosts that need no proxy (default $NO_PROXY)
   -p, --pidfile FILE                Where to write the process id
+      --registry ADDRESS:PORT       Serve a registry there, kept beneath the data root
       --registry-auth-realm HOST    May be sent a registry's credentials for a token; may be repeated
       --registry-certs-dir DIR      Like /etc/docker/certs.d; may be repeated
+      --registry-config FILE        What 'wherry registry serve --config' takes, for that registry
       --registry-mirror URL         Asked before Docker's registry, or REGISTRY=URL; may be repeated
   -v, --version                     Say the version and end
 `;

@@ -1,4 +1,4 @@
-/** Pure. What `wherryd` is told about registries: dockerd's names, and two of its own. */
+/** Pure. What `wherryd` is told about registries: dockerd's names, and some of its own. */
 import * as v from "valibot";
 import { defaultRegistryOptions, endpointsOf, type RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
@@ -15,6 +15,8 @@ export const registryFlags = {
   "http-proxy": { key: "http-proxy", many: false },
   "https-proxy": { key: "https-proxy", many: false },
   "no-proxy": { key: "no-proxy", many: false },
+  registry: { key: "registry", many: false },
+  "registry-config": { key: "registry-config", many: false },
 } as const;
 
 const count = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
@@ -32,6 +34,9 @@ export const registryFileEntries = {
   "max-concurrent-downloads": count,
   "max-concurrent-uploads": count,
   "max-download-attempts": count,
+  /** Where the engine serves a registry of its own, and the file with what `wherry registry serve` is told by one. */
+  registry: v.optional(v.string()),
+  "registry-config": v.optional(v.string()),
   /** dockerd's place for them. */
   proxies: v.optional(v.strictObject(proxies)),
   ...proxies,

@@ -16,6 +16,7 @@ import { kernelHas } from "#kernel/mount.ts";
 import { Networks } from "#network/networks.ts";
 import { reachHttp, reachTcp } from "#network/reach.ts";
 import { Registry } from "#registry/registry.ts";
+import { decideDepot, decideServe, parseServeFile } from "#registry/serve-options.ts";
 import { Runtime } from "#runtime/runtime.ts";
 import { apparmorEnabled, hasProfile, loadDefaultProfile } from "#security/apparmor.ts";
 import { confinement, type Machine } from "#security/confinement.ts";
@@ -38,6 +39,7 @@ import {
   parseConfigFile,
   usage,
 } from "./daemon-options.ts";
+import { openRegistryService, type RegistryService } from "./registry-service.ts";
 import { type Changeable, reloadOnSignal } from "./reload.ts";
 import { buildTime, gitCommit, version } from "./version.ts";
 
@@ -110,6 +112,7 @@ async function serve(
   );
   const logMachine = { hostname: hostFacts().hostname, pid: process.pid, newId: () => randomHex(32) };
   const logs = stack.use(new Logs({ machine: { ...logMachine, ...usualLogSockets }, report }));
+  if (o.served !== undefined) log(`registry on ${stack.use(await serveRegistry(o, o.served, log)).url}`);
   const registry = await openRegistry(o);
   const engine = stack.use(
     await Engine.open({
@@ -152,6 +155,18 @@ async function serve(
   stack.use(reloadOnSignal({ current, read: again, changed, log }));
   await writePidFile(o, stack);
   for (const host of api.hosts) log(`listening on ${host}`);
+}
+
+/** Kept apart from the engine's own blobs: those are layers unpacked, these are what a client sent, byte for byte. */
+async function serveRegistry(
+  { dataRoot }: DaemonOptions,
+  { address, configFile }: NonNullable<DaemonOptions["served"]>,
+  say: (line: string) => void,
+): Promise<RegistryService> {
+  const file = configFile === undefined ? {} : parseServeFile(readFileSync(configFile, "utf8"), configFile);
+  const options = decideServe({ addr: address }, { root: join(dataRoot, "registry"), ...file });
+  const place = decideDepot(options.root, options.file, process.env);
+  return await openRegistryService({ ...options, place, say: (line) => say(`registry: ${line}`) });
 }
 
 async function openRegistry({ dataRoot, registry }: DaemonOptions): Promise<Registry> {
