@@ -37,25 +37,31 @@ function endpointInfo(
     ...(version >= 48 && { GwPriority: asked?.GwPriority ?? 0 }),
     NetworkID: actual?.networkId ?? network.id,
     EndpointID: actual?.endpointId ?? "",
-    Gateway: actual?.gateway ?? "",
+    Gateway: shownGateway(actual?.gateway),
     IPAddress: actual?.ipAddress ?? "",
     IPPrefixLen: actual?.prefixLength ?? 0,
-    IPv6Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
+    IPv6Gateway: shownGateway(actual?.gateway6),
+    GlobalIPv6Address: actual?.ip6Address ?? "",
+    GlobalIPv6PrefixLen: actual?.prefixLength6 ?? 0,
     DNSNames: userDefined ? [...new Set([record.name, ...(aliases ?? []), ...shortNames])] : null,
   };
+}
+
+/** A link that leads out by itself has none. */
+function shownGateway(gateway = ""): string {
+  return gateway === "0.0.0.0" || gateway === "::" ? "" : gateway;
 }
 
 /** Published ports as in `NetworkSettings.Ports`: exposed ports that are not published are there with null. */
 export function portMap({ record, sandbox }: ContainerGlance): Record<string, PortBinding[] | null> {
   if (sandbox === undefined) return {};
   const ports: Record<string, PortBinding[] | null> = {};
-  if (sandbox.endpoints.some(({ ipAddress }) => ipAddress !== ""))
+  if (sandbox.endpoints.some(({ ipAddress, ip6Address }) => `${ipAddress}${ip6Address}` !== ""))
     for (const port of exposedPorts(record.config.ExposedPorts ?? {})) ports[port] = null;
   for (const { containerPort, protocol, hostIp, hostPort } of sandbox.ports) {
     const key = `${containerPort}/${protocol}`;
-    ports[key] = [...(ports[key] ?? []), { HostIp: hostIp, HostPort: String(hostPort) }];
+    const HostPort = hostPort === 0 ? "" : String(hostPort);
+    ports[key] = [...(ports[key] ?? []), { HostIp: hostIp, HostPort }];
   }
   return ports;
 }
@@ -66,12 +72,11 @@ export function portSummaries(detail: ContainerGlance): PortSummary[] {
     const [port, Type = "tcp"] = key.split("/");
     const PrivatePort = Number(port);
     if (bindings === null) return [{ PrivatePort, Type }];
-    return bindings.map(({ HostIp = "", HostPort }) => ({
-      IP: HostIp,
-      PrivatePort,
-      PublicPort: Number(HostPort),
-      Type,
-    }));
+    return bindings.map(({ HostIp = "", HostPort }) =>
+      HostPort === ""
+        ? { PrivatePort, Type }
+        : { IP: HostIp, PrivatePort, PublicPort: Number(HostPort), Type },
+    );
   });
 }
 

@@ -23,6 +23,7 @@ const sandbox: Sandbox = {
       ipAddress: "172.17.0.2",
       prefixLength: 16,
       gateway: "172.17.0.1",
+      ...{ ip6Address: "", prefixLength6: 0, gateway6: "" },
       macAddress: "02:42:ac:11:00:02",
       interfaceName: "eth0",
       hostInterface: "wv1",

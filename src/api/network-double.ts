@@ -7,6 +7,8 @@ export const bridgeNetwork: NetworkRecord = {
   name: "bridge",
   driver: "bridge",
   created: zeroTime,
+  ipv4: true,
+  ipv6: false,
   internal: false,
   attachable: false,
   configOnly: false,

@@ -13,18 +13,19 @@ export function networkInspect(
   members: readonly NetworkMember[],
 ): NetworkInspect {
   const { ipam, pools } = network;
-  const config =
-    ipam.config.length > 0
-      ? ipam.config.map((each) => ({ ...each }))
-      : pools.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway }));
+  const asked = new Set(ipam.config.map(({ Subnet }) => Subnet));
+  const chosen = pools
+    .filter(({ subnet }) => !asked.has(subnet))
+    .map(({ subnet, gateway }) => ({ Subnet: subnet, ...(gateway !== "" && { Gateway: gateway }) }));
+  const config = [...ipam.config.map((each) => ({ ...each })), ...chosen];
   return {
     Name: network.name,
     Id: network.id,
     Created: network.created,
     Scope: "local",
     Driver: network.driver,
-    ...(version >= 48 && { EnableIPv4: true }),
-    EnableIPv6: false,
+    ...(version >= 48 && { EnableIPv4: network.ipv4 }),
+    EnableIPv6: network.ipv6,
     IPAM: {
       Driver: ipam.driver,
       Options: ipam.options === null ? null : { ...ipam.options },
@@ -47,6 +48,6 @@ function memberInfo({ name, endpoint }: NetworkMember): NetworkInspect["Containe
     EndpointID: endpoint.endpointId,
     MacAddress: endpoint.macAddress,
     IPv4Address: endpoint.ipAddress === "" ? "" : `${endpoint.ipAddress}/${endpoint.prefixLength}`,
-    IPv6Address: "",
+    IPv6Address: endpoint.ip6Address === "" ? "" : `${endpoint.ip6Address}/${endpoint.prefixLength6}`,
   };
 }

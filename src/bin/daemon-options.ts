@@ -1,8 +1,9 @@
 /** Pure. What `wherryd` is told by its command line and its configuration file: dockerd's names and meanings. */
 import * as v from "valibot";
-import { type AddressPool, parseSubnet } from "#network/ipam.ts";
+import type { AddressPool } from "#network/ipam.ts";
 import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
+import { parseSubnet } from "#spec/ip.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
 import { decideRegistry, registryFileEntries, registryFlags } from "./registry-flags.ts";
 

@@ -50,6 +50,15 @@ export function hostFacts(): HostFacts {
   };
 }
 
+/** What tells this machine from others (machine-id(5)); its name where it has no such id. */
+export function machineId(): string {
+  try {
+    return readFileSync("/etc/machine-id", "latin1").trim() || hostname();
+  } catch {
+    return hostname();
+  }
+}
+
 function readOsRelease(): Record<string, string> {
   for (const path of ["/etc/os-release", "/usr/lib/os-release"]) {
     try {

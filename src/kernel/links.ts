@@ -1,4 +1,4 @@
-/** Network interfaces, addresses and routes, through rtnetlink(7). IPv4. */
+/** Network interfaces, through rtnetlink(7). */
 
 import { Errno } from "./libc.ts";
 import { flag, type Netlink } from "./netlink.ts";
@@ -9,11 +9,6 @@ const message = {
   deleteLink: 17,
   getLink: 18,
   setLink: 19,
-  newAddress: 20,
-  getAddress: 22,
-  newRoute: 24,
-  deleteRoute: 25,
-  getRoute: 26,
 } as const;
 const link = {
   address: 1,
@@ -29,7 +24,7 @@ const linkInfo = { kind: 1, data: 2 } as const;
 const [portHairpin, portIsolated, nested] = [4, 33, 0x8000];
 const vethPeer = 1;
 const isUp = 1;
-const [ipv4, bridgeFamily] = [2, 7];
+const bridgeFamily = 7;
 
 export interface Link {
   readonly index: number;
@@ -37,11 +32,6 @@ export interface Link {
   readonly up: boolean;
   /** Index of the bridge it belongs to. */
   readonly master?: number | undefined;
-}
-
-export interface Subnet {
-  readonly address: string;
-  readonly prefixLength: number;
 }
 
 /** `struct ifinfomsg`. */
@@ -218,86 +208,4 @@ export function deleteLink(netlink: Netlink, name: string): boolean {
     if (error instanceof Errno && error.code === "ENODEV") return false;
     throw error;
   }
-}
-
-/** Idempotent. */
-export function addAddress(netlink: Netlink, index: number, { address, prefixLength }: Subnet): void {
-  const body = Buffer.alloc(8);
-  body.writeUInt8(ipv4, 0);
-  body.writeUInt8(prefixLength, 1);
-  body.writeUInt32LE(index, 4);
-  const bytes = addressBytes(address);
-  const broadcast = u32(0);
-  broadcast.writeUInt32BE((bytes.readUInt32BE(0) | (2 ** (32 - prefixLength) - 1)) >>> 0, 0);
-  netlink.change(
-    message.newAddress,
-    flag.create | flag.replace,
-    body,
-    [
-      [1, bytes],
-      [2, bytes],
-      [4, broadcast],
-    ],
-    `give an interface the address ${address}`,
-  );
-}
-
-/** `struct rtmsg` of the main table. */
-function routeBody(): Buffer {
-  const [mainTable, bootProtocol, everywhere, unicast] = [254, 3, 0, 1];
-  return Buffer.from([ipv4, 0, 0, 0, mainTable, bootProtocol, everywhere, unicast, 0, 0, 0, 0]);
-}
-
-/** In place of the one there is. */
-export function setDefaultRoute(netlink: Netlink, gateway: string): void {
-  netlink.change(
-    message.newRoute,
-    flag.create | flag.replace,
-    routeBody(),
-    [[5, addressBytes(gateway)]],
-    `set the route through ${gateway}`,
-  );
-}
-
-/** Idempotent. */
-export function removeDefaultRoute(netlink: Netlink): void {
-  try {
-    netlink.change(message.deleteRoute, 0, routeBody(), [], "remove the default route");
-  } catch (error) {
-    if (!(error instanceof Errno && error.code === "ESRCH")) throw error;
-  }
-}
-
-export interface UsedSubnet extends Subnet {
-  /** Name of the interface that leads there; empty when the kernel names none. */
-  readonly interfaceName: string;
-}
-
-/** Every subnet some route or address of this namespace speaks of, but the default route. */
-export function usedSubnets(netlink: Netlink): UsedSubnet[] {
-  const rest = (bytes: number): Buffer => Buffer.from([ipv4, ...Array<number>(bytes).fill(0)]);
-  const routes = netlink.list(message.getRoute, rest(11), "list the routes").map(({ payload }) => {
-    const attributes = decodeAttributes(payload, 12);
-    return {
-      address: attributes.get(1),
-      prefixLength: payload.readUInt8(1),
-      index: attributes.get(4)?.readInt32LE(0),
-    };
-  });
-  const addresses = netlink.list(message.getAddress, rest(7), "list the addresses").map(({ payload }) => ({
-    address: decodeAttributes(payload, 8).get(1),
-    prefixLength: payload.readUInt8(1),
-    index: payload.readInt32LE(4),
-  }));
-  const names = new Map(listLinks(netlink).map(({ index, name }) => [index, name]));
-  return [...routes, ...addresses].flatMap(({ address, prefixLength, index }) =>
-    address === undefined || prefixLength === 0
-      ? []
-      : [{ address: [...address].join("."), prefixLength, interfaceName: names.get(index ?? 0) ?? "" }],
-  );
-}
-
-/** Dotted decimal, in network order. */
-export function addressBytes(address: string): Buffer {
-  return Buffer.from(address.split(".").map(Number));
 }

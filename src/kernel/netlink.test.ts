@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import * as addresses from "./addresses.ts";
 import { Errno } from "./libc.ts";
 import * as links from "./links.ts";
 import { Netlink } from "./netlink.ts";
@@ -44,13 +45,13 @@ test("two namespaces are joined by a bridge and a pair, and the thread stays whe
     const [, bridge] = links.listLinks(netlink);
     const master = bridge?.index ?? 0;
     links.setMac(netlink, master, Buffer.from([2, 0x42, 1, 2, 3, 4]));
-    links.addAddress(netlink, master, { address: "172.17.0.1", prefixLength: 16 });
-    links.addAddress(netlink, master, { address: "172.17.0.1", prefixLength: 16 });
+    addresses.addAddress(netlink, master, { address: "172.17.0.1", prefixLength: 16 });
+    addresses.addAddress(netlink, master, { address: "172.17.0.1", prefixLength: 16 });
     links.setUp(netlink, master);
     const mac = Buffer.from([2, 0x42, 172, 17, 0, 2]);
     links.addVeth(netlink, { name: "v0", master, peer: { netns: peer, name: "eth0", mac } });
     expect(() => links.addBridge(netlink, "br0")).toThrow(Errno);
-    return { list: links.listLinks(netlink), used: links.usedSubnets(netlink), master };
+    return { list: links.listLinks(netlink), used: addresses.usedSubnets(netlink), master };
   });
   closeSync(peer);
   expect(inA.list.map(({ name, up, master }) => [name, up, master])).toEqual([
@@ -62,9 +63,9 @@ test("two namespaces are joined by a bridge and a pair, and the thread stays whe
   inNamespace(at("b"), () => {
     using netlink = new Netlink();
     const eth0 = links.listLinks(netlink).find(({ name }) => name === "eth0");
-    links.addAddress(netlink, eth0?.index ?? 0, { address: "172.17.0.2", prefixLength: 16 });
+    addresses.addAddress(netlink, eth0?.index ?? 0, { address: "172.17.0.2", prefixLength: 16 });
     links.setUp(netlink, eth0?.index ?? 0);
-    links.setDefaultRoute(netlink, "172.17.0.1");
+    addresses.setDefaultRoute(netlink, 4, { gateway: "172.17.0.1" });
     expect(readFileSync("/proc/thread-self/net/route", "utf8")).toContain("eth0\t00000000\t010011AC");
   });
   inNamespace(at("a"), () => {

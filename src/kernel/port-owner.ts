@@ -1,5 +1,7 @@
 /** Which process has a port: for the message of one that could not be taken. Slow: looks at every process. */
+
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { PortProtocol } from "#spec/network.ts";
 
 export interface PortOwner {
   readonly pid: number;
@@ -7,7 +9,7 @@ export interface PortOwner {
 }
 
 /** Undefined when no process of this network namespace is found to have it. */
-export function portOwner(protocol: "tcp" | "udp", port: number): PortOwner | undefined {
+export function portOwner(protocol: PortProtocol, port: number): PortOwner | undefined {
   const inodes = new Set([...inodesOf(protocol, port), ...inodesOf(`${protocol}6`, port)]);
   if (inodes.size === 0) return undefined;
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))

@@ -1,35 +1,51 @@
-/** Ports that are taken without being listened on: bound sockets, so that nobody else gets them (bind(2)). IPv4. */
+/** Ports that are taken without being listened on: bound sockets, so that nobody else gets them (bind(2)). */
 import { FFIType } from "bun:ffi";
-import { check, libc } from "./libc.ts";
+import { addressBytes, familyOf } from "#spec/ip.ts";
+import type { PortProtocol } from "#spec/network.ts";
+import { check, Errno, libc } from "./libc.ts";
 
+const { i32, u32 } = FFIType;
 const c = libc({
-  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-  getsockname: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
-  close: { args: [FFIType.i32], returns: FFIType.i32 },
+  socket: { args: [i32, i32, i32], returns: i32 },
+  setsockopt: { args: [i32, i32, i32, FFIType.ptr, u32], returns: i32 },
+  bind: { args: [i32, FFIType.ptr, u32], returns: i32 },
+  getsockname: { args: [i32, FFIType.ptr, FFIType.ptr], returns: i32 },
+  close: { args: [i32], returns: i32 },
 });
 
-const ipv4 = 2;
 const closeOnExec = 0o2000000;
-const kinds = { tcp: 1, udp: 2 } as const;
-/** `struct sockaddr_in`. */
-const addressBytes = 16;
+/** Type and protocol. */
+const kinds = { tcp: [1, 0], udp: [2, 0], sctp: [1, 132] } as const;
+/** `struct sockaddr_in` and `sockaddr_in6`: family, size, and where the address is. */
+const shapes = { 4: { family: 2, bytes: 16, address: 4 }, 6: { family: 10, bytes: 28, address: 8 } } as const;
+/** `IPPROTO_IPV6`, `IPV6_V6ONLY`. */
+const [ipv6Level, onlyIpv6] = [41, 26];
 
 export interface PortReservation extends Disposable {
   readonly port: number;
 }
 
-/** In the network namespace of the calling thread. Port 0 takes any free one. @throws Errno `EADDRINUSE`, `EADDRNOTAVAIL`. */
-export function reservePort(protocol: "tcp" | "udp", address: string, port: number): PortReservation {
-  const fd = check(c.socket(ipv4, kinds[protocol] | closeOnExec, 0), () => "make a socket");
-  const name = Buffer.alloc(addressBytes);
-  name.writeUInt16LE(ipv4, 0);
+/**
+ * In the network namespace of the calling thread. Port 0 takes any free one.
+ * @throws Errno `EADDRINUSE`, `EADDRNOTAVAIL`.
+ */
+export function reservePort(protocol: PortProtocol, address: string, port: number): PortReservation {
+  const shape = shapes[familyOf(address)];
+  const [type, number] = kinds[protocol];
+  const fd = openSocket(shape.family, type, number);
+  // A kernel without SCTP translates its ports as well, but lets nobody listen on them either: the number is enough.
+  if (fd === undefined) return bookPort(protocol, address, port);
+  const name = Buffer.alloc(shape.bytes);
+  name.writeUInt16LE(shape.family, 0);
   name.writeUInt16BE(port, 2);
-  name.set(address.split(".").map(Number), 4);
+  name.set(addressBytes(address), shape.address);
   try {
-    check(c.bind(fd, name, addressBytes), () => `take the port ${address}:${port}/${protocol}`);
+    const one = Buffer.from([1, 0, 0, 0]);
+    if (familyOf(address) === 6)
+      check(c.setsockopt(fd, ipv6Level, onlyIpv6, one, one.length), () => "set up a socket");
+    check(c.bind(fd, name, name.length), () => `take the port ${address}:${port}/${protocol}`);
     const length = Buffer.alloc(4);
-    length.writeUInt32LE(addressBytes, 0);
+    length.writeUInt32LE(name.length, 0);
     check(c.getsockname(fd, name, length), () => "look at a socket");
   } catch (error) {
     c.close(fd);
@@ -44,3 +60,31 @@ export function reservePort(protocol: "tcp" | "udp", address: string, port: numb
     },
   };
 }
+
+/** Undefined where the kernel does not know the protocol. */
+function openSocket(family: number, type: number, protocol: number): number | undefined {
+  try {
+    return check(c.socket(family, type | closeOnExec, protocol), () => "make a socket");
+  } catch (error) {
+    if (error instanceof Errno && error.code === "EPROTONOSUPPORT") return undefined;
+    throw error;
+  }
+}
+
+const booked = new Set<string>();
+/** Where numbers nobody asked for are looked for, as IANA has it (RFC 6335). */
+const [firstFree, lastFree] = [49152, 65535];
+
+/** @throws Errno `EADDRINUSE`. */
+function bookPort(protocol: PortProtocol, address: string, wanted: number): PortReservation {
+  const taken = (port: number) =>
+    [address, "0.0.0.0", "::"].some((each) => booked.has(`${protocol} ${each} ${port}`));
+  let port = wanted;
+  if (port === 0) for (port = firstFree; taken(port) && port < lastFree; ) port++;
+  if (taken(port)) throw new Errno(addressInUse, `take the port ${address}:${port}/${protocol}`);
+  const key = `${protocol} ${address} ${port}`;
+  booked.add(key);
+  return { port, [Symbol.dispose]: () => void booked.delete(key) };
+}
+
+const addressInUse = 98;

@@ -4,23 +4,24 @@
  * acquired; attach, detach and disconnect are idempotent; a step that fails leaves nothing that a detach does not find.
  * Never: decides which networks there are.
  */
-import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import type { ContainerConfig, ContainerRecord, EndpointSettings, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { type Endpoint, isUserDefined, type NetworkRecord, type PublishedPort } from "#spec/network.ts";
+import { type Family, families, familyOf } from "#spec/ip.ts";
+import type { Endpoint, NetworkRecord, PublishedPort } from "#spec/network.ts";
 import type { NetworkDriver } from "./driver.ts";
-import { dnsNames, endpointOptions, gatewayOrder, nextInterface } from "./endpoint-settings.ts";
+import { planEndpoint } from "./endpoint-plan.ts";
+import { endpointOptions, gatewayOrder } from "./endpoint-settings.ts";
 import type { Firewall } from "./firewall.ts";
 import { configureInterfaces, type InterfaceExtras } from "./interfaces.ts";
-import { macOf } from "./ipam.ts";
 import type { NameServers } from "./name-server.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { NetworkTable } from "./network-table.ts";
-import { portRequests } from "./ports.ts";
+import { type PortPlace, portRequests, settlePorts } from "./ports.ts";
 import { PublishedPorts } from "./published.ts";
 import { setsNdots } from "./resolv-conf.ts";
-import type { PublishedTarget } from "./ruleset.ts";
+import type { GatewayMode, PublishedTarget } from "./ruleset.ts";
 import type { SandboxRecord, SandboxTable } from "./sandbox-table.ts";
 
 export interface AttachmentsParts {
@@ -77,7 +78,7 @@ export class Attachments {
       );
     if (sharesHost) return sandboxes.put({ ...blank(o), endpoints: this.#endpoints(o, wanted) });
     const endpoints = this.#endpoints(o, wanted);
-    const opened = this.#open(o, endpoints);
+    const { opened } = this.#open(o, endpoints);
     try {
       const netnsPath = namespaces.take();
       const record = sandboxes.put({ ...blank(o), netnsPath, endpoints, ...opened });
@@ -129,57 +130,53 @@ export class Attachments {
   }
 
   #endpoint(
-    o: Member,
+    member: Member,
     network: NetworkRecord,
     settings: EndpointSettings,
     others: readonly Endpoint[],
   ): Endpoint {
-    const driver = this.#parts.driver(network);
-    const { address, prefixLength } = this.#parts.sandboxes.leases.choose(
-      network,
-      o.containerId,
-      settings.IPAMConfig?.IPv4Address,
-    );
-    const endpointId = randomBytes(32).toString("hex");
-    const { interfaceName } = endpointOptions(settings.DriverOpts ?? {});
-    const taken = others.map((each) => each.interfaceName);
-    if (interfaceName !== undefined && taken.includes(interfaceName))
-      throw new Fault("conflict", `the container has an interface ${interfaceName} already`);
-    const aliases = settings.Aliases ?? [];
-    return {
-      networkId: network.id,
-      networkName: network.name,
-      endpointId,
-      ipAddress: address,
-      prefixLength,
-      gateway: driver.leadsOut(network) ? (network.pools[0]?.gateway ?? "") : "",
-      macAddress: driver.addressed ? (settings.MacAddress || macOf(address)).replaceAll("-", ":") : "",
-      interfaceName: driver.addressed
-        ? (interfaceName ?? nextInterface(driver.interfacePrefix(network), taken))
-        : "",
-      hostInterface: driver.addressed ? `${driver.hostPrefix}${endpointId.slice(0, 11)}` : "",
-      gatewayPriority: settings.GwPriority ?? 0,
-      dnsNames: isUserDefined(network.name) ? dnsNames({ ...o, aliases }) : [],
-      links: settings.Links ?? [],
-    };
+    const { driver, sandboxes } = this.#parts;
+    return planEndpoint({ member, network, settings, others }, driver(network), sandboxes.leases);
   }
 
-  /** Takes the ports, on the way out, where that is a network that can have some. */
-  #open(o: Member, endpoints: readonly Endpoint[]): Pick<SandboxRecord, "ports" | "publishedOn"> {
-    const [first] = gatewayOrder(endpoints);
-    const network = this.#parts.networks.withId(first?.networkId ?? "");
-    const publishing = network && this.#parts.driver(network).publishing(network);
-    if (network === undefined || publishing === undefined) return { ports: [] };
-    const requests = portRequests(o.config, o.host, publishing.hostIp);
-    const ports = this.#ports.take(o.containerId, o.name, requests);
-    return { ports, publishedOn: network.id };
+  /**
+   * Takes the ports that are not `open` yet, on the ways out: answers to them leave by these.
+   * @returns With what nobody asks for any more.
+   */
+  #open(o: Member, endpoints: readonly Endpoint[], open: readonly PublishedPort[] = []) {
+    const { place, publishedOn } = this.#portPlace(endpoints);
+    const requests = place === undefined ? [] : portRequests(o.config, o.host, place);
+    const { kept, wanted, gone } = settlePorts(open, requests);
+    const ports = [...kept, ...this.#ports.take(o.containerId, o.name, wanted)];
+    return { opened: { ports, publishedOn }, gone };
+  }
+
+  /** Of each family: the way out, where that is a network that can have ports. */
+  #portPlace(endpoints: readonly Endpoint[]): {
+    place: PortPlace | undefined;
+    publishedOn: NonNullable<SandboxRecord["publishedOn"]>;
+  } {
+    const modes: Partial<Record<Family, GatewayMode>> = {};
+    const publishedOn: { 4?: string; 6?: string } = {};
+    let hostIp: string | undefined;
+    for (const family of families) {
+      const [first] = gatewayOrder(endpoints, family);
+      const network = this.#parts.networks.withId(first?.networkId ?? "");
+      const publishing = network && this.#parts.driver(network).publishing(network);
+      const address = family === 4 ? first?.ipAddress : first?.ip6Address;
+      if (network === undefined || publishing === undefined || address === "") continue;
+      modes[family] = publishing.modes[family];
+      publishedOn[family] = network.id;
+      hostIp ??= publishing.hostIp;
+    }
+    return { place: hostIp === undefined ? undefined : { hostIp, modes }, publishedOn };
   }
 
   #plug(
     { netnsPath = "", endpoints }: SandboxRecord,
     added: readonly (readonly [Endpoint, EndpointSettings])[],
   ): void {
-    if (added.every(([{ hostInterface }]) => hostInterface === "")) return;
+    if (added.every(([{ interfaceName }]) => interfaceName === "")) return;
     const netns = openSync(netnsPath, "r");
     try {
       for (const [endpoint] of added) {
@@ -190,7 +187,7 @@ export class Attachments {
       closeSync(netns);
     }
     const configured = added.map(([endpoint, settings]) => [endpoint, extrasOf(settings)] as const);
-    configureInterfaces(netnsPath, configured, wayOut(endpoints));
+    configureInterfaces(netnsPath, configured, endpoints);
   }
 
   /** From the first network of a user's on, until the end. */
@@ -215,14 +212,14 @@ export class Attachments {
       throw new Fault("denied", `endpoint with name ${o.name} already exists in network ${network.name}`);
     this.#network(network.name);
     // What stands for no network at all gives way.
-    const kept = before.endpoints.filter(({ hostInterface }) => hostInterface !== "");
+    const kept = before.endpoints.filter(({ interfaceName }) => interfaceName !== "");
     const endpoint = this.#endpoint(o, network, settings, kept);
     const record = sandboxes.put({ ...before, endpoints: [...kept, endpoint] });
     try {
       this.#plug(record, [[endpoint, settings]]);
-      return this.#moveWayOut(this.#serveNames(record, o), o);
+      return this.#settlePorts(before, this.#serveNames(record, o), o);
     } catch (error) {
-      this.#parts.driver(network).unplug(network, endpoint);
+      this.#parts.driver(network).unplug(network, endpoint, record.netnsPath ?? "");
       sandboxes.put(before);
       throw error;
     }
@@ -235,34 +232,33 @@ export class Attachments {
     const endpoint = before?.endpoints.find(({ networkId }) => networkId === network.id);
     if (before === undefined || endpoint === undefined) return false;
     const endpoints = before.endpoints.filter((each) => each !== endpoint);
-    this.#parts.driver(network).unplug(network, endpoint);
+    this.#parts.driver(network).unplug(network, endpoint, before.netnsPath ?? "");
     const record = sandboxes.put({ ...before, endpoints });
-    if (record.netnsPath !== undefined && endpoint.hostInterface !== "")
-      configureInterfaces(record.netnsPath, [], wayOut(endpoints));
-    this.#moveWayOut(record, o);
+    if (record.netnsPath !== undefined && endpoint.interfaceName !== "")
+      configureInterfaces(record.netnsPath, [], endpoints);
+    this.#settlePorts(before, record, o);
     return true;
   }
 
-  /** Ports are published where the way out is: answers to them leave by it. */
-  #moveWayOut(record: SandboxRecord, o: Member): SandboxRecord {
-    const { firewall, networks, sandboxes } = this.#parts;
-    const [first] = gatewayOrder(record.endpoints);
-    const network = networks.withId(first?.networkId ?? "");
-    const target = network && this.#parts.driver(network).publishing(network) ? network.id : undefined;
-    if (target === record.publishedOn) return record;
-    const { publishedOn: _before, ...rest } = record;
-    firewall.unpublish(record.ports);
-    if (target === undefined) {
-      this.#ports.release(record.containerId);
-      return sandboxes.put({ ...rest, ports: [] });
-    }
-    const opened =
-      record.ports.length > 0
-        ? { ports: record.ports, publishedOn: target }
-        : this.#open(o, record.endpoints);
-    const moved = sandboxes.put({ ...rest, ...opened });
-    firewall.publish(targetsOf(moved));
-    return moved;
+  /**
+   * Ports become those its request names, open where the ways out are; what stays as it is stays open all the while.
+   * @throws Fault when one of them is taken; nothing changed then.
+   */
+  republish(o: Member): SandboxRecord | undefined {
+    const record = this.#parts.sandboxes.get(o.containerId);
+    if (record === undefined || record.joins !== undefined || record.netnsPath === undefined) return record;
+    return this.#settlePorts(record, record, o);
+  }
+
+  #settlePorts(before: SandboxRecord, record: SandboxRecord, o: Member): SandboxRecord {
+    const { firewall, sandboxes } = this.#parts;
+    const { opened, gone } = this.#open(o, record.endpoints, record.ports);
+    const settled = sandboxes.put({ ...record, ...opened });
+    const [was, is] = [targetsOf(before), targetsOf(settled)];
+    firewall.unpublish(was.filter((each) => !is.some((other) => isDeepStrictEqual(each, other))));
+    firewall.publish(is.filter((each) => !was.some((other) => isDeepStrictEqual(each, other))));
+    this.#ports.release(o.containerId, gone);
+    return settled;
   }
 
   /** Its names on networks change with it. */
@@ -283,7 +279,7 @@ export class Attachments {
     if (record === undefined) return [];
     this.#ports.release(containerId);
     this.#parts.nameServers.close(containerId);
-    firewall.unpublish(record.ports);
+    firewall.unpublish(targetsOf(record));
     if (record.joins === undefined && record.netnsPath !== undefined) {
       // Interfaces go with their namespace, unless somebody who joined keeps that alive.
       if (sandboxes.list().some(({ joins }) => joins === containerId)) this.#unplugAll(record);
@@ -293,10 +289,10 @@ export class Attachments {
     return record.endpoints;
   }
 
-  #unplugAll({ endpoints }: SandboxRecord): void {
+  #unplugAll({ endpoints, netnsPath = "" }: SandboxRecord): void {
     for (const endpoint of endpoints) {
       const network = this.#parts.networks.withId(endpoint.networkId);
-      if (network !== undefined) this.#parts.driver(network).unplug(network, endpoint);
+      if (network !== undefined) this.#parts.driver(network).unplug(network, endpoint, netnsPath);
     }
   }
 
@@ -339,13 +335,14 @@ function extrasOf(settings: EndpointSettings): InterfaceExtras {
   return { linkLocal: settings.IPAMConfig?.LinkLocalIPs ?? [], sysctls };
 }
 
-function wayOut(endpoints: readonly Endpoint[]): string | undefined {
-  const gateway = gatewayOrder(endpoints)[0]?.gateway;
-  return gateway === "" ? undefined : gateway;
-}
-
 /** Where a container's ports lead. */
 export function targetsOf({ ports, endpoints, publishedOn }: SandboxRecord): PublishedTarget[] {
-  const endpoint = endpoints.find(({ networkId }) => networkId === publishedOn);
-  return endpoint === undefined ? [] : ports.map((port) => ({ port, address: endpoint.ipAddress }));
+  const addresses: Record<Family, string | undefined> = {
+    4: endpoints.find(({ networkId }) => networkId === publishedOn?.[4])?.ipAddress,
+    6: endpoints.find(({ networkId }) => networkId === publishedOn?.[6])?.ip6Address,
+  };
+  return ports.flatMap((port) => {
+    const address = addresses[familyOf(port.hostIp)] ?? "";
+    return address === "" ? [] : [{ port, address }];
+  });
 }

@@ -3,8 +3,8 @@
  * Owns: the bridges and their ports, and the networks' place in the firewall. Idempotent: what is there already is put
  * right. Never: a bridge that somebody else made, but to use it when a network names it.
  */
+import { addAddress } from "#kernel/addresses.ts";
 import {
-  addAddress,
   addBridge,
   addVeth,
   deleteLink,
@@ -16,11 +16,13 @@ import {
 } from "#kernel/links.ts";
 import { Netlink } from "#kernel/netlink.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Endpoint, NetworkRecord, NetworkSettings } from "#spec/network.ts";
-import { type BridgeOptions, bridgeOption, bridgeOptions } from "./bridge-options.ts";
-import type { NetworkDriver } from "./driver.ts";
+import { type Family, familyOf, parseSubnet } from "#spec/ip.ts";
+import type { Endpoint, NetworkRecord } from "#spec/network.ts";
+import { type BridgeOptions, bridgeOption, bridgeOptions, checkGatewayModes } from "./bridge-options.ts";
+import type { DriverSettings, NetworkDriver, Publishing } from "./driver.ts";
 import type { Firewall } from "./firewall.ts";
-import { macOf, parseSubnet } from "./ipam.ts";
+import { forwardIpv6 } from "./forwarding.ts";
+import { macOf } from "./ipam.ts";
 import { write } from "./namespaces.ts";
 import type { BridgedNetwork } from "./ruleset.ts";
 
@@ -46,9 +48,22 @@ export class BridgeDriver implements NetworkDriver {
     this.#firewall = firewall;
   }
 
-  check({ options, ipam }: Pick<NetworkSettings, "options" | "ipam">): void {
-    if (ipam.config.length > 1) throw new Fault("denied", "bridge driver doesn't support multiple subnets");
-    bridgeOptions(options);
+  check({ options, internal, ipam }: DriverSettings): void {
+    const subnets = ipam.config.map(({ Subnet = "" }) => familyOf(Subnet));
+    if (new Set(subnets).size < subnets.length)
+      throw new Fault("denied", "bridge driver doesn't support multiple subnets");
+    checkGatewayModes(options, internal);
+  }
+
+  hasGateway({ options }: Pick<DriverSettings, "options">, family: Family): boolean {
+    return bridgeOptions(options).modes[family] !== "isolated";
+  }
+
+  share({ id, device }: Pick<NetworkRecord, "id" | "device">, rival: NetworkRecord): void {
+    throw new Fault(
+      "denied",
+      `cannot create network ${id} (${device}): conflicts with network ${rival.id} (${rival.device}): networks have same bridge name`,
+    );
   }
 
   device({ id, options }: Pick<NetworkRecord, "id" | "options">): string {
@@ -63,8 +78,6 @@ export class BridgeDriver implements NetworkDriver {
   make(network: NetworkRecord): void {
     const { device } = network;
     const options = bridgeOptions(network.options);
-    const [pool] = network.pools;
-    if (pool === undefined) throw new Fault("internal", `network ${network.name} has no subnet`);
     let link = findLink(this.#netlink, device);
     if (link === undefined) {
       addBridge(this.#netlink, device, options.mtu === undefined ? {} : { mtu: options.mtu });
@@ -72,9 +85,13 @@ export class BridgeDriver implements NetworkDriver {
     }
     const index = link?.index ?? 0;
     // A bridge without an address of its own takes one of its ports', and changes it when that goes.
-    if (network.ownsDevice) setMac(this.#netlink, index, macBytes(macOf(pool.gateway)));
-    const { prefixLength } = parseSubnet(pool.subnet);
-    if (!options.inhibit) addAddress(this.#netlink, index, { address: pool.gateway, prefixLength });
+    if (network.ownsDevice) setMac(this.#netlink, index, macBytes(bridgeMac(network)));
+    if (network.ipv6) prepareIpv6(device);
+    for (const { gateway, subnet } of network.pools) {
+      const { prefixLength } = parseSubnet(subnet);
+      const given = gateway !== "" && !(options.inhibit && familyOf(subnet) === 4);
+      if (given) addAddress(this.#netlink, index, { address: gateway, prefixLength });
+    }
     // Published ports answer on 127.0.0.1 too; the firewall keeps containers from the rest of it.
     write(`/proc/sys/net/ipv4/conf/${device}/route_localnet`, "1");
     setUp(this.#netlink, index);
@@ -115,8 +132,9 @@ export class BridgeDriver implements NetworkDriver {
         deleteLink(this.#netlink, name);
   }
 
-  publishing(network: NetworkRecord): { hostIp: string } | undefined {
-    return network.internal ? undefined : { hostIp: this.#options(network).hostIp };
+  publishing(network: NetworkRecord): Publishing | undefined {
+    const { hostIp, modes } = this.#options(network);
+    return network.internal ? undefined : { hostIp, modes };
   }
 
   leadsOut({ internal }: NetworkRecord): boolean {
@@ -138,8 +156,30 @@ export class BridgeDriver implements NetworkDriver {
 
 /** A network's place in the firewall. */
 export function bridged({ device, internal, options, pools }: NetworkRecord): BridgedNetwork {
-  const { masquerade, source } = bridgeOptions(options);
-  return { bridge: device, subnet: pools[0]?.subnet ?? "", internal, masquerade, source };
+  const { masquerade, modes, sources, trusted } = bridgeOptions(options);
+  const places = pools.map(({ subnet }) => {
+    const family = familyOf(subnet);
+    return { subnet, masquerade, mode: modes[family], source: sources[family] };
+  });
+  return { bridge: device, internal, trusted, places };
+}
+
+/** The same each time, so that containers need not ask for it anew when the engine comes back. */
+function bridgeMac({ id, pools }: NetworkRecord): string {
+  const gateway = pools.find((each) => each.gateway !== "")?.gateway;
+  if (gateway !== undefined) return macOf(gateway);
+  return ["02", "42", ...(id.slice(0, 8).match(/../g) ?? [])].join(":");
+}
+
+/** The host takes no routes from containers, and uses its address there at once. */
+function prepareIpv6(device: string): void {
+  forwardIpv6();
+  for (const [name, value] of [
+    ["disable_ipv6", "0"],
+    ["accept_ra", "0"],
+    ["accept_dad", "0"],
+  ] as const)
+    write(`/proc/sys/net/ipv6/conf/${device}/${name}`, value);
 }
 
 /** What dockerd says of its own bridge. */

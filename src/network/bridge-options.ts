@@ -1,6 +1,7 @@
 /** Pure. Options of a bridge network: names and refusals as dockerd has them. */
 import { Fault } from "#spec/fault.ts";
-import { parseAddress } from "./ipam.ts";
+import { canonicalAddress, type Family, families, familyOf, parseAddress } from "#spec/ip.ts";
+import type { GatewayMode } from "./ruleset.ts";
 
 export interface BridgeOptions {
   readonly name: string | undefined;
@@ -9,7 +10,10 @@ export interface BridgeOptions {
   readonly icc: boolean;
   readonly masquerade: boolean;
   /** What containers appear as outside, when not the address of the interface they leave by. */
-  readonly source: string | undefined;
+  readonly sources: Readonly<Record<Family, string | undefined>>;
+  readonly modes: Readonly<Record<Family, GatewayMode>>;
+  /** Interfaces of the host from which containers may be reached at their own addresses. */
+  readonly trusted: readonly string[];
   /** Where ports are published when nothing is said. */
   readonly hostIp: string;
   /** The bridge has no address: somebody else is the gateway. */
@@ -26,10 +30,13 @@ export const bridgeOption = {
   masquerade: `${own}bridge.enable_ip_masquerade`,
   hostIp: `${own}bridge.host_binding_ipv4`,
   source: `${own}host_ipv4`,
+  source6: `${own}host_ipv6`,
   inhibit: `${own}bridge.inhibit_ipv4`,
   prefix: `${own}container_iface_prefix`,
   isDefault: `${own}bridge.default_bridge`,
   gatewayMode: `${own}bridge.gateway_mode_ipv4`,
+  gatewayMode6: `${own}bridge.gateway_mode_ipv6`,
+  trusted: `${own}bridge.trusted_host_interfaces`,
   ipv6: `${own}enable_ipv6`,
 } as const;
 /** An old name of the same. */
@@ -38,7 +45,7 @@ const linkNameMax = 15;
 
 /** @throws Fault `invalid` in dockerd's words, `unsupported` for an option this engine does not know. */
 export function bridgeOptions(options: Readonly<Record<string, string>>): BridgeOptions {
-  for (const [key, value] of Object.entries(options)) refuse(key, value);
+  for (const key of Object.keys(options)) refuse(key);
   const name = options[bridgeOption.name];
   const prefix = options[bridgeOption.prefix];
   return {
@@ -46,19 +53,46 @@ export function bridgeOptions(options: Readonly<Record<string, string>>): Bridge
     mtu: mtu(options),
     icc: truth(options, bridgeOption.icc, true),
     masquerade: truth(options, bridgeOption.masquerade, true),
-    source: address(options, bridgeOption.source),
+    sources: {
+      4: address(options, bridgeOption.source, 4),
+      6: address(options, bridgeOption.source6, 6),
+    },
+    modes: {
+      4: gatewayMode(options, bridgeOption.gatewayMode),
+      6: gatewayMode(options, bridgeOption.gatewayMode6),
+    },
+    trusted: (options[bridgeOption.trusted] ?? "")
+      .split(":")
+      .filter((each) => each !== "")
+      .map((each) => linkName(each)),
     hostIp: address(options, bridgeOption.hostIp) ?? "0.0.0.0",
     inhibit: truth(options, bridgeOption.inhibit, false),
     interfacePrefix: prefix === undefined || prefix === "" ? "eth" : linkName(prefix, linkNameMax - 3),
   };
 }
 
-function refuse(key: string, value: string): void {
+/** With what only the rest of a request can tell. @throws as `bridgeOptions`. */
+export function checkGatewayModes(options: Readonly<Record<string, string>>, internal: boolean): void {
+  const { modes } = bridgeOptions(options);
+  for (const family of families)
+    if (modes[family] === "isolated" && !internal)
+      throw new Fault("invalid", "gateway mode 'isolated' can only be used for an internal network");
+}
+
+function gatewayMode(options: Readonly<Record<string, string>>, key: string): GatewayMode {
+  const mode = options[key] ?? "";
+  if (mode === "") return "nat";
+  if (mode === "nat" || mode === "nat-unprotected" || mode === "routed" || mode === "isolated") return mode;
+  throw new Fault("invalid", `unknown gateway mode ${mode}: want nat, nat-unprotected, routed or isolated`);
+}
+
+/** An old way to ask for IPv6. */
+export function asksForIpv6(options: Readonly<Record<string, string>>): boolean {
+  return isTrue(options[bridgeOption.ipv6] ?? "");
+}
+
+function refuse(key: string): void {
   const known: readonly string[] = Object.values(bridgeOption);
-  if (key === bridgeOption.gatewayMode && value !== "" && value !== "nat")
-    throw new Fault("unsupported", `the gateway mode ${value} is not supported by this engine yet: use nat`);
-  if (key === bridgeOption.ipv6 && isTrue(value))
-    throw new Fault("unsupported", "IPv6 on networks is not supported by this engine yet");
   if (key.startsWith(own) && !known.includes(key))
     throw new Fault("unsupported", `the option ${key} of a bridge network is not supported by this engine`);
 }
@@ -99,10 +133,14 @@ function isTrue(text: string): boolean {
   return /^(?:1|t|T|true|TRUE|True)$/.test(text);
 }
 
-function address(options: Readonly<Record<string, string>>, key: string): string | undefined {
+function address(
+  options: Readonly<Record<string, string>>,
+  key: string,
+  family?: Family,
+): string | undefined {
   const text = options[key];
   if (text === undefined || text === "") return undefined;
-  if (parseAddress(text) === undefined)
+  if (parseAddress(text) === undefined || (family !== undefined && familyOf(text) !== family))
     throw new Fault("invalid", `failed to parse ${key} value: ${text} (nil ip)`);
-  return text;
+  return canonicalAddress(text);
 }

@@ -25,11 +25,18 @@ export async function containerFiles(
     : renderHosts({
         hostname: o.hostname,
         domainname: config.Domainname ?? "",
-        addresses: sandbox.endpoints.map(({ ipAddress }) => ipAddress).filter((each) => each !== ""),
+        addresses: addressesOf(sandbox),
         extra,
         gateway: o.gateway,
       });
   return { hosts, resolvConf: await resolvConfOf(host, sandbox, o.dns) };
+}
+
+/** IPv4 first on each network, as dockerd has it. */
+function addressesOf({ endpoints }: Sandbox): string[] {
+  return endpoints
+    .flatMap(({ ipAddress, ip6Address }) => [ipAddress, ip6Address])
+    .filter((each) => each !== "");
 }
 
 async function resolvConfOf(host: HostConfig, sandbox: Sandbox, dns: readonly string[]): Promise<string> {
@@ -68,14 +75,12 @@ export async function editNameFiles(
     readonly dns: readonly string[];
   },
 ): Promise<void> {
-  const addresses = ({ endpoints }: Sandbox) =>
-    endpoints.map(({ ipAddress }) => ipAddress).filter((each) => each !== "");
   const text = await textOf(o.files.hosts);
   const edited = changeOwnLines(text, {
     hostname: o.hostname,
     domainname: config.Domainname ?? "",
-    before: addresses(o.before),
-    after: addresses(o.after),
+    before: addressesOf(o.before),
+    after: addressesOf(o.after),
   });
   if (edited !== text) await writeFile(o.files.hosts, edited);
   if (answersNames(o.before) || !answersNames(o.after)) return;

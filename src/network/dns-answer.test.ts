@@ -4,9 +4,11 @@ import { answer, answers, failure, rcode, rcodeOf } from "./dns-answer.ts";
 
 const many = Array.from({ length: 200 }, (_, index) => `10.0.0.${index + 1}`);
 const lookups = {
-  addresses: (name: string) =>
-    ({ web: ["10.0.0.1", "10.0.0.2", "10.0.0.3"], one: ["10.0.0.9"], many })[name.toLowerCase()] ?? [],
-  nameOf: (address: string) => (address === "10.0.0.9" ? "one.net" : undefined),
+  addresses: (name: string, family: 4 | 6) =>
+    family === 4
+      ? { web: ["10.0.0.1", "10.0.0.2", "10.0.0.3"], one: ["10.0.0.9"], many }[name.toLowerCase()]
+      : { web: ["fd00::1"], one: [] }[name.toLowerCase()],
+  nameOf: (address: string) => (["10.0.0.9", "fd00::9"].includes(address) ? "one.net" : undefined),
 };
 const query = (name: string, type: Question["type"], more: Partial<Packet> = {}) =>
   encode({ type: "query", id: 77, flags: 256, questions: [{ name, type, class: "IN" }], ...more });
@@ -130,4 +132,13 @@ test("only a reply to the very question is one", () => {
   const other = failure(asked, 0);
   other.writeUInt16BE(78, 0);
   expect(answers(asked, other)).toBe(false);
+});
+
+test("addresses of IPv6, and the way back from them", () => {
+  const answersTo = (name: string, type: Question["type"]) =>
+    decode(ask(query(name, type))).answers?.map((each) => ("data" in each ? each.data : ""));
+  expect(answersTo("web", "AAAA")).toEqual(["fd00::1"]);
+  expect(answersTo("one", "AAAA")).toEqual([]);
+  const reverse = `9.${"0.".repeat(27)}0.0.d.f.ip6.arpa`;
+  expect(answersTo(reverse, "PTR")).toEqual(["one.net"]);
 });

@@ -2,10 +2,11 @@
  * Pure. What a name server of a container answers by itself (RFC 1035, EDNS: RFC 6891).
  */
 import { type Answer, decode, encode, type OptAnswer, type Packet, type Question } from "dns-packet";
+import { type Family, formatAddress } from "#spec/ip.ts";
 
 export interface Lookups {
-  /** Empty when nobody has the name. */
-  addresses(name: string): readonly string[];
+  /** Undefined when nobody has the name, empty when those who do have no address of the family. */
+  addresses(name: string, family: Family): readonly string[] | undefined;
   nameOf(address: string): string | undefined;
 }
 
@@ -58,12 +59,12 @@ function known({ name, type }: Question, lookups: Lookups, turn: number): Answer
     const data = address === undefined ? undefined : lookups.nameOf(address);
     return data === undefined ? undefined : [{ type: "PTR", name, ttl: ttlSeconds, class: "IN", data }];
   }
-  const addresses = lookups.addresses(name);
-  if (addresses.length === 0) return undefined;
-  if (type !== "A") return [];
-  const first = turn % addresses.length;
+  const addresses = lookups.addresses(name, type === "AAAA" ? 6 : 4);
+  if (addresses === undefined) return undefined;
+  if (type !== "A" && type !== "AAAA") return [];
+  const first = addresses.length === 0 ? 0 : turn % addresses.length;
   return [...addresses.slice(first), ...addresses.slice(0, first)].map((data) => ({
-    type: "A",
+    type,
     name,
     ttl: ttlSeconds,
     class: "IN",
@@ -71,8 +72,10 @@ function known({ name, type }: Question, lookups: Lookups, turn: number): Answer
   }));
 }
 
-/** The address of `4.3.2.1.in-addr.arpa`. */
+/** The address of `4.3.2.1.in-addr.arpa`, or of 32 digits in `ip6.arpa` (RFC 3596). */
 function reversed(name: string): string | undefined {
+  const digits = /^((?:[0-9a-f]\.){32})ip6\.arpa\.?$/i.exec(name)?.[1]?.replaceAll(".", "");
+  if (digits !== undefined) return formatAddress(BigInt(`0x${digits.split("").reverse().join("")}`), 6);
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa\.?$/i.exec(name);
   return match === null ? undefined : match.slice(1).reverse().join(".");
 }

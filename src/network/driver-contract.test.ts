@@ -19,7 +19,7 @@ const drivers: readonly [string, () => NetworkDriver][] = [
     () => {
       const firewall = new Firewall({
         table: "wherry-contract",
-        content: () => ({ networks: [], published: [] }),
+        content: () => ({ families: [4, 6], networks: [], published: [] }),
         report: (fault) => {
           throw fault;
         },
@@ -66,11 +66,20 @@ function inside(netns: string, name: string): boolean {
 function network(driver: NetworkDriver, o: Partial<NetworkRecord> = {}): NetworkRecord {
   const id = "f".repeat(64);
   return {
-    ...{ id, name: "n", driver: driver.name, created: "", internal: false, attachable: false },
+    ...{
+      id,
+      name: "n",
+      driver: driver.name,
+      created: "",
+      ipv4: true,
+      ipv6: false,
+      internal: false,
+      attachable: false,
+    },
     ...{ configOnly: false, configFrom: "", options: {}, labels: {}, ownsDevice: true },
     ipam: { driver: "default", options: null, config: [] },
     pools: driver.addressed ? [{ subnet: "10.90.0.0/24", gateway: "10.90.0.1", auxiliary: {} }] : [],
-    device: driver.device({ id, options: {} }),
+    device: driver.device({ id, options: {}, internal: false }),
     ...o,
   };
 }
@@ -84,6 +93,7 @@ function endpoint(driver: NetworkDriver, record: NetworkRecord, number: number):
     ipAddress: has ? `10.90.0.${number + 1}` : "",
     prefixLength: has ? 24 : 0,
     gateway: has ? "10.90.0.1" : "",
+    ...{ ip6Address: "", prefixLength6: 0, gateway6: "" },
     macAddress: has ? `02:42:0a:5a:00:0${number + 1}` : "",
     interfaceName: has ? `${driver.interfacePrefix(record)}0` : "",
     hostInterface: has ? `${driver.hostPrefix}${String(number).repeat(11)}` : "",
@@ -126,7 +136,7 @@ for (const [name, make] of drivers)
       if (driver.addressed)
         expect([inside("one", one.interfaceName), inside("two", "lo")]).toEqual([true, true]);
       expect(links().length).toBe(before.length + (driver.hostPrefix === "" ? 0 : 2));
-      for (let times = 0; times < 2; times++) driver.unplug(record, one);
+      for (let times = 0; times < 2; times++) driver.unplug(record, one, join(directory, "one"));
       driver.sweep(record, new Set([two.hostInterface]));
       expect(links().includes(two.hostInterface) || two.hostInterface === "").toBe(true);
       driver.sweep(record, new Set());
@@ -164,7 +174,9 @@ for (const [name, make] of drivers)
 
     test("names devices of different networks differently, within what the kernel takes", () => {
       using driver = make();
-      const [one, other] = ["a", "b"].map((letter) => driver.device({ id: letter.repeat(64), options: {} }));
+      const [one, other] = ["a", "b"].map((letter) =>
+        driver.device({ id: letter.repeat(64), options: {}, internal: false }),
+      );
       if (driver.single) expect([one, other]).toEqual(["", ""]);
       else expect(one).not.toBe(other ?? "");
       expect(one?.length).toBeLessThanOrEqual(15);

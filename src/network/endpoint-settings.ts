@@ -1,8 +1,9 @@
 /** Pure. What a container asks of one network (Engine API `EndpointSettings`), checked in dockerd's words. */
 import type { EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { contains, type Family, familyOf, parseAddress, parseSubnet } from "#spec/ip.ts";
 import { type Endpoint, isUserDefined, type NetworkRecord } from "#spec/network.ts";
-import { contains, isMac, parseAddress, parseSubnet } from "./ipam.ts";
+import { isMac } from "./ipam.ts";
 import { joinProblems } from "./plan-network.ts";
 
 const optionPrefix = "com.docker.network.endpoint.";
@@ -17,22 +18,28 @@ export function checkEndpoint(
   name: string,
   network: NetworkRecord | undefined,
 ): void {
-  const { IPv4Address: address = "", IPv6Address = "", LinkLocalIPs } = settings.IPAMConfig ?? {};
-  if (IPv6Address !== "" || (LinkLocalIPs ?? []).some((each) => each.includes(":")))
-    throw new Fault("unsupported", "IPv6 addresses are not supported by this engine yet");
+  const { IPv4Address = "", IPv6Address = "", LinkLocalIPs } = settings.IPAMConfig ?? {};
   const problems: string[] = [];
+  const asked = [
+    [4, IPv4Address],
+    [6, IPv6Address],
+  ] as const;
+  const given = asked.filter(([, address]) => address !== "");
   if (!isUserDefined(name)) {
-    if (address !== "") problems.push("user specified IP address is supported on user defined networks only");
+    if (given.length > 0)
+      problems.push("user specified IP address is supported on user defined networks only");
     if ((settings.Aliases ?? []).length > 0)
       problems.push("network-scoped alias is supported only for containers in user defined networks");
     if ((settings.Links ?? []).length > 0)
       problems.push("links are supported only for containers in user defined networks");
   }
-  if (address !== "" && parseAddress(address) === undefined)
-    problems.push(`invalid IPv4 address: ${address}`);
+  for (const [family, address] of given)
+    if (parseAddress(address) === undefined || familyOf(address) !== family)
+      problems.push(`invalid IPv${family} address: ${address}`);
   for (const each of LinkLocalIPs ?? [])
     if (parseAddress(each) === undefined) problems.push(`invalid link-local IP address: ${each}`);
-  if (address !== "" && network !== undefined) problems.push(...outOfReach(address, network));
+  if (network !== undefined)
+    problems.push(...given.flatMap(([family, address]) => outOfReach(address, family, network)));
   if (problems.length > 0)
     throw new Fault("invalid", `invalid endpoint settings:\n${joinProblems(problems)}`);
   const mac = settings.MacAddress ?? "";
@@ -40,8 +47,8 @@ export function checkEndpoint(
   endpointOptions(settings.DriverOpts ?? {});
 }
 
-function outOfReach(address: string, { ipam, pools }: NetworkRecord): string[] {
-  if (ipam.config.every(({ Subnet = "" }) => Subnet === ""))
+function outOfReach(address: string, family: Family, { ipam, pools }: NetworkRecord): string[] {
+  if (!ipam.config.some(({ Subnet = "" }) => Subnet !== "" && familyOf(Subnet) === family))
     return [
       "user specified IP address is supported only when connecting to networks with user configured subnets",
     ];
@@ -90,13 +97,17 @@ export function dnsNames(o: {
   return [...new Set(names.filter((each) => each !== ""))];
 }
 
-/** The endpoints by who should be a container's way out: the first one is, if it leads anywhere. */
-export function gatewayOrder<Kind extends Pick<Endpoint, "gateway" | "gatewayPriority" | "networkName">>(
-  endpoints: readonly Kind[],
-): Kind[] {
+type Gated = Pick<Endpoint, "gateway" | "gateway6" | "gatewayPriority" | "networkName">;
+
+/**
+ * The endpoints by who should be a container's way out, of one family or of any: the first one is, if it leads anywhere.
+ */
+export function gatewayOrder<Kind extends Gated>(endpoints: readonly Kind[], family?: Family): Kind[] {
+  const leads = ({ gateway, gateway6 }: Gated): number =>
+    Number((family !== 6 && gateway !== "") || (family !== 4 && gateway6 !== ""));
   return [...endpoints].sort(
     (a, b) =>
-      Number(b.gateway !== "") - Number(a.gateway !== "") ||
+      leads(b) - leads(a) ||
       b.gatewayPriority - a.gatewayPriority ||
       (a.networkName < b.networkName ? -1 : 1),
   );

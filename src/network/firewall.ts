@@ -9,7 +9,7 @@ import { NftSession, runNft } from "#kernel/nftables.ts";
 import type { RulesetChange } from "#kernel/ruleset-changes.ts";
 import { watchRulesets } from "#kernel/ruleset-watch.ts";
 import { Fault } from "#spec/fault.ts";
-import type { PublishedPort } from "#spec/network.ts";
+import type { Family } from "#spec/ip.ts";
 import {
   addNetwork,
   addPorts,
@@ -23,6 +23,8 @@ import {
 
 /** What must be in the table, as the records have it. */
 export interface FirewallContent {
+  /** Others' packets are nobody's business here. */
+  readonly families: readonly Family[];
   readonly networks: readonly BridgedNetwork[];
   readonly published: readonly PublishedTarget[];
 }
@@ -77,7 +79,7 @@ export class Firewall implements Disposable {
       run: (commands: string) => void session.run(commands),
     };
     try {
-      session.run(`table ip ${copy.table} { flags owner; }`);
+      session.run(`table inet ${copy.table} { flags owner; }`);
       return [copy];
     } catch {
       return [];
@@ -110,7 +112,7 @@ export class Firewall implements Disposable {
   /** TCP ports of the host that containers must not reach, in place of those before. */
   bar(ports: readonly number[]): void {
     this.#barred = ports;
-    this.#add((table) => `flush set ip ${table} barred\n${barPorts(table, ports)}`);
+    this.#add((table) => `flush set inet ${table} barred\n${barPorts(table, ports)}`);
   }
 
   addNetwork(network: BridgedNetwork): void {
@@ -138,13 +140,13 @@ export class Firewall implements Disposable {
   }
 
   /** Idempotent. In one step; one by one where some are not there. */
-  unpublish(ports: readonly PublishedPort[]): void {
-    if (ports.length === 0) return;
+  unpublish(published: readonly PublishedTarget[]): void {
+    if (published.length === 0) return;
     for (const { table, run } of this.#copies) {
       try {
-        run(deletePorts(table, ports));
+        run(deletePorts(table, published));
       } catch {
-        for (const port of ports) ignoreMissing(() => run(deletePorts(table, [port])));
+        for (const each of published) ignoreMissing(() => run(deletePorts(table, [each])));
       }
     }
   }

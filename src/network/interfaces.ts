@@ -1,10 +1,14 @@
 /** Interfaces as containers see them: names, addresses and the way out, set from inside their namespace. */
 import { writeFileSync } from "node:fs";
-import { addAddress, findLink, removeDefaultRoute, setDefaultRoute, setUp } from "#kernel/links.ts";
+import { addAddress, removeDefaultRoute, setDefaultRoute } from "#kernel/addresses.ts";
+import { findLink, setUp } from "#kernel/links.ts";
 import { Netlink } from "#kernel/netlink.ts";
 import { inNamespace } from "#kernel/netns.ts";
 import { Fault } from "#spec/fault.ts";
+import { type Family, families, familyOf } from "#spec/ip.ts";
 import type { Endpoint } from "#spec/network.ts";
+import { gatewayOrder } from "./endpoint-settings.ts";
+import { write } from "./namespaces.ts";
 
 /** Of an endpoint, beside its main address. */
 export interface InterfaceExtras {
@@ -12,32 +16,57 @@ export interface InterfaceExtras {
   readonly sysctls: readonly (readonly [path: string, value: string])[];
 }
 
-/** The kernel's own, whatever is asked for beside it (RFC 3927). */
-const linkLocalPrefix = 16;
+/** The kernel's own, whatever is asked for beside it (RFC 3927, RFC 4291). */
+const linkLocalPrefix: Readonly<Record<Family, number>> = { 4: 16, 6: 64 };
 
-/** Gives the new interfaces their addresses, brings them up, and makes `gateway` the way out. */
+/** Gives the new interfaces their addresses, brings them up, and makes the way out what it is with all `endpoints`. */
 export function configureInterfaces(
   netnsPath: string,
   added: readonly (readonly [Endpoint, InterfaceExtras])[],
-  gateway: string | undefined,
+  endpoints: readonly Endpoint[],
 ): void {
   inNamespace(netnsPath, () => {
     using netlink = new Netlink();
     for (const [endpoint, extras] of added) configure(netlink, endpoint, extras);
-    if (gateway === undefined) removeDefaultRoute(netlink);
-    else setDefaultRoute(netlink, gateway);
+    for (const family of families) leadOut(netlink, endpoints, family);
   });
 }
 
+function leadOut(netlink: Netlink, endpoints: readonly Endpoint[], family: Family): void {
+  const [first] = gatewayOrder(endpoints, family);
+  const gateway = (family === 4 ? first?.gateway : first?.gateway6) ?? "";
+  if (gateway === "") removeDefaultRoute(netlink, family);
+  else if (gateway !== anywhere[family]) setDefaultRoute(netlink, family, { gateway });
+  else {
+    const index = findLink(netlink, first?.interfaceName ?? "")?.index ?? 0;
+    setDefaultRoute(netlink, family, { index });
+  }
+}
+
+/** In place of a gateway: the link itself leads out. */
+export const anywhere: Readonly<Record<Family, string>> = { 4: "0.0.0.0", 6: "::" };
+
 function configure(netlink: Netlink, endpoint: Endpoint, extras: InterfaceExtras): void {
-  const { interfaceName, ipAddress, prefixLength } = endpoint;
+  const { interfaceName, ipAddress, ip6Address, prefixLength, prefixLength6 } = endpoint;
   if (interfaceName === "") return;
   const index = findLink(netlink, interfaceName)?.index ?? 0;
+  if (ip6Address !== "" || extras.linkLocal.some((each) => familyOf(each) === 6)) useIpv6(interfaceName);
   for (const [path, value] of extras.sysctls) setSysctl(path, interfaceName, value);
   if (ipAddress !== "") addAddress(netlink, index, { address: ipAddress, prefixLength });
+  if (ip6Address !== "") addAddress(netlink, index, { address: ip6Address, prefixLength: prefixLength6 });
   for (const address of extras.linkLocal)
-    addAddress(netlink, index, { address, prefixLength: linkLocalPrefix });
+    addAddress(netlink, index, { address, prefixLength: linkLocalPrefix[familyOf(address)] });
   setUp(netlink, index);
+}
+
+/** At once, without waiting whether somebody else has the address; and routes only from the engine. */
+function useIpv6(interfaceName: string): void {
+  for (const [name, value] of [
+    ["disable_ipv6", "0"],
+    ["accept_dad", "0"],
+    ["accept_ra", "0"],
+  ] as const)
+    write(`/proc/sys/net/ipv6/conf/${interfaceName}/${name}`, value);
 }
 
 function setSysctl(path: string, interfaceName: string, value: string): void {

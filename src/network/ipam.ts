@@ -1,10 +1,17 @@
-/** Pure. Which subnet a bridge gets, and which address a container. IPv4, as unsigned numbers and dotted text. */
+/** Pure. Which subnet a network gets, and which address a container. */
 import { Fault } from "#spec/fault.ts";
-
-export interface Subnet {
-  readonly address: string;
-  readonly prefixLength: number;
-}
+import {
+  addressBytes,
+  type Family,
+  familyOf,
+  formatAddress,
+  formatSubnet,
+  overlap,
+  parseAddress,
+  rangeOf,
+  type Subnet,
+  widthOf,
+} from "#spec/ip.ts";
 
 /** Addresses to make subnets of: `size` is the prefix length of each. */
 export interface AddressPool {
@@ -12,7 +19,7 @@ export interface AddressPool {
   readonly size: number;
 }
 
-/** dockerd's, in its order. */
+/** dockerd's for IPv4, in its order. */
 export const defaultPools: readonly AddressPool[] = [
   ...[17, 18, 19].map((part) => ({ base: { address: `172.${part}.0.0`, prefixLength: 16 }, size: 16 })),
   { base: { address: "172.20.0.0", prefixLength: 14 }, size: 16 },
@@ -21,50 +28,19 @@ export const defaultPools: readonly AddressPool[] = [
   { base: { address: "192.168.0.0", prefixLength: 16 }, size: 20 },
 ];
 
-export function parseAddress(text: string): number | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  const parts = match?.slice(1).map(Number);
-  if (parts === undefined || parts.some((part) => part > 255)) return undefined;
-  return parts.reduce((value, part) => value * 256 + part, 0);
+/** A unique local prefix of 48 bits for whom `digest`, 5 bytes or more, belongs to (RFC 4193), in subnets of 64. */
+export function localPool(digest: Uint8Array): AddressPool {
+  const value = digest.subarray(0, 5).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0xfdn);
+  return { base: { address: formatAddress(value << 80n, 6), prefixLength: 48 }, size: 64 };
 }
 
-export function formatAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
-}
-
-/** `10.0.0.1/24`, the host part kept. @throws Fault `invalid`. */
-export function parseSubnet(text: string): Subnet {
-  const [address = "", length = ""] = text.split("/");
-  const prefixLength = Number(length);
-  if (parseAddress(address) === undefined || !/^\d{1,2}$/.test(length) || prefixLength > 32)
-    throw new Fault("invalid", `invalid CIDR address: ${text}`);
-  return { address, prefixLength };
-}
-
-export function formatSubnet({ address, prefixLength }: Subnet): string {
-  return `${address}/${prefixLength}`;
-}
-
-function range({ address, prefixLength }: Subnet): [first: number, last: number] {
-  const size = 2 ** (32 - prefixLength);
-  const value = parseAddress(address) ?? 0;
-  const first = value - (value % size);
-  return [first, first + size - 1];
-}
-
-/** With the host part zero. */
-export function networkOf(subnet: Subnet): Subnet {
-  return { address: formatAddress(range(subnet)[0]), prefixLength: subnet.prefixLength };
-}
-
-export function overlap(one: Subnet, other: Subnet): boolean {
-  const [firstOfOne, lastOfOne] = range(one);
-  const [firstOfOther, lastOfOther] = range(other);
-  return firstOfOne <= lastOfOther && firstOfOther <= lastOfOne;
-}
-
-export function contains(subnet: Subnet, address: string): boolean {
-  return overlap(subnet, { address, prefixLength: 32 });
+/** As given, with another family's own where none of that family is among them. */
+export function completePools(
+  given: readonly AddressPool[] | undefined,
+  local: AddressPool,
+): readonly AddressPool[] {
+  const of = (family: Family) => (given ?? []).filter(({ base }) => familyOf(base.address) === family);
+  return [...(given === undefined ? defaultPools : of(4)), ...(of(6).length > 0 ? of(6) : [local])];
 }
 
 /** What keeps a subnet from being chosen, and whose it is: `network web`, `the host's route through eth0`. */
@@ -73,17 +49,27 @@ export interface UsedBy extends Subnet {
 }
 
 /** The first subnet of the pools that nothing uses. @throws Fault `unavailable`, saying what is in the way. */
-export function chooseSubnet(used: readonly UsedBy[], pools: readonly AddressPool[]): Subnet {
-  for (const { base, size } of pools) {
-    const [first, last] = range(base);
-    for (let at = first; at <= last; at += 2 ** (32 - size)) {
-      const candidate = { address: formatAddress(at), prefixLength: size };
-      if (!used.some((each) => overlap(each, candidate))) return candidate;
+export function chooseSubnet(
+  used: readonly UsedBy[],
+  pools: readonly AddressPool[],
+  family: Family = 4,
+): Subnet {
+  const fitting = pools.filter(({ base }) => familyOf(base.address) === family);
+  for (const { base, size } of fitting) {
+    const [first, last] = rangeOf(base);
+    const step = 1n << BigInt(widthOf(family) - size);
+    for (let at = first; at <= last; ) {
+      const candidate = { address: formatAddress(at, family), prefixLength: size };
+      const obstacle = used.find((each) => overlap(each, candidate));
+      if (obstacle === undefined) return candidate;
+      // Behind all of it: one route may cover more subnets than can be looked at.
+      const [, end] = rangeOf(obstacle);
+      at = end < at + step ? at + step : end + 1n;
     }
   }
   throw new Fault(
     "unavailable",
-    `all predefined address pools have been fully subnetted: ${inTheWay(used, pools)}: remove networks nobody uses (network prune), choose a --subnet, or give the engine more with --default-address-pool`,
+    `all predefined address pools have been fully subnetted: ${inTheWay(used, fitting)}: remove networks nobody uses (network prune), choose a --subnet, or give the engine more with --default-address-pool`,
   );
 }
 
@@ -101,12 +87,17 @@ function inTheWay(used: readonly UsedBy[], pools: readonly AddressPool[]): strin
 
 /** The first host address of a subnet. */
 export function firstAddress(subnet: Subnet): string {
-  return formatAddress(range(subnet)[0] + 1);
+  return formatAddress(rangeOf(subnet)[0] + 1n, familyOf(subnet.address));
+}
+
+/** Addresses that hosts may have: neither the subnet's own nor, of IPv4, its broadcast. */
+function hostRange(subnet: Subnet): [first: bigint, last: bigint] {
+  const [first, last] = rangeOf(subnet);
+  return [first + 1n, familyOf(subnet.address) === 4 ? last - 1n : last];
 }
 
 /**
  * The next free address of `within` after `after`, going around once: an address given back is not used again soon.
- * Neither the subnet's own address nor its broadcast is ever chosen.
  * @throws Fault `unavailable` when all are taken.
  */
 export function chooseAddress(
@@ -115,26 +106,27 @@ export function chooseAddress(
   after: string,
   o: { readonly within?: Subnet | undefined; readonly network?: string | undefined } = {},
 ): string {
-  const [first, last] = range(subnet);
-  const [from, to] = range(o.within ?? subnet);
-  const [low, high] = [Math.max(from, first + 1), Math.min(to, last - 1)];
-  const count = high - low + 1;
-  const start = Math.max(0, (parseAddress(after) ?? 0) - low + 1);
-  for (let step = 0; step < count; step++) {
-    const address = formatAddress(low + ((start + step) % count));
+  const family = familyOf(subnet.address);
+  const [first, last] = hostRange(subnet);
+  const [from, to] = rangeOf(o.within ?? subnet);
+  const [low, high] = [from > first ? from : first, to < last ? to : last];
+  const count = high - low + 1n;
+  const former = parseAddress(after);
+  const start = former === undefined || former < low ? 0n : former - low + 1n;
+  for (let step = 0n; step < count; step++) {
+    const address = formatAddress(low + ((start + step) % count), family);
     if (!taken.has(address)) return address;
   }
   throw new Fault(
     "unavailable",
-    `no available IPv4 addresses on this network's address pools: ${o.network ?? formatSubnet(subnet)}: all ${Math.max(0, count)} of ${formatSubnet(o.within ?? subnet)} are taken; disconnect containers, or make a larger network`,
+    `no available IPv${family} addresses on this network's address pools: ${o.network ?? formatSubnet(subnet)}: all ${count < 0n ? 0n : count} of ${formatSubnet(o.within ?? subnet)} are taken; disconnect containers, or make a larger network`,
   );
 }
 
-/** A host address: neither the subnet's own nor its broadcast. */
 export function isHostAddress(subnet: Subnet, address: string): boolean {
-  const value = parseAddress(address);
-  const [first, last] = range(subnet);
-  return value !== undefined && value > first && value < last;
+  const value = familyOf(address) === familyOf(subnet.address) ? parseAddress(address) : undefined;
+  const [first, last] = hostRange(subnet);
+  return value !== undefined && value >= first && value <= last;
 }
 
 /** Six bytes in hex with colons, unicast. */
@@ -142,12 +134,8 @@ export function isMac(text: string): boolean {
   return /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text) && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0;
 }
 
-/** Docker's scheme for containers: a local address with the IPv4 address in it. */
+/** Docker's scheme for containers: a local address with the IPv4 address in it, or the end of the IPv6 one. */
 export function macOf(address: string): string {
-  const value = parseAddress(address) ?? 0;
-  return [
-    "02",
-    "42",
-    ...[24, 16, 8, 0].map((shift) => ((value >>> shift) & 255).toString(16).padStart(2, "0")),
-  ].join(":");
+  const bytes = [0x02, 0x42, ...addressBytes(address).slice(-4)];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }

@@ -13,7 +13,14 @@ function endpoint(network: string, ipAddress: string, dnsNames: string[], links:
       dnsNames,
       links,
     },
-    ...{ prefixLength: 24, gateway: "x", macAddress: "", interfaceName: "eth0", hostInterface: "" },
+    ...{
+      prefixLength: 24,
+      gateway: "x",
+      ...{ ip6Address: "", prefixLength6: 0, gateway6: "" },
+      macAddress: "",
+      interfaceName: "eth0",
+      hostInterface: "",
+    },
     gatewayPriority: 0,
   };
 }
@@ -26,22 +33,26 @@ for (const each of [web1, web2, db]) index.add(each);
 const onBoth = { endpoints: [endpoint("front", "10.1.0.9", []), endpoint("back", "10.2.0.9", [])] };
 
 test("names, aliases and ids are found on the asker's own networks alone, without regard to case", () => {
-  expect(index.addresses(onBoth, "WEB1")).toEqual(["10.1.0.2"]);
-  expect(index.addresses(onBoth, "0123456789ab.")).toEqual(["10.1.0.2"]);
-  expect(index.addresses({ endpoints: [endpoint("back", "", [])] }, "web1")).toEqual([]);
+  expect(index.addresses(onBoth, "WEB1", 4)).toEqual(["10.1.0.2"]);
+  expect(index.addresses(onBoth, "0123456789ab.", 4)).toEqual(["10.1.0.2"]);
+  expect(index.addresses({ endpoints: [endpoint("back", "", [])] }, "web1", 4)).toBeUndefined();
 });
 
 test("one network answers, the way out first; another by its name", () => {
-  expect(index.addresses(onBoth, "web")).toEqual(["10.2.0.2"]);
-  expect(index.addresses(onBoth, "web.front")).toEqual(["10.1.0.2", "10.1.0.3"]);
-  expect(index.addresses(onBoth, "web.nosuch")).toEqual([]);
+  expect(index.addresses(onBoth, "web", 4)).toEqual(["10.2.0.2"]);
+  expect(index.addresses(onBoth, "web.front", 4)).toEqual(["10.1.0.2", "10.1.0.3"]);
+  expect(index.addresses(onBoth, "web.nosuch", 4)).toBeUndefined();
+});
+
+test("who has no address of the family is known all the same", () => {
+  expect(index.addresses(onBoth, "web1", 6)).toEqual([]);
 });
 
 test("a link is a name of one's own for another", () => {
   const asker = { endpoints: [endpoint("front", "10.1.0.9", [], ["web2:store", "web1"])] };
-  expect(index.addresses(asker, "store")).toEqual(["10.1.0.3"]);
-  expect(index.addresses(asker, "web1")).toEqual(["10.1.0.2"]);
-  expect(index.addresses(onBoth, "store")).toEqual([]);
+  expect(index.addresses(asker, "store", 4)).toEqual(["10.1.0.3"]);
+  expect(index.addresses(asker, "web1", 4)).toEqual(["10.1.0.2"]);
+  expect(index.addresses(onBoth, "store", 4)).toBeUndefined();
 });
 
 test("addresses have the container's name, with its network's", () => {
@@ -51,7 +62,7 @@ test("addresses have the container's name, with its network's", () => {
 
 test("who has gone is forgotten", () => {
   index.delete(web1);
-  expect(index.addresses(onBoth, "web.front")).toEqual(["10.1.0.3"]);
-  expect(index.addresses(onBoth, "web1")).toEqual([]);
+  expect(index.addresses(onBoth, "web.front", 4)).toEqual(["10.1.0.3"]);
+  expect(index.addresses(onBoth, "web1", 4)).toBeUndefined();
   expect(index.nameOf(onBoth, "10.1.0.2")).toBeUndefined();
 });

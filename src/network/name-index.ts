@@ -2,6 +2,7 @@
  * Who is called what on which network. What it says stands in the records of sandboxes; this is the index of them.
  * Names are compared without regard to case (RFC 4343).
  */
+import type { Family } from "#spec/ip.ts";
 import type { Endpoint } from "#spec/network.ts";
 import { gatewayOrder } from "./endpoint-settings.ts";
 
@@ -19,9 +20,10 @@ export class NameIndex {
   readonly #networks = new Map<string, NetworkNames>();
 
   add(endpoint: Endpoint): void {
-    if (endpoint.dnsNames.length === 0 || endpoint.ipAddress === "") return;
+    const addresses = addressesOf(endpoint);
+    if (endpoint.dnsNames.length === 0 || addresses.length === 0) return;
     const { byName, byAddress } = this.#of(endpoint.networkId);
-    byAddress.set(endpoint.ipAddress, endpoint);
+    for (const address of addresses) byAddress.set(address, endpoint);
     for (const name of endpoint.dnsNames) {
       const key = name.toLowerCase();
       byName.set(key, [...(byName.get(key) ?? []), endpoint]);
@@ -31,7 +33,7 @@ export class NameIndex {
   delete(endpoint: Endpoint): void {
     const names = this.#networks.get(endpoint.networkId);
     if (names === undefined) return;
-    names.byAddress.delete(endpoint.ipAddress);
+    for (const address of addressesOf(endpoint)) names.byAddress.delete(address);
     for (const name of endpoint.dnsNames) {
       const key = name.toLowerCase();
       const rest = (names.byName.get(key) ?? []).filter(
@@ -45,9 +47,18 @@ export class NameIndex {
 
   /**
    * Addresses of a name as one container sees it: those of the first of its networks that knows it, its way out first.
-   * `NAME.NETWORK` means that network's. Empty when nobody is called so.
+   * `NAME.NETWORK` means that network's. Undefined when nobody is called so, empty when those have none of the family.
    */
-  addresses(asker: Asker, name: string): string[] {
+  addresses(asker: Asker, name: string, family: Family): string[] | undefined {
+    const found = this.#named(asker, name);
+    return found.length === 0
+      ? undefined
+      : found
+          .map(({ ipAddress, ip6Address }) => (family === 4 ? ipAddress : ip6Address))
+          .filter((address) => address !== "");
+  }
+
+  #named(asker: Asker, name: string): Endpoint[] {
     const key = name.toLowerCase().replace(/\.$/, "");
     const endpoints = gatewayOrder(asker.endpoints);
     const plain = this.#find(endpoints, key);
@@ -61,11 +72,11 @@ export class NameIndex {
     return [];
   }
 
-  #find(endpoints: readonly Endpoint[], key: string): string[] {
+  #find(endpoints: readonly Endpoint[], key: string): Endpoint[] {
     for (const own of endpoints) {
       const names = this.#networks.get(own.networkId)?.byName;
       const found = names?.get(linked(own, key) ?? key) ?? [];
-      if (found.length > 0) return found.map(({ ipAddress }) => ipAddress);
+      if (found.length > 0) return found;
     }
     return [];
   }
@@ -87,6 +98,10 @@ export class NameIndex {
     }
     return found;
   }
+}
+
+function addressesOf({ ipAddress, ip6Address }: Endpoint): string[] {
+  return [ipAddress, ip6Address].filter((address) => address !== "");
 }
 
 /** What a link `CONTAINER:ALIAS` of this endpoint makes of an alias; ids are known by their first twelve digits. */

@@ -21,7 +21,7 @@ const box = (name: string) => join(directory, name);
 const endpoint: Endpoint = {
   ...{ networkId: "n", networkName: "net", endpointId: "e", ipAddress: "10.0.0.2", prefixLength: 24 },
   ...{ gateway: "10.0.0.1", macAddress: "", interfaceName: "", hostInterface: "", gatewayPriority: 0 },
-  ...{ dnsNames: ["one"], links: [] },
+  ...{ dnsNames: ["one"], links: [], ip6Address: "fd00::2", prefixLength6: 64, gateway6: "" },
 };
 
 beforeEach(() => {

@@ -9,6 +9,7 @@ import type { TCPSocketListener, udp } from "bun";
 import { inNamespace } from "#kernel/netns.ts";
 import { runNft } from "#kernel/nftables.ts";
 import { Fault } from "#spec/fault.ts";
+import type { Family } from "#spec/ip.ts";
 import { answer, failure, rcode } from "./dns-answer.ts";
 import type { DnsForwarder, Upstream } from "./dns-forwarder.ts";
 import { TcpQuestions } from "./dns-stream.ts";
@@ -90,7 +91,7 @@ export class NameServers implements Disposable {
     if (record === undefined) return undefined;
     const { names } = this.#parts;
     const lookups = {
-      addresses: (name: string) => names.addresses(record, name),
+      addresses: (name: string, family: Family) => names.addresses(record, name, family),
       nameOf: (address: string) => names.nameOf(record, address),
     };
     const outcome = answer(query, lookups, { transport, turn: this.#turn++ });
@@ -108,7 +109,7 @@ export class NameServers implements Disposable {
     query: Buffer,
     o: { readonly transport: "udp" | "tcp"; readonly signal: AbortSignal },
   ): Promise<Buffer | undefined> {
-    if (!endpoints.some(({ gateway }) => gateway !== "")) return undefined;
+    if (!endpoints.some(({ gateway, gateway6 }) => gateway !== "" || gateway6 !== "")) return undefined;
     const own = (resolver?.servers ?? []).filter((each) => isIP(each) !== 0);
     const servers =
       own.length > 0 ? own.map((address) => ({ address, port: 53 })) : await this.#parts.hostServers();

@@ -16,7 +16,8 @@ export class NetworkTable {
     // Written by an engine that knew the predefined networks only.
     for (const [key, record] of this.#table.entries())
       if ((record as Partial<NetworkRecord>).pools === undefined) this.#table.delete(key);
-      else this.#remember(record);
+      // Older records know of no IPv6.
+      else this.#remember({ ...{ ipv4: true, ipv6: false }, ...record });
   }
 
   list(): NetworkRecord[] {

@@ -182,12 +182,12 @@ describe("the default bridge", () => {
     const before = linkNames();
     const { netnsPath } = await attach(a, { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } });
     expect(await attach(a)).toMatchObject({ netnsPath });
-    expect(runNft("list map ip wherry-t1 any")).toContain("tcp . 8080");
+    expect(runNft("list map inet wherry-t1 any")).toContain("tcp . 8080");
     await networks.detach(a);
     await networks.detach(a);
     await Bun.sleep(150);
     expect(linkNames()).toEqual(before);
-    expect(runNft("list map ip wherry-t1 any")).not.toContain("8080");
+    expect(runNft("list map inet wherry-t1 any")).not.toContain("8080");
     expect(mountsBeneath(directory).map(({ target }) => target)).not.toContain(netnsPath);
     expect(networks.sandbox(a)).toBeUndefined();
     await attach(b, { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } });
@@ -248,7 +248,7 @@ test("an engine that comes back finds its networks, keeps the ports, and drops w
   answer(one.netnsPath, 80, "still");
   expect(await says("127.0.0.1", 8080)).toBe("still\n");
   networks[Symbol.dispose]();
-  runNft("delete table ip wherry-t1");
+  runNft("delete table inet wherry-t1");
   networks = await open();
   await networks.prepare(new Set([a]));
   expect(reports).toEqual([]);

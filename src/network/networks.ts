@@ -4,15 +4,18 @@
  * and ports. Promises: a record is written before what it names is acquired, and deleted after it was given back; several
  * engines on one host do not touch one another. Never: another program's rules, routes or links.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { usedSubnets } from "#kernel/links.ts";
+import { usedSubnets } from "#kernel/addresses.ts";
+import { machineId } from "#kernel/host.ts";
 import { Netlink } from "#kernel/netlink.ts";
 import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { families } from "#spec/ip.ts";
 import {
   type Endpoint,
   type NetworkCreateRequest,
+  type NetworkPool,
   type NetworkRecord,
   predefinedNetworks,
   type Sandbox,
@@ -20,18 +23,19 @@ import {
 import type { Records } from "#store/records.ts";
 import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
 import { BridgeDriver, bridged } from "./bridge-driver.ts";
-import { bridgeOption } from "./bridge-options.ts";
+import { asksForIpv6 } from "./bridge-options.ts";
 import { containerFiles, editNameFiles, hostServers } from "./container-files.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { checkEndpoint } from "./endpoint-settings.ts";
 import { Firewall } from "./firewall.ts";
-import { type AddressPool, defaultPools, type UsedBy } from "./ipam.ts";
+import { forwardIpv4 } from "./forwarding.ts";
+import { type AddressPool, completePools, localPool, type UsedBy } from "./ipam.ts";
 import { NameServers } from "./name-server.ts";
-import { Namespaces, write } from "./namespaces.ts";
+import { Namespaces } from "./namespaces.ts";
 import { NetworkTable } from "./network-table.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
-import { checkNetworkRequest, planPool, routeWarning } from "./plan-network.ts";
+import { checkNetworkRequest, planPools, routeWarnings, wantedFamilies } from "./plan-network.ts";
 import { decidePredefined, defaultNetwork } from "./predefined.ts";
 import { SandboxTable } from "./sandbox-table.ts";
 
@@ -46,6 +50,10 @@ export interface NetworksOptions {
   /** `10.1.0.1/24`: the default bridge's address and subnet. */
   readonly bip?: string | undefined;
   readonly addressPools?: readonly AddressPool[] | undefined;
+  /** Of the default bridge: IPv6 too, in this subnet or one of the pools'. */
+  readonly ipv6?: { readonly subnet?: string | undefined } | undefined;
+  /** False: IPv6 is left to other rules, and nothing of it is translated or kept apart. */
+  readonly ip6tables?: boolean | undefined;
   readonly dns?: readonly string[] | undefined;
   readonly now: () => string;
   /** Told of what could not be put right. */
@@ -64,6 +72,7 @@ export class Networks implements Disposable {
   readonly #drivers: ReadonlyMap<string, NetworkDriver>;
   readonly #nameServers: NameServers;
   readonly #attachments: Attachments;
+  readonly #pools: readonly AddressPool[];
 
   private constructor(o: NetworksOptions) {
     this.#o = o;
@@ -73,11 +82,13 @@ export class Networks implements Disposable {
     this.#firewall = new Firewall({
       table: `wherry-${o.name}`,
       content: () => ({
+        families: o.ip6tables === false ? [4] : families,
         networks: this.#networks.list().filter(isBridged).map(bridged),
         published: this.#sandboxes.list().flatMap(targetsOf),
       }),
       report: o.report,
     });
+    this.#pools = completePools(o.addressPools, localPool(ownDigest(o.name)));
     this.#nameServers = new NameServers({
       names: this.#sandboxes.names,
       forwarder: new DnsForwarder(),
@@ -100,7 +111,8 @@ export class Networks implements Disposable {
     decidePredefined(this.#networks, {
       device: `wh${o.name}`,
       bip: o.bip,
-      pools: o.addressPools ?? defaultPools,
+      ipv6: o.ipv6,
+      pools: this.#pools,
       used: () => this.#usedByHost(),
       created: o.now(),
     });
@@ -137,7 +149,7 @@ export class Networks implements Disposable {
 
   /** See the engine's part of that name. */
   async prepare(live: ReadonlySet<string>): Promise<void> {
-    write("/proc/sys/net/ipv4/ip_forward", "1");
+    forwardIpv4();
     const kept = this.#sandboxes.list().filter(({ containerId }) => live.has(containerId));
     for (const { containerId } of this.#sandboxes.list())
       if (!live.has(containerId)) this.#attachments.detach(containerId);
@@ -184,12 +196,10 @@ export class Networks implements Disposable {
       throw new Fault("denied", `only one instance of "${driver.name}" network is allowed`);
     driver.check(settings);
     const used = this.#usedByHost();
-    const pool = driver.addressed
-      ? planPool(settings.ipam.config, this.#networks.list(), used, this.#o.addressPools ?? defaultPools)
-      : undefined;
+    const pools = driver.addressed ? this.#plan(settings, driver, used) : [];
     const id = randomBytes(32).toString("hex");
-    const device = settings.configOnly ? "" : driver.device({ id, options: settings.options });
-    const network = this.#record(request, settings, { id, device, driver, pool });
+    const device = settings.configOnly ? "" : driver.device({ ...settings, id });
+    const network = this.#record(request, settings, { id, device, driver, pools });
     this.#networks.put(network);
     try {
       if (!network.configOnly) driver.make(network);
@@ -198,12 +208,28 @@ export class Networks implements Disposable {
       this.#networks.delete(network);
       throw error;
     }
-    return { network, warning: pool === undefined ? "" : routeWarning(pool, used) };
+    return { network, warning: routeWarnings(pools, used).join("; ") };
+  }
+
+  #plan(settings: NetworkCreateRequest, driver: NetworkDriver, host: readonly UsedBy[]): NetworkPool[] {
+    return planPools(
+      {
+        config: settings.ipam.config,
+        families: wantedFamilies(settings),
+        hasGateway: (family) => driver.hasGateway(settings, family),
+      },
+      { networks: this.#networks.list(), host, pools: this.#pools },
+    );
   }
 
   /** As asked, or those of the network it takes them from. */
   #settingsOf(request: NetworkCreateRequest): NetworkCreateRequest {
-    if (request.configFrom === "") return { ...request, driver: request.driver || "bridge" };
+    if (request.configFrom === "")
+      return {
+        ...request,
+        driver: request.driver || "bridge",
+        ipv6: request.ipv6 || asksForIpv6(request.options),
+      };
     const from = this.#networks.get(request.configFrom);
     if (!from.configOnly)
       throw new Fault(
@@ -218,6 +244,7 @@ export class Networks implements Disposable {
       configFrom: from.name,
       ipam,
       options,
+      ipv6: request.ipv6 || from.ipv6,
       labels: { ...labels, ...request.labels },
     };
   }
@@ -229,22 +256,19 @@ export class Networks implements Disposable {
       id: string;
       device: string;
       driver: NetworkDriver;
-      pool: NetworkRecord["pools"][number] | undefined;
+      pools: readonly NetworkPool[];
     },
   ): NetworkRecord {
-    const { device, driver, id, pool } = o;
-    const named = settings.options[bridgeOption.name] !== undefined;
-    const rival = this.#networks.list().find((each) => device !== "" && each.device === device);
-    if (rival !== undefined)
-      throw new Fault(
-        "denied",
-        `cannot create network ${id} (${device}): conflicts with network ${rival.id} (${rival.device}): networks have same bridge name`,
-      );
+    const { device, driver, id, pools } = o;
+    const rivals = this.#networks.list().filter((each) => device !== "" && each.device === device);
+    for (const rival of rivals) driver.share({ id, device, options: settings.options }, rival);
     return {
       id,
       name: request.name,
       created: this.#o.now(),
       driver: driver.name,
+      ipv4: settings.ipv4,
+      ipv6: settings.ipv6,
       internal: settings.internal,
       attachable: settings.attachable,
       configOnly: settings.configOnly,
@@ -256,9 +280,9 @@ export class Networks implements Disposable {
       },
       options: settings.options,
       labels: settings.labels,
-      pools: pool === undefined ? [] : [pool],
+      pools,
       device,
-      ownsDevice: device !== "" && !(named && driver.present(device)),
+      ownsDevice: device !== "" && !driver.present(device),
     };
   }
 
@@ -346,6 +370,11 @@ export class Networks implements Disposable {
     checkEndpoint(settings, network?.name ?? reference, network);
   }
 
+  /** A running container's ports become those of its request. */
+  async republish(o: Omit<AttachRequest, "signal" | "endpoints">): Promise<Sandbox | undefined> {
+    return this.#attachments.republish(o);
+  }
+
   /** A running container has another name from now on. */
   rename(containerId: string, name: string): void {
     this.#attachments.rename(containerId, name);
@@ -385,4 +414,9 @@ export class Networks implements Disposable {
 
 function isBridged({ driver, configOnly }: NetworkRecord): boolean {
   return driver === "bridge" && !configOnly;
+}
+
+/** Neither another machine's nor another engine's of this one. */
+function ownDigest(name: string): Uint8Array {
+  return createHash("sha256").update(`${machineId()} ${name}`).digest();
 }

@@ -2,22 +2,21 @@
  * Pure. What a request for a network must respect, in dockerd's words, and which subnet it gets.
  */
 import { Fault } from "#spec/fault.ts";
-import type { NetworkCreateRequest, NetworkIpamConfig, NetworkPool, NetworkRecord } from "#spec/network.ts";
 import {
-  type AddressPool,
-  chooseSubnet,
   contains,
-  firstAddress,
+  type Family,
+  families,
+  familyOf,
   formatAddress,
   formatSubnet,
-  isHostAddress,
   networkOf,
   overlap,
   parseAddress,
   parseSubnet,
   type Subnet,
-  type UsedBy,
-} from "./ipam.ts";
+} from "#spec/ip.ts";
+import type { NetworkCreateRequest, NetworkIpamConfig, NetworkPool, NetworkRecord } from "#spec/network.ts";
+import { type AddressPool, chooseSubnet, firstAddress, isHostAddress, type UsedBy } from "./ipam.ts";
 
 const reserved = ["bridge", "host", "none", "default"];
 const swarmSentence =
@@ -34,12 +33,7 @@ export function checkNetworkRequest(o: NetworkCreateRequest): void {
     throw new Fault("denied", "cannot create a swarm scoped network when swarm is not active");
   if (o.scope !== "" && o.scope !== "local")
     throw new Fault("invalid", `invalid scope ${JSON.stringify(o.scope)}: want local`);
-  if (o.ipv6) throw new Fault("unsupported", "IPv6 on networks is not supported by this engine yet");
-  if (!o.ipv4 && !o.configOnly)
-    throw new Fault(
-      "unsupported",
-      "a network without IPv4 needs IPv6, which this engine does not support yet",
-    );
+  if (!o.ipv4 && !o.ipv6 && !o.configOnly) throw new Fault("invalid", "IPv4 or IPv6 must be enabled");
   if (o.ipam.driver !== "" && o.ipam.driver !== "default")
     throw new Fault("not-found", `plugin ${JSON.stringify(o.ipam.driver)} not found`);
   if (o.configFrom !== "" && o.configOnly)
@@ -60,7 +54,6 @@ export function joinProblems(problems: readonly string[]): string {
 
 function problemsOf(config: NetworkIpamConfig): string[] {
   const text = config.Subnet ?? "";
-  if (text.includes(":")) return [`invalid subnet ${text}: IPv6 is not supported by this engine yet`];
   const subnet = parsed(text);
   if (subnet === undefined) return [`invalid subnet ${text}: invalid CIDR block notation`];
   const canonical = formatSubnet(networkOf(subnet));
@@ -103,26 +96,49 @@ function parsed(text: string): Subnet | undefined {
   }
 }
 
+export interface PoolRequest {
+  readonly config: readonly NetworkIpamConfig[];
+  readonly families: readonly Family[];
+  /** Whether an address of the family is kept for a gateway. */
+  readonly hasGateway: (family: Family) => boolean;
+}
+
+/** What a network must keep out of the way of. */
+export interface Surroundings {
+  readonly networks: readonly Pick<NetworkRecord, "name" | "pools">[];
+  /** Routes and addresses of the host. */
+  readonly host: readonly UsedBy[];
+  readonly pools: readonly AddressPool[];
+}
+
 /**
- * The network's one pool: as asked, or the first free one.
- * @param taken Subnets of other networks and of the host, with their owners.
+ * The network's subnets: as asked, or of each family the first free one.
  * @throws Fault `denied` when another network has it, `unavailable` when no pool is free.
  */
-export function planPool(
-  config: readonly NetworkIpamConfig[],
-  networks: readonly Pick<NetworkRecord, "name" | "pools">[],
-  host: readonly UsedBy[],
-  pools: readonly AddressPool[],
-): NetworkPool {
-  const ofNetworks = networks.flatMap(({ name, pools: own }) =>
-    own.map(({ subnet }) => ({ ...parseSubnet(subnet), owner: `network ${name}` })),
+export function planPools(o: PoolRequest, around: Surroundings): NetworkPool[] {
+  const ofNetworks = around.networks.flatMap(({ name, pools }) =>
+    pools.map(({ subnet }) => ({ ...parseSubnet(subnet), owner: `network ${name}` })),
   );
-  const [asked] = config;
-  if (asked?.Subnet === undefined) {
-    const subnet = chooseSubnet([...ofNetworks, ...host], pools);
-    return { subnet: formatSubnet(subnet), gateway: firstAddress(subnet), auxiliary: {} };
-  }
-  const subnet = parseSubnet(asked.Subnet);
+  return o.families.flatMap((family) => {
+    const asked = o.config.filter(({ Subnet = "" }) => Subnet !== "" && familyOf(Subnet) === family);
+    const withGateway = o.hasGateway(family);
+    if (asked.length > 0) return asked.map((each) => askedPool(each, ofNetworks, withGateway));
+    const subnet = chooseSubnet([...ofNetworks, ...around.host], around.pools, family);
+    const gateway = withGateway ? firstAddress(subnet) : "";
+    return [{ subnet: formatSubnet(subnet), gateway, auxiliary: {} }];
+  });
+}
+
+export function wantedFamilies({ ipv4, ipv6 }: Pick<NetworkRecord, "ipv4" | "ipv6">): Family[] {
+  return families.filter((family) => (family === 4 ? ipv4 : ipv6));
+}
+
+function askedPool(
+  asked: NetworkIpamConfig,
+  ofNetworks: readonly UsedBy[],
+  withGateway: boolean,
+): NetworkPool {
+  const subnet = parseSubnet(asked.Subnet ?? "");
   const other = ofNetworks.find((each) => overlap(each, subnet));
   if (other !== undefined)
     throw new Fault(
@@ -130,34 +146,36 @@ export function planPool(
       `Pool overlaps with other one on this address space: ${other.owner} has ${formatSubnet(other)}`,
     );
   const auxiliary = asked.AuxiliaryAddresses ?? {};
-  const gateway = asked.Gateway || defaultGateway(subnet, asked.IPRange, Object.values(auxiliary));
-  if (!isHostAddress(subnet, gateway) || Object.values(auxiliary).includes(gateway))
+  const range = asked.IPRange ?? "";
+  const chosen = withGateway ? defaultGateway(subnet, range, Object.values(auxiliary)) : "";
+  const gateway = asked.Gateway || chosen;
+  const fits = isHostAddress(subnet, gateway) && !Object.values(auxiliary).includes(gateway);
+  if (gateway !== "" && !fits)
     throw new Fault("internal", `failed to allocate gateway (${gateway}): Address already in use`);
-  return {
-    subnet: asked.Subnet,
-    ...(asked.IPRange !== undefined && asked.IPRange !== "" && { range: asked.IPRange }),
-    gateway,
-    auxiliary,
-  };
+  return { subnet: formatSubnet(subnet), ...(range !== "" && { range }), gateway, auxiliary };
 }
 
 /** The first address containers could have, as dockerd has it: of the range, where there is one. */
-function defaultGateway(subnet: Subnet, range: string | undefined, auxiliary: readonly string[]): string {
+function defaultGateway(subnet: Subnet, range: string, auxiliary: readonly string[]): string {
   const first = firstAddress(subnet);
-  const from = range === undefined || range === "" ? first : parseSubnet(range).address;
+  const from = range === "" ? first : parseSubnet(range).address;
   const start = from === subnet.address ? first : from;
-  const value = parseAddress(start) ?? 0;
-  for (let step = 0; step <= auxiliary.length; step++) {
-    const candidate = formatAddress(value + step);
+  const value = parseAddress(start) ?? 0n;
+  for (let step = 0n; step <= auxiliary.length; step++) {
+    const candidate = formatAddress(value + step, familyOf(start));
     if (!auxiliary.includes(candidate)) return candidate;
   }
   return start;
 }
 
-/** Subnets asked for that the host has routes into: allowed, but whoever asked should know. */
-export function routeWarning(pool: NetworkPool, host: readonly UsedBy[]): string {
-  const found = host.find((each) => overlap(each, parseSubnet(pool.subnet)));
-  return found === undefined
-    ? ""
-    : `the subnet ${pool.subnet} overlaps ${formatSubnet(found)}, which ${found.owner} has: the host reaches the network's part of it no more`;
+/** Subnets that the host has routes into: allowed where asked for, but whoever looks should know. */
+export function routeWarnings(pools: readonly NetworkPool[], host: readonly UsedBy[]): string[] {
+  return pools.flatMap(({ subnet }) => {
+    const found = host.find((each) => overlap(each, parseSubnet(subnet)));
+    return found === undefined
+      ? []
+      : [
+          `the subnet ${subnet} overlaps ${formatSubnet(found)}, which ${found.owner} has: the host reaches the network's part of it no more`,
+        ];
+  });
 }

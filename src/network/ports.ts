@@ -1,63 +1,97 @@
 /** Pure. Which ports a container opens on the host, from what its request says. */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { canonicalAddress, type Family, families, familyOf, parseAddress } from "#spec/ip.ts";
+import type { PortProtocol, PublishedPort } from "#spec/network.ts";
+import type { GatewayMode } from "./ruleset.ts";
 
 export interface PortRequest {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: PortProtocol;
   readonly containerPort: number;
-  /** `0.0.0.0` for every address. */
-  readonly hostIp: string;
+  /** All have the same port of the host. */
+  readonly addresses: readonly HostAddress[];
   /** Both ends belong to it; undefined for any free port. */
   readonly hostPort?: { readonly low: number; readonly high: number } | undefined;
 }
 
-/**
- * Every binding in the order of the container's ports; on `anyIp` where nothing is said.
- * @throws Fault `invalid` in Docker's words.
- */
-export function portRequests(config: ContainerConfig, host: HostConfig, anyIp = "0.0.0.0"): PortRequest[] {
+export interface HostAddress {
+  /** `0.0.0.0` or `::` for every address of its family. */
+  readonly ip: string;
+  /** False: the container is reached at its own address, the host has no port. */
+  readonly bound: boolean;
+}
+
+/** Where ports lead. */
+export interface PortPlace {
+  /** Where nothing is said: `0.0.0.0` means every address of both families. */
+  readonly hostIp: string;
+  /** Of the families the container has addresses in. */
+  readonly modes: Readonly<Partial<Record<Family, GatewayMode>>>;
+}
+
+/** Every binding in the order of the container's ports. @throws Fault `invalid` in Docker's words. */
+export function portRequests(config: ContainerConfig, host: HostConfig, place: PortPlace): PortRequest[] {
   const bindings = host.PortBindings ?? {};
   const requests: PortRequest[] = [];
   for (const [key, list] of Object.entries(bindings)) {
     const port = parsePort(key);
-    for (const { HostIp: hostIp = "", HostPort: hostPort = "" } of list ?? [{}])
-      if (!isIpv6(hostIp))
-        requests.push({
-          ...port,
-          hostIp: hostIp === "" ? anyIp : checkedIp(hostIp),
-          hostPort: parseHostPort(hostPort),
-        });
+    for (const { HostIp = "", HostPort = "" } of list === null || list.length === 0 ? [{}] : list)
+      requests.push({
+        ...port,
+        addresses: hostAddresses(HostIp, place, key),
+        hostPort: parseHostPort(HostPort),
+      });
   }
   if (host.PublishAllPorts === true)
-    for (const key of Object.keys(config.ExposedPorts ?? {}))
-      if (bindings[key] === undefined) requests.push({ ...parsePort(key), hostIp: anyIp });
+    for (const port of exposedPorts(config))
+      if (bindings[`${port.containerPort}/${port.protocol}`] === undefined)
+        requests.push({ ...port, addresses: hostAddresses("", place, "") });
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
+}
+
+/** Ranges of `ExposedPorts` taken apart. */
+function exposedPorts(config: ContainerConfig): Pick<PortRequest, "protocol" | "containerPort">[] {
+  return Object.keys(config.ExposedPorts ?? {}).flatMap((key) => {
+    const range = /^(\d+)-(\d+)(\/.*)?$/.exec(key);
+    if (range === null) return [parsePort(key)];
+    const [low, high] = [Number(range[1]), Number(range[2])];
+    if (low > high || high > 65535)
+      throw new Fault("invalid", `invalid port specification: ${JSON.stringify(key)}`);
+    return Array.from({ length: high - low + 1 }, (_, index) => parsePort(`${low + index}${range[3] ?? ""}`));
+  });
 }
 
 /** `80/tcp`, `80`. */
 function parsePort(key: string): Pick<PortRequest, "protocol" | "containerPort"> {
   const [number = "", protocol = "tcp"] = key.split("/");
   const containerPort = Number(number);
-  if (!/^\d{1,5}$/.test(number) || containerPort < 1 || containerPort > 65535)
+  const known = protocol === "tcp" || protocol === "udp" || protocol === "sctp";
+  if (!/^\d{1,5}$/.test(number) || containerPort < 1 || containerPort > 65535 || !known)
     throw new Fault("invalid", `invalid port specification: ${JSON.stringify(key)}`);
-  if (protocol !== "tcp" && protocol !== "udp")
-    throw new Fault(
-      "unsupported",
-      `port ${key}: the protocol ${protocol} cannot be published yet, only tcp and udp`,
-    );
   return { protocol, containerPort };
 }
 
-function isIpv6(text: string): boolean {
-  return text.includes(":");
+/** Where nothing is said, every family the container has; the default of one family leaves the other out. */
+function hostAddresses(asked: string, { hostIp, modes }: PortPlace, key: string): HostAddress[] {
+  const text = asked === "" ? hostIp : asked.replace(/^\[(.*)\]$/, "$1");
+  if (parseAddress(text) === undefined) throw new Fault("invalid", `invalid IP address: ${text}`);
+  const ip = canonicalAddress(text);
+  const everywhere = asked === "" && ip === "0.0.0.0";
+  const wanted = everywhere ? families : [familyOf(ip)];
+  const found = wanted.flatMap((family): HostAddress[] => {
+    const mode = modes[family];
+    if (mode === undefined || mode === "isolated") return [];
+    return [{ ip: everywhere ? any[family] : ip, bound: mode !== "routed" }];
+  });
+  if (found.length === 0 && asked !== "")
+    throw new Fault(
+      "invalid",
+      `the port ${key} cannot be published on ${ip}: the container has no IPv${familyOf(ip)} address: put it on a network with IPv${familyOf(ip)}`,
+    );
+  return found;
 }
 
-function checkedIp(text: string): string {
-  const parts = text.split(".");
-  if (parts.length !== 4 || parts.some((part) => !/^\d{1,3}$/.test(part) || Number(part) > 255))
-    throw new Fault("invalid", `invalid IP address: ${text}`);
-  return text;
-}
+const any: Readonly<Record<Family, string>> = { 4: "0.0.0.0", 6: "::" };
 
 function parseHostPort(text: string): PortRequest["hostPort"] {
   if (text === "" || text === "0") return undefined;
@@ -66,4 +100,44 @@ function parseHostPort(text: string): PortRequest["hostPort"] {
   if (match === null || low < 1 || high > 65535 || low > high)
     throw new Fault("invalid", `invalid port specification: ${JSON.stringify(text)}`);
   return { low, high };
+}
+
+/** Which open ports stay, which requests need new ones, and which ports nobody asks for any more. */
+export function settlePorts(
+  open: readonly PublishedPort[],
+  requests: readonly PortRequest[],
+): { kept: PublishedPort[]; wanted: PortRequest[]; gone: PublishedPort[] } {
+  const kept: PublishedPort[] = [];
+  const wanted: PortRequest[] = [];
+  let gone = [...open];
+  for (const request of requests) {
+    const found = serving(gone, request);
+    if (found === undefined) wanted.push(request);
+    else {
+      kept.push(...found);
+      gone = gone.filter((each) => !found.includes(each));
+    }
+  }
+  return { kept, wanted, gone };
+}
+
+/** One for each of its addresses, all of one number. */
+function serving(open: readonly PublishedPort[], request: PortRequest): PublishedPort[] | undefined {
+  const { addresses, containerPort, protocol } = request;
+  const { low, high } = request.hostPort ?? { low: 1, high: 65535 };
+  const fitting = open.filter(
+    (each) =>
+      each.containerPort === containerPort &&
+      each.protocol === protocol &&
+      (each.hostPort === 0 || (each.hostPort >= low && each.hostPort <= high)),
+  );
+  const numbers = new Set(fitting.filter(({ hostPort }) => hostPort !== 0).map(({ hostPort }) => hostPort));
+  for (const number of [...numbers, 0]) {
+    const found = addresses.map(({ bound, ip }) =>
+      fitting.find(({ hostIp, hostPort }) => hostIp === ip && hostPort === (bound ? number : 0)),
+    );
+    const whole = found.filter((each) => each !== undefined);
+    if (whole.length === addresses.length) return whole;
+  }
+  return undefined;
 }

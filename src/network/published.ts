@@ -11,9 +11,12 @@ import type { PortRequest } from "./ports.ts";
 
 /** Looks for a port free for what was asked; more would be a search without end. */
 const rangeMax = 1000;
+/** Tries to find a number that is free on every address asked for. */
+const freeTries = 64;
 
 export class PublishedPorts {
-  readonly #held = new Map<string, readonly PortReservation[]>();
+  /** By container and port. */
+  readonly #held = new Map<string, Map<string, PortReservation>>();
   readonly #ownerOf: (port: PublishedPort) => string | undefined;
 
   /** `ownerOf` names the container that has a port. */
@@ -21,32 +24,29 @@ export class PublishedPorts {
     this.#ownerOf = ownerOf;
   }
 
-  /** All or none. @throws Fault `internal` in dockerd's words, with who has the port. */
+  /** All or none, beside what the container has. @throws Fault `internal` in dockerd's words, with who has the port. */
   take(containerId: string, name: string, requests: readonly PortRequest[]): PublishedPort[] {
     using stack = new DisposableStack();
-    const held: PortReservation[] = [];
-    const ports = requests.map((request) => {
-      const taken = stack.use(this.#takeOne(name, request));
-      held.push(taken);
-      const { protocol, containerPort, hostIp } = request;
-      return { protocol, containerPort, hostIp, hostPort: taken.port };
-    });
+    const taken = requests.flatMap((request) => this.#takeOne(name, request, stack));
     stack.move();
-    if (held.length > 0) this.#held.set(containerId, held);
-    return ports;
+    const held = this.#held.get(containerId) ?? new Map<string, PortReservation>();
+    for (const { port, reservation } of taken)
+      if (reservation !== undefined) held.set(keyOf(port), reservation);
+    if (held.size > 0) this.#held.set(containerId, held);
+    return taken.map(({ port }) => port);
   }
 
-  #takeOne(name: string, request: PortRequest): PortReservation {
-    const { protocol, hostIp, hostPort } = request;
-    if (hostPort === undefined) return reservePort(protocol, hostIp, 0);
-    const last = Math.min(hostPort.high, hostPort.low + rangeMax);
-    for (let port = hostPort.low; ; port++) {
+  #takeOne(name: string, request: PortRequest, stack: DisposableStack): Taken[] {
+    const { hostPort } = request;
+    const [low, high] = hostPort === undefined ? [0, freeTries] : [hostPort.low, hostPort.high];
+    const last = Math.min(high, low + rangeMax);
+    for (let at = low; ; at++) {
       try {
-        return reservePort(protocol, hostIp, port);
+        return takeNumber(request, hostPort === undefined ? 0 : at, stack);
       } catch (error) {
-        if (!(error instanceof Errno)) throw error;
-        if (error.code !== "EADDRINUSE" || port >= last)
-          throw this.#failure(name, { ...request, hostPort: port }, error);
+        if (!(error instanceof PortTaken)) throw error;
+        if (error.errno.code !== "EADDRINUSE" || at >= last)
+          throw this.#failure(name, error.port, error.errno);
       }
     }
   }
@@ -55,7 +55,7 @@ export class PublishedPorts {
     const { protocol, hostIp, hostPort } = port;
     const start = `driver failed programming external connectivity on endpoint ${name}:`;
     const fault = (text: string) => new Fault("internal", `${start} ${text}`, { cause });
-    const at = `${hostIp}:${hostPort}`;
+    const at = hostIp.includes(":") ? `[${hostIp}]:${hostPort}` : `${hostIp}:${hostPort}`;
     if (cause.code === "EADDRNOTAVAIL")
       return fault(`Bind for ${at} failed: this host has no address ${hostIp}`);
     if (cause.code !== "EADDRINUSE") return fault(`Bind for ${at} failed: ${cause.message}`);
@@ -74,25 +74,71 @@ export class PublishedPorts {
   /** After a restart: the same ports again. @returns Those somebody else has meanwhile. */
   retake(containerId: string, ports: readonly PublishedPort[]): PublishedPort[] {
     const lost: PublishedPort[] = [];
-    const held = ports.flatMap((port) => {
+    const held = new Map<string, PortReservation>();
+    for (const port of ports) {
+      if (port.hostPort === 0) continue;
       try {
-        return [reservePort(port.protocol, port.hostIp, port.hostPort)];
+        held.set(keyOf(port), reservePort(port.protocol, port.hostIp, port.hostPort));
       } catch {
         lost.push(port);
-        return [];
       }
-    });
+    }
     this.#held.set(containerId, held);
     return lost;
   }
 
-  /** Idempotent. */
-  release(containerId: string): void {
-    for (const each of this.#held.get(containerId) ?? []) each[Symbol.dispose]();
-    this.#held.delete(containerId);
+  /** All of a container's, or these. Idempotent. */
+  release(containerId: string, ports?: readonly PublishedPort[]): void {
+    const held = this.#held.get(containerId);
+    for (const key of ports?.map(keyOf) ?? [...(held?.keys() ?? [])]) {
+      held?.get(key)?.[Symbol.dispose]();
+      held?.delete(key);
+    }
+    if (held?.size === 0) this.#held.delete(containerId);
   }
 
   releaseAll(): void {
     for (const id of [...this.#held.keys()]) this.release(id);
   }
+}
+
+interface Taken {
+  readonly port: PublishedPort;
+  readonly reservation: PortReservation | undefined;
+}
+
+class PortTaken extends Error {
+  readonly port: PublishedPort;
+  readonly errno: Errno;
+
+  constructor(port: PublishedPort, errno: Errno) {
+    super(errno.message);
+    this.port = port;
+    this.errno = errno;
+  }
+}
+
+/** The same number on every address; 0 for any. What is held stays on the stack. @throws PortTaken */
+function takeNumber(request: PortRequest, number: number, stack: DisposableStack): Taken[] {
+  using own = new DisposableStack();
+  let hostPort = number;
+  const taken = request.addresses.map(({ bound, ip }): Taken => {
+    const { protocol, containerPort } = request;
+    const port = { protocol, containerPort, hostIp: ip, hostPort: bound ? hostPort : 0 };
+    if (!bound) return { port, reservation: undefined };
+    try {
+      const reservation = own.use(reservePort(protocol, ip, hostPort));
+      hostPort = reservation.port;
+      return { port: { ...port, hostPort }, reservation };
+    } catch (error) {
+      if (error instanceof Errno) throw new PortTaken(port, error);
+      throw error;
+    }
+  });
+  stack.use(own.move());
+  return taken;
+}
+
+function keyOf({ protocol, hostIp, hostPort }: PublishedPort): string {
+  return `${protocol} ${hostIp} ${hostPort}`;
 }

@@ -127,7 +127,7 @@ function differences(): string[] {
     });
     same("interfaces", inside, ["lo", ...sandbox.endpoints.map(({ interfaceName }) => interfaceName)]);
   }
-  const open = [...runNft("list map ip wherry-walk any").matchAll(/tcp \. (\d+) : ([\d.]+)/g)];
+  const open = [...runNft("list map inet wherry-walk any").matchAll(/tcp \. (\d+) : ([\d.]+)/g)];
   const ports = sandboxes.flatMap(({ ports: own }) => own.map(({ hostPort }) => String(hostPort)));
   same(
     "ports",

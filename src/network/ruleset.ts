@@ -1,20 +1,36 @@
 /**
  * Pure. The engine's one nftables table, as commands for `nft`.
  * Networks are elements of sets and published ports elements of maps, so neither a network nor a port more or less changes
- * a rule: `any` holds ports on every address of the host, `one` those on a single one.
+ * a rule: `any` holds ports on every address of the host, `one` those on a single one, `open` those of containers that are
+ * reached at their own address. Sets of IPv6 have the same names with a 6.
  */
+import { type Family, families, familyOf } from "#spec/ip.ts";
 import type { PublishedPort } from "#spec/network.ts";
 
 /** A network carried by a bridge. */
 export interface BridgedNetwork {
   readonly bridge: string;
+  readonly internal: boolean;
+  /** Interfaces of the host from which containers may be reached at their own addresses. */
+  readonly trusted: readonly string[];
+  readonly places: readonly NetworkPlace[];
+}
+
+/** A network in one family. */
+export interface NetworkPlace {
   /** `172.17.0.0/16`. */
   readonly subnet: string;
-  readonly internal: boolean;
+  readonly mode: GatewayMode;
   readonly masquerade: boolean;
   /** What its containers appear as outside, in place of the address of the interface they leave by. */
   readonly source?: string | undefined;
 }
+
+/**
+ * `nat`: containers are reached by ports of the host; `nat-unprotected`: also at their own addresses; `routed`: at their
+ * own addresses, at ports that are published; `isolated`: the host has no address there.
+ */
+export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
 
 export interface RulesetInput {
   readonly table: string;
@@ -22,6 +38,8 @@ export interface RulesetInput {
   readonly owned?: boolean | undefined;
   /** TCP ports of this host that containers must not reach: the engine's own. */
   readonly barred: readonly number[];
+  /** Families the rules speak of; the others' packets pass. */
+  readonly families: readonly Family[];
   readonly networks: readonly BridgedNetwork[];
   readonly published: readonly PublishedTarget[];
 }
@@ -31,29 +49,34 @@ export interface PublishedTarget {
   readonly address: string;
 }
 
+/** Words of one family. */
+const words = {
+  4: { ip: "ip", suffix: "", address: "ipv4_addr", nfproto: "ipv4", icmp: "icmp" },
+  6: { ip: "ip6", suffix: "6", address: "ipv6_addr", nfproto: "ipv6", icmp: "ipv6-icmp" },
+} as const;
+
 /**
  * Replaces the whole table, in one step, whatever it was before.
  * Networks are closed to one another and to the outside but for published ports; internal ones to everything else.
  */
-export function replaceTable({ table, owned, barred, networks, published }: RulesetInput): string {
+export function replaceTable(o: RulesetInput): string {
+  const { barred, families: spoken, networks, owned, published, table } = o;
+  const each = (lines: (family: Family) => string) => spoken.map(lines).join("\n    ");
   const flags = owned === true ? "flags owner;" : "";
-  return `table ip ${table} { ${flags} }
-delete table ip ${table}
-table ip ${table} {
+  return `table inet ${table} { ${flags} }
+delete table inet ${table}
+table inet ${table} {
   ${flags}
-  map any { type inet_proto . inet_service : ipv4_addr . inet_service; }
-  map one { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }
   set bridges { type ifname; }
   set barred { type inet_service; }
   set same { type ifname . ifname; }
-  set home { type ipv4_addr . ifname; flags interval; }
   set internal { type ifname; }
-  set masqueraded { type ifname; }
-  map sources { type ifname : ipv4_addr; }
+  set trusted { type ifname . ifname; }
+${families.map(setsOf).join("")}
   chain publish {
     fib daddr type != local return
-    dnat to meta l4proto . ip daddr . th dport map @one
-    dnat to meta l4proto . th dport map @any
+    ip6 daddr ::1 return
+    ${each(publishRules)}
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -67,10 +90,9 @@ table ip ${table} {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
-    ip saddr . oifname @home ct status dnat masquerade
+    ${each(hairpinRule)}
     oifname @bridges return
-    snat to iifname map @sources
-    iifname @masqueraded masquerade
+    ${each(sourceRules)}
   }
   chain guard {
     type filter hook prerouting priority raw; policy accept;
@@ -82,11 +104,13 @@ table ip ${table} {
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-    iifname . oifname @same accept
+    ${passOthers(spoken)}iifname . oifname @same accept
     iifname @internal drop
     oifname @internal drop
     oifname @bridges ct state established,related accept
     oifname @bridges ct status dnat accept
+    iifname . oifname @trusted accept
+    ${each(openRules)}
     oifname @bridges drop
   }
 }
@@ -94,58 +118,123 @@ ${networks.map((network) => addNetwork(table, network)).join("")}${addPorts(tabl
 }
 
 export function barPorts(table: string, ports: readonly number[]): string {
-  return ports.map((port) => `add element ip ${table} barred { ${port} }\n`).join("");
+  return ports.map((port) => `add element inet ${table} barred { ${port} }\n`).join("");
+}
+
+function setsOf(family: Family): string {
+  const { suffix, address } = words[family];
+  return `  map any${suffix} { type inet_proto . inet_service : ${address} . inet_service; }
+  map one${suffix} { type inet_proto . ${address} . inet_service : ${address} . inet_service; }
+  set open${suffix} { type inet_proto . ${address} . inet_service; }
+  set home${suffix} { type ${address} . ifname; flags interval; }
+  set unprotected${suffix} { type ifname; }
+  set routed${suffix} { type ifname; }
+  set masqueraded${suffix} { type ifname; }
+  map sources${suffix} { type ifname : ${address}; }
+`;
+}
+
+function publishRules(family: Family): string {
+  const { ip, suffix, nfproto } = words[family];
+  return `dnat ${ip} to meta l4proto . ${ip} daddr . th dport map @one${suffix}
+    meta nfproto ${nfproto} dnat ${ip} to meta l4proto . th dport map @any${suffix}`;
+}
+
+/** Answers to a container that asked by way of the host must come back the same way. */
+function hairpinRule(family: Family): string {
+  const { ip, suffix } = words[family];
+  return `${ip} saddr . oifname @home${suffix} ct status dnat masquerade`;
+}
+
+function sourceRules(family: Family): string {
+  const { ip, suffix, nfproto } = words[family];
+  return `meta nfproto ${nfproto} snat ${ip} to iifname map @sources${suffix}
+    meta nfproto ${nfproto} iifname @masqueraded${suffix} masquerade`;
+}
+
+function openRules(family: Family): string {
+  const { ip, suffix, nfproto, icmp } = words[family];
+  return `meta l4proto . ${ip} daddr . th dport @open${suffix} accept
+    meta l4proto ${icmp} oifname @routed${suffix} accept
+    meta nfproto ${nfproto} oifname @unprotected${suffix} accept`;
+}
+
+function passOthers(spoken: readonly Family[]): string {
+  return families
+    .filter((family) => !spoken.includes(family))
+    .map((family) => `meta nfproto ${words[family].nfproto} accept\n    `)
+    .join("");
 }
 
 export function addNetwork(table: string, network: BridgedNetwork): string {
   return membership(network)
-    .map(({ set, element }) => `add element ip ${table} ${set} { ${element} }\n`)
+    .map(({ set, element }) => `add element inet ${table} ${set} { ${element} }\n`)
     .join("");
 }
 
 export function deleteNetwork(table: string, network: BridgedNetwork): string {
   return membership(network)
-    .map(({ set, element }) => `delete element ip ${table} ${set} { ${element.split(" : ", 1)[0]} }\n`)
+    .map(({ set, element }) => `delete element inet ${table} ${set} { ${element.split(" : ", 1)[0]} }\n`)
     .join("");
 }
 
-function membership({ bridge, subnet, internal, masquerade, source }: BridgedNetwork): {
-  set: string;
-  element: string;
-}[] {
+interface Membership {
+  readonly set: string;
+  readonly element: string;
+}
+
+function membership(network: BridgedNetwork): Membership[] {
+  const { bridge, internal, places, trusted } = network;
   const name = `"${bridge}"`;
-  const leaves = masquerade && !internal;
   return [
     { set: "bridges", element: name },
     { set: "same", element: `${name} . ${name}` },
-    // By address: where bridges are filtered like routers, nobody says which interface a packet came in by.
-    { set: "home", element: `${subnet} . ${name}` },
     ...(internal ? [{ set: "internal", element: name }] : []),
-    ...(leaves && source !== undefined ? [{ set: "sources", element: `${name} : ${source}` }] : []),
-    ...(leaves && source === undefined ? [{ set: "masqueraded", element: name }] : []),
+    ...trusted.map((from) => ({ set: "trusted", element: `"${from}" . ${name}` })),
+    ...places.flatMap((place) => placeMembership(name, internal, place)),
+  ];
+}
+
+function placeMembership(name: string, internal: boolean, place: NetworkPlace): Membership[] {
+  const { subnet, mode, masquerade, source } = place;
+  const { suffix } = words[familyOf(subnet)];
+  const nat = mode === "nat" || mode === "nat-unprotected";
+  const leaves = masquerade && !internal && nat;
+  return [
+    // By address: where bridges are filtered like routers, nobody says which interface a packet came in by.
+    { set: `home${suffix}`, element: `${subnet} . ${name}` },
+    ...(mode === "routed" ? [{ set: `routed${suffix}`, element: name }] : []),
+    ...(mode === "nat-unprotected" ? [{ set: `unprotected${suffix}`, element: name }] : []),
+    ...(leaves && source !== undefined ? [{ set: `sources${suffix}`, element: `${name} : ${source}` }] : []),
+    ...(leaves && source === undefined ? [{ set: `masqueraded${suffix}`, element: name }] : []),
   ];
 }
 
 export function addPorts(table: string, published: readonly PublishedTarget[]): string {
   return published
-    .map(({ port, address }) => {
-      const { map, key } = place(port);
-      return `add element ip ${table} ${map} { ${key} : ${address} . ${port.containerPort} }\n`;
+    .map((target) => {
+      const { set, key, value } = place(target);
+      return `add element inet ${table} ${set} { ${key}${value} }\n`;
     })
     .join("");
 }
 
-export function deletePorts(table: string, ports: readonly PublishedPort[]): string {
-  return ports
-    .map((port) => {
-      const { map, key } = place(port);
-      return `delete element ip ${table} ${map} { ${key} }\n`;
+export function deletePorts(table: string, published: readonly PublishedTarget[]): string {
+  return published
+    .map((target) => {
+      const { set, key } = place(target);
+      return `delete element inet ${table} ${set} { ${key} }\n`;
     })
     .join("");
 }
 
-function place({ protocol, hostIp, hostPort }: PublishedPort): { map: string; key: string } {
-  return hostIp === "0.0.0.0"
-    ? { map: "any", key: `${protocol} . ${hostPort}` }
-    : { map: "one", key: `${protocol} . ${hostIp} . ${hostPort}` };
+function place({ port, address }: PublishedTarget): { set: string; key: string; value: string } {
+  const { protocol, hostIp, hostPort, containerPort } = port;
+  const { suffix } = words[familyOf(address)];
+  const value = ` : ${address} . ${containerPort}`;
+  if (hostPort === 0)
+    return { set: `open${suffix}`, key: `${protocol} . ${address} . ${containerPort}`, value: "" };
+  return hostIp === "0.0.0.0" || hostIp === "::"
+    ? { set: `any${suffix}`, key: `${protocol} . ${hostPort}`, value }
+    : { set: `one${suffix}`, key: `${protocol} . ${hostIp} . ${hostPort}`, value };
 }

@@ -23,8 +23,8 @@ export interface SandboxRecord extends Sandbox {
   readonly joins?: string;
   /** There while the engine answers questions for names in it. */
   readonly resolver?: ResolverSettings;
-  /** Of the network whose endpoint the ports lead to. */
-  readonly publishedOn?: string;
+  /** Of the networks whose endpoints the ports lead to. */
+  readonly publishedOn?: { readonly 4?: string; readonly 6?: string };
 }
 
 export class SandboxTable {
@@ -36,7 +36,7 @@ export class SandboxTable {
 
   constructor(records: Records) {
     this.#table = records.table("sandboxes");
-    for (const record of this.#table.list()) this.#remember(record);
+    for (const record of this.#table.list()) this.#remember(completed(record));
   }
 
   get(containerId: string): SandboxRecord | undefined {
@@ -69,7 +69,8 @@ export class SandboxTable {
     const { containerId, containerName, endpoints } = record;
     this.#all.set(containerId, record);
     for (const endpoint of endpoints) {
-      this.leases.add(endpoint.networkId, endpoint.ipAddress, `container ${containerName}`);
+      for (const address of [endpoint.ipAddress, endpoint.ip6Address])
+        this.leases.add(endpoint.networkId, address, `container ${containerName}`);
       this.names.add(endpoint);
       const members = this.#members.get(endpoint.networkId) ?? new Map<string, Endpoint>();
       this.#members.set(endpoint.networkId, members.set(containerId, endpoint));
@@ -78,10 +79,23 @@ export class SandboxTable {
 
   #forget(containerId: string): void {
     for (const endpoint of this.#all.get(containerId)?.endpoints ?? []) {
-      this.leases.delete(endpoint.networkId, endpoint.ipAddress);
+      for (const address of [endpoint.ipAddress, endpoint.ip6Address])
+        this.leases.delete(endpoint.networkId, address);
       this.names.delete(endpoint);
       this.#members.get(endpoint.networkId)?.delete(containerId);
     }
     this.#all.delete(containerId);
   }
+}
+
+/** Older records know of no IPv6. */
+function completed(record: SandboxRecord): SandboxRecord {
+  const { publishedOn } = record;
+  const endpoints = record.endpoints.map((each) => ({
+    ...{ ip6Address: "", prefixLength6: 0, gateway6: "" },
+    ...each,
+  }));
+  return typeof publishedOn === "string"
+    ? { ...record, endpoints, publishedOn: { 4: publishedOn } }
+    : { ...record, endpoints };
 }

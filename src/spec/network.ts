@@ -2,12 +2,15 @@
 
 /** A port opened for a container, as it is on the host. */
 export interface PublishedPort {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: PortProtocol;
   readonly containerPort: number;
   /** `0.0.0.0`, `::` or a literal address. */
   readonly hostIp: string;
+  /** 0 where the container is reached at its own address, and the host has no port. */
   readonly hostPort: number;
 }
+
+export type PortProtocol = "tcp" | "udp" | "sctp";
 
 /** What one container has on one network. */
 export interface Endpoint {
@@ -17,12 +20,16 @@ export interface Endpoint {
   /** Empty on networks without addresses (host, none). */
   readonly ipAddress: string;
   readonly prefixLength: number;
-  /** Empty where the network leads nowhere else. */
+  /** Empty where the network leads nowhere else; `0.0.0.0` where it leads out without a gateway. */
   readonly gateway: string;
+  /** The same of IPv6; empty on networks without. */
+  readonly ip6Address: string;
+  readonly prefixLength6: number;
+  readonly gateway6: string;
   readonly macAddress: string;
   /** In the container; empty when there is none. */
   readonly interfaceName: string;
-  /** The other end, on the host; empty when there is none. */
+  /** The other end, on the host; empty when there is none, or the host does not see it. */
   readonly hostInterface: string;
   /** The highest one's gateway is the container's way out. */
   readonly gatewayPriority: number;
@@ -46,6 +53,7 @@ export interface NetworkPool {
   readonly subnet: string;
   /** Where addresses of containers are chosen from, when not the whole subnet. */
   readonly range?: string;
+  /** Empty where the network has none. */
   readonly gateway: string;
   /** Addresses by name that other machines have. */
   readonly auxiliary: Readonly<Record<string, string>>;
@@ -62,6 +70,8 @@ export interface NetworkIpamConfig {
 /** What makes a network, apart from what the engine decides. */
 export interface NetworkSettings {
   readonly driver: string;
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
   /** Nothing outside it is reached from it, nor it from outside. */
   readonly internal: boolean;
   readonly attachable: boolean;
@@ -97,8 +107,6 @@ export interface NetworkCreateRequest extends NetworkSettings {
   readonly name: string;
   readonly scope: string;
   readonly ingress: boolean;
-  readonly ipv4: boolean;
-  readonly ipv6: boolean;
 }
 
 /** Names that networks of the engine's own have; nobody else's can. */

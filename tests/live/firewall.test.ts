@@ -100,11 +100,11 @@ describe("rules that somebody takes away", () => {
       await until(() => Bun.deepEquals(rules(), before));
       expect(await neighbour.fetches(neighbour.hostAddress, 18080)).toBe("one");
     }
-    const table = /table ip (wherry-[0-9a-f]{8}) /.exec(before.join("\n"))?.[1] ?? "";
+    const table = /table inet (wherry-[0-9a-f]{8}) /.exec(before.join("\n"))?.[1] ?? "";
     for (const words of [
-      `delete table ip ${table}`,
-      `flush chain ip ${table} forward`,
-      `flush map ip ${table} any`,
+      `delete table inet ${table}`,
+      `flush chain inet ${table} forward`,
+      `flush map inet ${table} any`,
     ]) {
       nft(...words.split(" "));
       await until(() => Bun.deepEquals(rules(), before));

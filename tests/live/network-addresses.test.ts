@@ -87,7 +87,7 @@ describe("what cannot be is said", () => {
     ["an unknown driver", { Driver: "nosuch" }, 'plugin "nosuch" not found'],
     ["macvlan", { Driver: "macvlan" }, "the network driver macvlan is not supported by this engine yet"],
     ["overlay", { Driver: "overlay" }, "This node is not a swarm manager."],
-    ["IPv6", { EnableIPv6: true }, "IPv6 on networks is not supported by this engine yet"],
+    ["neither family", { EnableIPv4: false }, "IPv4 or IPv6 must be enabled"],
     [
       "a subnet with host bits",
       config({ Subnet: "10.5.0.5/24" }),
@@ -109,9 +109,9 @@ describe("what cannot be is said", () => {
       'failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing "abc": invalid syntax)',
     ],
     [
-      "an option of Docker's that is not there",
-      { Options: { "com.docker.network.bridge.gateway_mode_ipv4": "routed" } },
-      "the gateway mode routed is not supported",
+      "a gateway mode that is none",
+      { Options: { "com.docker.network.bridge.gateway_mode_ipv4": "bent" } },
+      "unknown gateway mode bent: want nat, nat-unprotected, routed or isolated",
     ],
     [
       "the bridge of another network",
