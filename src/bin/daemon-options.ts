@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { AddressPool } from "#network/ipam.ts";
 import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
-import { parseSubnet } from "#spec/ip.ts";
+import { familyOf, formatSubnet, networkOf, parseSubnet } from "#spec/ip.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
 import { decideRegistry, registryFileEntries, registryFlags } from "./registry-flags.ts";
 
@@ -13,6 +13,9 @@ export interface DaemonOptions {
   readonly hosts: readonly string[];
   readonly pidFile: string | undefined;
   readonly bip: string | undefined;
+  /** Of the default bridge. */
+  readonly ipv6: { readonly subnet: string | undefined } | undefined;
+  readonly ip6tables: boolean;
   readonly addressPools: readonly AddressPool[] | undefined;
   readonly dns: readonly string[];
   readonly labels: readonly string[];
@@ -36,6 +39,7 @@ const flags = {
   host: { key: "hosts", many: true },
   pidfile: { key: "pidfile", many: false },
   bip: { key: "bip", many: false },
+  "fixed-cidr-v6": { key: "fixed-cidr-v6", many: false },
   "default-address-pool": { key: "default-address-pools", many: true },
   dns: { key: "dns", many: true },
   label: { key: "labels", many: true },
@@ -63,6 +67,9 @@ const fileSchema = v.strictObject({
   hosts: v.optional(v.array(v.string())),
   pidfile: v.optional(v.string()),
   bip: v.optional(v.string()),
+  ipv6: v.optional(v.boolean()),
+  "fixed-cidr-v6": v.optional(v.string()),
+  ip6tables: v.optional(v.boolean()),
   "default-address-pools": v.optional(v.array(pool)),
   dns: v.optional(v.array(v.string())),
   labels: v.optional(v.array(v.string())),
@@ -83,9 +90,12 @@ const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
 
 export interface CommandLine {
   readonly values: Readonly<Partial<Record<FlagName, readonly string[]>>>;
+  /** Those that are on, and `no-NAME` for those that are said to be off. */
   readonly switches: ReadonlySet<string>;
   readonly configFile: string | undefined;
 }
+
+const switchNames = ["help", "version", "debug", "init", "live-restore", "ipv6", "ip6tables"];
 
 /** @throws Fault `invalid` for a flag nobody knows, or one without its value. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
@@ -94,11 +104,11 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   let configFile: string | undefined;
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    const match = /^(?:--([a-z][a-z-]*)|-([a-zA-Z]))(?:=(.*))?$/s.exec(arg);
+    const match = /^(?:--([a-z][a-z0-9-]*)|-([a-zA-Z]))(?:=(.*))?$/s.exec(arg);
     const name = match?.[1] ?? shorthands[match?.[2] ?? ""];
     if (name === undefined) throw new Fault("invalid", `unknown argument ${arg}: see 'wherryd --help'`);
-    if (["help", "version", "debug", "init", "live-restore"].includes(name)) {
-      if (match?.[3] !== "false") switches.add(name);
+    if (switchNames.includes(name)) {
+      switches.add(match?.[3] === "false" ? `no-${name}` : name);
       continue;
     }
     const value = match?.[3] ?? rest.shift();
@@ -162,6 +172,8 @@ export function decideOptions(
     hosts: line.values.host ?? file.hosts ?? ["unix:///run/wherry/wherry.sock"],
     pidFile: one("pidfile"),
     bip: one("bip"),
+    ipv6: decideIpv6(line.switches.has("ipv6") || file.ipv6 === true, one("fixed-cidr-v6")),
+    ip6tables: !line.switches.has("no-ip6tables") && file.ip6tables !== false,
     addressPools: pools?.map(({ base, size }) => ({ base: parseSubnet(base), size })),
     dns: line.values.dns ?? file.dns ?? [],
     labels: line.values.label ?? file.labels ?? [],
@@ -189,6 +201,15 @@ function decideServed(address: string | undefined, configFile: string | undefine
       "--registry-config is for the engine's own registry: say --registry ADDRESS:PORT, too",
     );
   return undefined;
+}
+
+function decideIpv6(on: boolean, text: string | undefined): DaemonOptions["ipv6"] {
+  if (!on) return undefined;
+  if (text === undefined) return { subnet: undefined };
+  const subnet = parseSubnet(text);
+  if (familyOf(subnet.address) !== 6)
+    throw new Fault("invalid", `invalid --fixed-cidr-v6 ${text}: want an IPv6 subnet`);
+  return { subnet: formatSubnet(networkOf(subnet)) };
 }
 
 function decideLogConfig(
@@ -235,6 +256,7 @@ A container engine that speaks Docker's API.
       --default-address-pool POOL   base=CIDR,size=BITS; may be repeated
       --dns ADDRESS                 Name server of containers; may be repeated
       --exec-root DIR               What a reboot ends (default /run/wherry)
+      --fixed-cidr-v6 CIDR          IPv6 subnet of the default bridge, with --ipv6
   -H, --host URL                    unix://PATH or tcp://ADDRESS:PORT; may be repeated
                                     (default unix:///run/wherry/wherry.sock)
       --http-proxy URL              Proxy for registries (default $HTTP_PROXY)
@@ -242,6 +264,8 @@ A container engine that speaks Docker's API.
       --insecure-registry HOST      HOST[:PORT] or CIDR that needs no certificate; may be repeated
       --init                        Give containers an init that do not say otherwise
       --init-path FILE              That init: a static program that takes -- COMMAND
+      --ip6tables                   Rules for IPv6 (default true)
+      --ipv6                        IPv6 on the default bridge
       --label KEY=VALUE             Label of this engine; may be repeated
       --live-restore                Accepted: containers always outlive the engine
       --log-driver DRIVER           Of containers that ask for none: json-file, local, none,

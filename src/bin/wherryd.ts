@@ -106,9 +106,11 @@ async function serve(
       ...{ cdiDirectories: o.cdiDirectories, init: o.init, initPath: o.initPath },
     }),
   );
-  const { bip, addressPools, dns } = o;
+  const { addressPools, bip, dns, execRoot, ip6tables, ipv6 } = o;
   const network = stack.use(
-    await Networks.open({ records, execRoot: o.execRoot, name, bip, addressPools, dns, now, report }),
+    await Networks.open({
+      ...{ records, execRoot, name, bip, ipv6, ip6tables, addressPools, dns, now, report },
+    }),
   );
   const logMachine = { hostname: hostFacts().hostname, pid: process.pid, newId: () => randomHex(32) };
   const logs = stack.use(new Logs({ machine: { ...logMachine, ...usualLogSockets }, report }));
