@@ -35,6 +35,11 @@ export class ApiFixture implements AsyncDisposable {
       await serveApi({
         engine: fixture.engine,
         builder: { classic: (request) => fixture.build(request) },
+        buildkit: {
+          serve: async () => undefined,
+          checkSession: () => undefined,
+          serveSession: async () => undefined,
+        },
         hosts: [`unix://${fixture.socket}`],
         version: "0.1.0",
         gitCommit: "abc",

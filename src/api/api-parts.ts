@@ -2,11 +2,13 @@
 
 import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
+import type { Buildkit } from "#buildkit/buildkit-services.ts";
 import type { EngineFace } from "./engine-face.ts";
 
 export interface ApiParts {
   readonly engine: EngineFace;
   readonly builder: { classic(request: ClassicRequest): AsyncIterable<BuildMessage> };
+  readonly buildkit: Pick<Buildkit, "serve" | "checkSession" | "serveSession">;
   /** Of the engine: `0.1.0`. */
   readonly version: string;
   readonly gitCommit: string;

@@ -5,6 +5,7 @@
  */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { Fault } from "#spec/fault.ts";
 import { HijackedStream } from "./hijacked-stream.ts";
 import { Inbox } from "./inbox.ts";
@@ -17,6 +18,9 @@ import { HeadParser, MalformedRequest, type RequestHead } from "./request-head.t
 export const headTimeoutMs = 30_000;
 /** How long the client may take to read the answer and close, once everything is sent. */
 const lingerMs = 500;
+
+/** How HTTP/2 begins when the client knows beforehand that it is spoken (RFC 9113, 3.4). */
+const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n");
 
 /** What a handler is given besides head and body. */
 export interface Exchange {
@@ -34,6 +38,8 @@ export interface ConnectionOptions {
   readonly headers: ReplyHeaders;
   /** From the first byte of a head to its last. */
   readonly headTimeoutMs?: number;
+  /** Serves a connection that begins with HTTP/2's preface, until it or the signal ends. */
+  readonly http2?: (connection: Duplex, gone: AbortSignal) => Promise<void>;
   /** Told about what went wrong while an answer was streamed. */
   readonly report: (thrown: unknown, exchange: Exchange) => void;
 }
@@ -127,6 +133,15 @@ export class Connection {
           ? this.#inbox.read()
           : Promise.race([this.#inbox.read(), late]));
         if (chunk === undefined) return undefined;
+        if (
+          this.#options.http2 !== undefined &&
+          !this.#parser.begun &&
+          http2Preface.equals(chunk.subarray(0, http2Preface.length))
+        ) {
+          this.#inbox.unread(chunk);
+          await this.#serveHttp2();
+          return undefined;
+        }
         const found = this.#parser.feed(chunk);
         if (found !== undefined) {
           this.#inbox.unread(chunk.subarray(found.consumed));
@@ -137,6 +152,14 @@ export class Connection {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #serveHttp2(): Promise<void> {
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#phase = "streaming";
+    this.#socket.once("close", () => abort.abort(new Fault("cancelled", "the client closed the connection")));
+    await this.#options.http2?.(new HijackedStream(this.#socket, this.#inbox), abort.signal);
   }
 
   async #send(reply: Reply, exchange: Exchange, abort: AbortController): Promise<boolean> {

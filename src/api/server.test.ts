@@ -19,7 +19,7 @@ describe("every answer", () => {
       expect(headers.get("api-version")).toBe("1.50");
       expect(headers.get("ostype")).toBe("linux");
       expect(headers.get("docker-experimental")).toBe("false");
-      expect(headers.get("builder-version")).toBe("1");
+      expect(headers.get("builder-version")).toBe("2");
       expect(headers.get("swarm")).toBe("inactive");
       expect(headers.get("server")).toBe("Wherry/0.1.0 (linux)");
     }

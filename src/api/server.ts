@@ -11,6 +11,7 @@ import { formatVersion, newestVersion } from "./api-version.ts";
 import { archiveRoutes } from "./archive.ts";
 import { attachRoutes } from "./attach.ts";
 import { buildRoutes } from "./build.ts";
+import { buildkitRoutes } from "./buildkit.ts";
 import { commitRoutes } from "./commit.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
 import { containerRoutes } from "./containers.ts";
@@ -66,6 +67,7 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
         return errorReply(thrown);
       }
     },
+    http2: (connection, gone) => options.buildkit.serve(connection, AbortSignal.any([gone, lifetime.signal])),
     report: (thrown, exchange) => log(`${describe(exchange)}: ${explain(thrown)}`),
   });
   return {
@@ -95,6 +97,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...imageArchiveRoutes(parts),
     ...transferRoutes(parts),
     ...buildRoutes(parts),
+    ...buildkitRoutes(parts),
     ...networkRoutes(parts),
     ...volumeRoutes(parts),
     ...eventRoutes(parts),

@@ -24,7 +24,7 @@ function ping(body: string): Reply {
     headers: {
       "Cache-Control": "no-cache, no-store, must-revalidate",
       Pragma: "no-cache",
-      "Builder-Version": "1",
+      "Builder-Version": "2",
       Swarm: "inactive",
       "Content-Type": "text/plain; charset=utf-8",
     },

@@ -39,10 +39,12 @@ import {
   parseConfigFile,
   usage,
 } from "./daemon-options.ts";
+import { openBuildkit } from "./open-buildkit.ts";
 import { openRegistryService, type RegistryService } from "./registry-service.ts";
 import { type Changeable, reloadOnSignal } from "./reload.ts";
 import { buildTime, gitCommit, version } from "./version.ts";
 
+const made = { version, gitCommit, buildTime };
 const defaultConfigFile = "/etc/wherry/daemon.json";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -146,14 +148,11 @@ async function serve(
     }),
   );
   const builder = await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") });
-  const api = await serveApi({ engine, builder, version, gitCommit, buildTime, hosts: o.hosts, log });
+  const buildkit = openBuildkit(o, { builder, engine, network, records, log });
+  const api = await serveApi({ engine, builder, buildkit, ...made, hosts: o.hosts, log });
   stack.use(api);
   network.bar(api.hosts.flatMap((host) => /^tcp:.*:(\d+)$/.exec(host)?.[1] ?? []).map(Number));
-  const changed = (attributes: Readonly<Record<string, string>>): void => {
-    const { id, hostname } = engine.system.facts();
-    const actor = { id, attributes: { ...attributes, name: hostname } };
-    events.append({ type: "daemon", action: "reload", actor, timeNano: nowNano() });
-  };
+  const changed = tellReload.bind(undefined, engine, events);
   stack.use(reloadOnSignal({ current, read: again, changed, log }));
   await writePidFile(o, stack);
   for (const host of api.hosts) log(`listening on ${host}`);
@@ -169,6 +168,12 @@ async function serveRegistry(
   const options = decideServe({ addr: address }, { root: join(dataRoot, "registry"), ...file });
   const place = decideDepot(options.root, options.file, process.env);
   return await openRegistryService({ ...options, place, say: (line) => say(`registry: ${line}`) });
+}
+
+function tellReload(engine: Engine, events: Events, attributes: Readonly<Record<string, string>>): void {
+  const { id, hostname } = engine.system.facts();
+  const actor = { id, attributes: { ...attributes, name: hostname } };
+  events.append({ type: "daemon", action: "reload", actor, timeNano: nowNano() });
 }
 
 async function openRegistry({ dataRoot, registry }: DaemonOptions): Promise<Registry> {

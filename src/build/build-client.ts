@@ -11,6 +11,8 @@ export interface LocalFilter {
   readonly exclude?: readonly string[] | undefined;
   /** Paths, wildcards allowed, whose symbolic links are followed and whose targets are wanted too. */
   readonly followPaths?: readonly string[] | undefined;
+  /** Told how many bytes have come, while they come: what `transferring context:` shows. */
+  readonly transferred?: ((bytes: number) => void) | undefined;
   readonly signal: AbortSignal;
 }
 

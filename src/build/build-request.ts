@@ -19,7 +19,9 @@ export interface BuildRequest {
   /** Of `context:NAME=input:KEY`: what earlier builds came to. They stay the caller's to dispose. */
   readonly inputs?: ReadonlyMap<string, BuildResult> | undefined;
   /** `inline` puts into each image what a later build needs to find its steps in it. */
-  readonly cacheExports?: readonly { readonly type: string }[] | undefined;
+  readonly cacheExports?:
+    | readonly { readonly type: string; readonly attributes?: Readonly<Record<string, string>> }[]
+    | undefined;
   /** `network.host`, `security.insecure`: what the client lets the Dockerfile do. */
   readonly entitlements?: readonly string[] | undefined;
   readonly signal: AbortSignal;

@@ -72,18 +72,18 @@ export function permissionsOf(mode: number): number {
 }
 
 const unixFormat = 0o170000;
-const goByFormat: Readonly<Record<number, number>> = {
-  9604: goDirectory,
-  21609: goSymlink,
-  14406: goDevice,
-  4802: goDevice + goCharDevice,
-  2401: goPipe,
-  26411: goSocket,
-};
+const goByFormat = new Map([
+  [0o040000, goDirectory],
+  [0o120000, goSymlink],
+  [0o060000, goDevice],
+  [0o020000, goDevice + goCharDevice],
+  [0o010000, goPipe],
+  [0o140000, goSocket],
+]);
 
 /** From `st_mode`. */
 export function goMode(unix: number): number {
-  let mode = (unix & 0o777) + (goByFormat[unix & unixFormat] ?? 0);
+  let mode = (unix & 0o777) + (goByFormat.get(unix & unixFormat) ?? 0);
   if ((unix & 0o4000) !== 0) mode += goSetuid;
   if ((unix & 0o2000) !== 0) mode += goSetgid;
   if ((unix & 0o1000) !== 0) mode += goSticky;

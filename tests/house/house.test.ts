@@ -12,8 +12,10 @@ const table: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(parts.map((part) => [part, ["spec", "kernel", "store"]])),
   engine: ["spec", "store", ...parts],
   build: ["spec", "store", "engine"],
-  api: ["spec", "engine", "build", "registry", "security", "telemetry"],
-  client: ["spec"],
+  grpc: ["spec"],
+  buildkit: ["spec", "kernel", "store", "build", "grpc"],
+  api: ["spec", "engine", "build", "buildkit", "registry", "security", "telemetry"],
+  client: ["spec", "grpc"],
   cli: ["spec", "client"],
 };
 const files = sourceFiles();

@@ -1,0 +1,101 @@
+/**
+ * Builds in progress, by the client's reference.
+ * Owns: which there are, what each was asked and has told. Promises: the calls of one build find each other in whatever
+ * order they come, or are refused after a bounded wait; a build's feed can be watched a moment after its end.
+ */
+import type { BuildResult } from "#build/build-request.ts";
+import type { SolveRequest } from "#spec/buildkit-control.ts";
+import type { Result } from "#spec/buildkit-gateway.ts";
+import { Fault } from "#spec/fault.ts";
+import { StatusFeed } from "./status-feed.ts";
+
+/** A gateway's call often comes before the build's own. */
+export const jobWaitMs = 6000;
+/** How long a build that is over can still be watched. */
+const lingerMs = 3000;
+/** At once, with those that linger. */
+export const jobsMax = 256;
+
+/** How the frontend on the client's side ended. */
+export interface Returned {
+  readonly result?: Result | undefined;
+}
+
+export class BuildJob implements Disposable {
+  readonly request: SolveRequest;
+  readonly feed = new StatusFeed();
+  /** What its `LLBBridge.Solve` calls came to, by their references. */
+  readonly results = new Map<string, BuildResult>();
+  readonly returned = Promise.withResolvers<Returned>();
+  readonly startedMs: number;
+  readonly #abort = new AbortController();
+  readonly signal: AbortSignal;
+
+  constructor(request: SolveRequest, signal: AbortSignal, startedMs: number) {
+    this.request = request;
+    this.startedMs = startedMs;
+    this.signal = AbortSignal.any([signal, this.#abort.signal]);
+    this.returned.promise.catch(() => undefined);
+  }
+
+  cancel(): void {
+    this.#abort.abort(new Fault("cancelled", "context canceled"));
+  }
+
+  [Symbol.dispose](): void {
+    this.feed.end();
+    this.#abort.abort(new Fault("cancelled", "context canceled"));
+  }
+}
+
+export class BuildJobs {
+  readonly #jobs = new Map<string, BuildJob>();
+  readonly #waiting = new Set<() => void>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Dispose when the build is over. @throws Fault `conflict` for a reference in use. */
+  begin(request: SolveRequest, signal: AbortSignal): BuildJob {
+    const { Ref } = request;
+    if (!/^[A-Za-z0-9_-]{1,128}$/.test(Ref)) throw new Fault("invalid", "a build needs a reference");
+    if (this.#jobs.has(Ref)) throw new Fault("conflict", `job ID ${Ref} exists`);
+    if (this.#jobs.size >= jobsMax)
+      throw new Fault("unavailable", `${jobsMax} builds are running: try again when some have ended`);
+    const job = new BuildJob(request, signal, this.#now());
+    this.#jobs.set(Ref, job);
+    for (const wake of this.#waiting) wake();
+    return job;
+  }
+
+  end(job: BuildJob): void {
+    job[Symbol.dispose]();
+    const { Ref } = job.request;
+    setTimeout(() => {
+      if (this.#jobs.get(Ref) === job) this.#jobs.delete(Ref);
+    }, lingerMs).unref();
+  }
+
+  active(): BuildJob[] {
+    return [...this.#jobs.values()].filter(({ signal }) => !signal.aborted);
+  }
+
+  /** Waits `jobWaitMs` for one that is on its way. @throws Fault `not-found`, or the signal's reason. */
+  async find(ref: string, signal: AbortSignal): Promise<BuildJob> {
+    const late = AbortSignal.timeout(jobWaitMs);
+    for (;;) {
+      const job = this.#jobs.get(ref);
+      if (job !== undefined) return job;
+      signal.throwIfAborted();
+      if (late.aborted) throw new Fault("not-found", `no such job ${ref}`);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.add(resolve);
+      late.addEventListener("abort", () => resolve(), { once: true });
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+      this.#waiting.delete(resolve);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Pure. A build's fault as BuildKit's clients want it: with the place in the Dockerfile they show.
+ * Source: moby/buildkit util/grpcerrors and solver/errdefs: typed details whose value is JSON.
+ */
+import { BuildFault } from "#build/build-request.ts";
+import { Fault } from "#spec/fault.ts";
+import { GrpcError, grpcCode, type RpcDetail } from "#spec/grpc-status.ts";
+
+const errdefs = "github.com/moby/buildkit/errdefs.";
+
+function detail(name: string, value: unknown): RpcDetail {
+  return { typeUrl: `${errdefs}${name}+json`, value: Buffer.from(JSON.stringify(value)) };
+}
+
+/** Any end of a build as the status of a call. */
+export function buildError(thrown: unknown): GrpcError {
+  if (thrown instanceof GrpcError) return thrown;
+  const fault = Fault.from(thrown);
+  if (fault.kind === "cancelled")
+    return new GrpcError(grpcCode.cancelled, "context canceled", [], { cause: thrown });
+  const details: RpcDetail[] = [];
+  if (fault instanceof BuildFault) {
+    if (fault.vertex !== undefined) details.push(detail("Vertex", { digest: fault.vertex }));
+    const { source } = fault;
+    const ranges = fault.lines
+      .filter(({ start }) => start > 0)
+      .map(({ start, end }) => ({ start: { line: start }, end: { line: end } }));
+    if (source !== undefined && ranges.length > 0) {
+      const data = Buffer.from(source.text).toString("base64");
+      const info = { filename: source.filename, data, language: "Dockerfile" };
+      details.push(detail("Source", { info, ranges }));
+    }
+  }
+  return new GrpcError(grpcCode.unknown, fault.message, details, { cause: thrown });
+}
+
+/** For a question the frontend does not know: the client asks another frontend then. */
+export function unknownQuestion(name: string): GrpcError {
+  return new GrpcError(grpcCode.unimplemented, `unsupported request ${name}`, [
+    detail("Subrequest", { name }),
+  ]);
+}
+
+export function unknownCapability(name: string): GrpcError {
+  const text = `unsupported frontend capability ${name}`;
+  return new GrpcError(grpcCode.unimplemented, text, [detail("FrontendCap", { name })]);
+}

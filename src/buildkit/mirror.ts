@@ -1,0 +1,207 @@
+/**
+ * A kept copy of a client's directory, and what is known of each of its files.
+ * Owns: `files/` and the index beside it. Promises: writes nothing outside `files/`, whatever paths come: a parent is
+ * always a directory this copy made itself; a copy that a crash left half changed is never used again.
+ */
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  futimesSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "#spec/fault.ts";
+import { type FileStat, kindOf, permissionsOf } from "#spec/file-packets.ts";
+
+/** Entries of one context. */
+export const entriesMax = 1_000_000;
+const pathBytesMax = 4096;
+
+/** What a copy is, in a file of its own that is there only while the copy is whole. */
+export interface MirrorAbout {
+  readonly key: string;
+  /** Of the context, for people. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+  readonly usedMs: number;
+  readonly uses: number;
+}
+
+export class Mirror {
+  readonly directory: string;
+  readonly #root: string;
+  /** Path to what it was like when it was written. */
+  #before = new Map<string, string>();
+  readonly #now = new Map<string, string>();
+  /** With the times they should have. */
+  readonly #directories = new Map<string, bigint | undefined>([["", undefined]]);
+  /** Directories whose times this sync changes. */
+  readonly #touched = new Set<string>();
+  #sizeBytes = 0;
+
+  private constructor(root: string) {
+    this.#root = root;
+    this.directory = join(root, "files");
+  }
+
+  /** Makes an empty one, or begins to change one that is there. */
+  static async open(root: string): Promise<Mirror> {
+    const mirror = new Mirror(root);
+    mkdirSync(mirror.directory, { recursive: true, mode: 0o700 });
+    const known = await readFile(join(root, "index.json"), "utf8").catch(() => undefined);
+    if (known !== undefined) mirror.#before = new Map(JSON.parse(known) as [string, string][]);
+    await rm(join(root, "about.json"), { force: true });
+    return mirror;
+  }
+
+  /** Of what this sync listed. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /**
+   * Puts one entry of the listing in its place, parents first. True when its content is wanted.
+   * @throws Fault `invalid` for a path that cannot be.
+   */
+  place(stat: FileStat): boolean {
+    const { path } = stat;
+    this.#check(path);
+    const kind = kindOf(stat.mode);
+    const like = likeness(stat);
+    const before = this.#before.get(path);
+    this.#before.delete(path);
+    this.#now.set(path, like);
+    if (kind === "directory") this.#directories.set(path, stat.modTime);
+    if (kind === "file") this.#sizeBytes += stat.size;
+    if (before === like) return false;
+    this.#touched.add(parentOf(path));
+    const host = join(this.directory, path);
+    if (kind === "directory") {
+      if (before?.startsWith("directory") !== true) {
+        if (before !== undefined) this.#remove(path);
+        mkdirSync(host);
+      }
+      chmodSync(host, permissionsOf(stat.mode));
+      this.#touched.add(path);
+      return false;
+    }
+    if (before !== undefined) this.#remove(path);
+    if (kind === "file" && stat.size > 0) {
+      this.#now.delete(path); // Known only when its content is there.
+      return true;
+    }
+    this.#make(stat, kind === "file" ? "empty" : kind, host);
+    return false;
+  }
+
+  /** A file whose content is whole. */
+  write(stat: FileStat, parts: readonly Uint8Array[]): void {
+    const file = this.begin(stat);
+    try {
+      for (const part of parts) file.write(part);
+    } finally {
+      file.end();
+    }
+  }
+
+  /** A file whose content comes in parts. */
+  begin(stat: FileStat): { write(part: Uint8Array): void; end(): void } {
+    const descriptor = openSync(join(this.directory, stat.path), "wx", 0o600);
+    return {
+      write: (part) => {
+        for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
+      },
+      end: () => {
+        fchmodSync(descriptor, permissionsOf(stat.mode));
+        futimesSync(descriptor, seconds(stat.modTime), seconds(stat.modTime));
+        closeSync(descriptor);
+        this.#now.set(stat.path, likeness(stat));
+      },
+    };
+  }
+
+  /** Removes what was not listed and makes the copy whole. */
+  async finish(about: Omit<MirrorAbout, "sizeBytes">): Promise<MirrorAbout> {
+    for (const path of [...this.#before.keys()].reverse()) {
+      this.#remove(path);
+      this.#touched.add(parentOf(path));
+    }
+    for (const path of this.#touched) {
+      const time = this.#directories.get(path);
+      if (time !== undefined) utimesSync(join(this.directory, path), seconds(time), seconds(time));
+    }
+    const whole = { ...about, sizeBytes: this.#sizeBytes };
+    await writeFile(join(this.#root, "index.json"), JSON.stringify([...this.#now]));
+    await writeFile(join(this.#root, "about.new"), JSON.stringify(whole));
+    await rename(join(this.#root, "about.new"), join(this.#root, "about.json"));
+    return whole;
+  }
+
+  #check(path: string): void {
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (
+      name === "" ||
+      name === "." ||
+      name === ".." ||
+      path.includes("\0") ||
+      Buffer.byteLength(path) > pathBytesMax
+    )
+      throw new Fault(
+        "invalid",
+        `the client lists a path that cannot be: ${JSON.stringify(path.slice(0, 200))}`,
+      );
+    if (!this.#directories.has(parentOf(path)))
+      throw new Fault("invalid", `the client lists ${JSON.stringify(path)} in no directory of its listing`);
+    if (this.#now.has(path)) throw new Fault("invalid", `the client lists ${JSON.stringify(path)} twice`);
+    if (this.#now.size >= entriesMax)
+      throw new Fault("invalid", `a build context can have ${entriesMax} files at most: see .dockerignore`);
+  }
+
+  #make(stat: FileStat, kind: string, host: string): void {
+    if (kind === "empty") this.write(stat, []);
+    else if (kind === "symlink") {
+      symlinkSync(stat.linkname, host);
+      lutimesSync(host, seconds(stat.modTime), seconds(stat.modTime));
+    }
+    // Devices, pipes and sockets of the client's machine mean nothing on this one.
+    else this.#now.delete(stat.path);
+  }
+
+  #remove(path: string): void {
+    rmSync(join(this.directory, path), { recursive: true, force: true });
+  }
+}
+
+/** Undefined for one that is not whole. */
+export function readAbout(root: string): MirrorAbout | undefined {
+  try {
+    return JSON.parse(readFileSync(join(root, "about.json"), "utf8")) as MirrorAbout;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Equal for what need not be sent again. A directory's time changes with what is in it. */
+function likeness(stat: FileStat): string {
+  const kind = kindOf(stat.mode);
+  if (kind === "directory") return `directory ${stat.mode}`;
+  return `${kind} ${stat.mode} ${stat.size} ${stat.modTime} ${stat.linkname}`;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+function seconds(nano: bigint): number {
+  return Number(nano) / 1e9;
+}

@@ -1,0 +1,67 @@
+/** The one worker: what BuildKit's clients ask before they decide how to build. */
+import type { BuildkitParts } from "./buildkit-parts.ts";
+
+/** The BuildKit whose protocol this is: clients decide by it what they may ask. */
+export const protocolVersion = "v0.25.2";
+
+export function buildkitVersion({ version }: BuildkitParts) {
+  return {
+    package: "github.com/moby/buildkit",
+    version: `${protocolVersion}+wherry-${version}`,
+    revision: "",
+  };
+}
+
+export function workerRecord(parts: BuildkitParts) {
+  const gateway = parts.hostGateway();
+  return {
+    ID: parts.id(),
+    Labels: {
+      "org.mobyproject.buildkit.worker.executor": "containerd",
+      "org.mobyproject.buildkit.worker.hostname": "wherry",
+      ...(gateway !== undefined && { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": gateway }),
+    },
+    platforms: platformsOf(parts.architecture).map(([Architecture, Variant]) => ({
+      OS: "linux",
+      Architecture,
+      Variant,
+    })),
+    GCPolicy: [],
+    BuildkitVersion: buildkitVersion(parts),
+  };
+}
+
+/** Native first. */
+function platformsOf(architecture: string): (readonly [string, string])[] {
+  const more: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+    amd64: [["386", ""]],
+    arm64: [
+      ["arm", "v7"],
+      ["arm", "v6"],
+    ],
+  };
+  return [[architecture, ""], ...(more[architecture] ?? [])];
+}
+
+const enabled = (ID: string) => ({ ID, Enabled: true });
+
+/** What our gateway knows. */
+export const frontendCaps = [
+  "solve.base",
+  "solve.inlinereturn",
+  "return",
+  "returnmap",
+  "proto.refarray",
+  "reference.output",
+  "frontend.inputs",
+  "gateway.solve.metadata",
+  "frontend.caps",
+  "gateway.solve.evaluate",
+  "gateway.evaluate",
+  "readfile",
+  "readdir",
+  "statfile",
+].map(enabled);
+
+/** Of graphs we run none, but clients look here for what exporters can do. */
+export const graphCaps = ["exporter.multiple", "source.http", "source.local", "source.git"].map(enabled);
