@@ -7,7 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Depot } from "#registry/depot.ts";
 import { FileDepot } from "#registry/depot-files.ts";
 import { S3Depot } from "#registry/depot-s3.ts";
-import { parseHtpasswd } from "#registry/registry-access.ts";
+import { parseHtpasswd } from "#registry/htpasswd.ts";
 import { collect } from "#registry/registry-collect.ts";
 import { RegistryMetrics } from "#registry/registry-metrics.ts";
 import { defaultRegistryOptions } from "#registry/registry-options.ts";

@@ -28,10 +28,10 @@ process.stdout.on("error", () => process.exit(0));
 let code: number;
 try {
   const args = process.argv.slice(2);
-  if (args[0] === "registry" && args[1] === "serve") {
-    // The one command that is no client: loaded only for itself.
-    const { serveRegistry } = await import("./registry-serve.ts");
-    code = await serveRegistry(args.slice(2));
+  if (args[0] === "registry") {
+    // The one group that has to do with no engine: loaded only for itself.
+    const { registryCommand } = await import("./registry-commands.ts");
+    code = await registryCommand(args.slice(1), io);
   } else code = await runCli(args, io, version);
 } catch (thrown) {
   process.stderr.write(`wherry: ${Fault.from(thrown).message}\n`);

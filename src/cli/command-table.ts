@@ -158,6 +158,8 @@ export const commandGroups: Readonly<Record<string, string>> = {
   network: "Manage networks",
   system: "Manage the engine",
   builder: "Manage builds",
+  /** What is in it, `bin` says. */
+  registry: "Serve and manage registries",
 };
 
 /** Other names of a group's commands, which its help does not list. */

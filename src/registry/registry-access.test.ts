@@ -3,7 +3,8 @@ import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseHtpasswd, RegistryAccess } from "./registry-access.ts";
+import { parseHtpasswd } from "./htpasswd.ts";
+import { RegistryAccess } from "./registry-access.ts";
 import { RegistryRefusal } from "./serve-fault.ts";
 
 const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;

@@ -8,6 +8,7 @@ import { createHmac, createPublicKey, type KeyObject, randomBytes, verify } from
 import { readFile, stat } from "node:fs/promises";
 import * as v from "valibot";
 import { Fault } from "#spec/fault.ts";
+import { parseHtpasswd } from "./htpasswd.ts";
 import { RegistryRefusal } from "./serve-fault.ts";
 
 export type Action = "pull" | "push" | "delete";
@@ -240,23 +241,6 @@ function algorithmFor(key: KeyObject): string {
   if (algorithm === undefined)
     throw new Fault("invalid", "the token key must be RSA, Ed25519, P-256 or P-384");
   return algorithm;
-}
-
-/** `name:hash` lines as `htpasswd -B` writes them. @throws Fault `invalid` for hashes that are not bcrypt. */
-export function parseHtpasswd(text: string, path: string): ReadonlyMap<string, string> {
-  const hashes = new Map<string, string>();
-  for (const line of text.split("\n").map((each) => each.trim())) {
-    if (line === "" || line.startsWith("#")) continue;
-    const colon = line.indexOf(":");
-    const hash = line.slice(colon + 1);
-    if (colon < 1 || !/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash))
-      throw new Fault(
-        "invalid",
-        `${path}: the password of ${JSON.stringify(line.slice(0, Math.max(0, colon)))} is not bcrypt's: write it with htpasswd -B`,
-      );
-    hashes.set(line.slice(0, colon), hash);
-  }
-  return hashes;
 }
 
 function fits(pattern: string, name: string): boolean {

@@ -40,18 +40,64 @@ export async function collect(store: RegistryStore, o: CollectOptions): Promise<
   return { ...swept, links, uploads };
 }
 
-async function sweepUploads(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {
-  return await sweepFolder(store, `repositories/${repository}/_uploads`, o.nowMs - o.uploadMs);
+/** What a collection now would take, biggest last; nothing is changed. Manifests that expire are not counted. */
+export async function survey(
+  store: RegistryStore,
+  o: CollectOptions,
+): Promise<{ readonly blobs: readonly { digest: Digest; sizeBytes: number }[]; readonly uploads: number }> {
+  const linked = new Set<Digest>();
+  let uploads = 0;
+  for (const repository of await store.repositories()) {
+    o.signal.throwIfAborted();
+    uploads += (await oldUploads(store, repository, o)).length;
+    const idle = new Set(await idleLinks(store, repository, o));
+    for (const folder of ["_blobs", "_manifests"] as const)
+      for (const digest of await store.digests(repository, folder))
+        if (folder === "_manifests" || !idle.has(digest)) linked.add(digest);
+  }
+  const blobs: { digest: Digest; sizeBytes: number }[] = [];
+  for (const digest of await storedBlobs(store)) {
+    const found = await store.depot.stat(keys.blob(digest));
+    if (found !== undefined && !linked.has(digest) && found.touchedMs < o.nowMs - o.graceMs)
+      blobs.push({ digest, sizeBytes: found.sizeBytes });
+  }
+  return { blobs: blobs.sort((one, other) => one.sizeBytes - other.sizeBytes), uploads };
 }
 
-async function sweepFolder(store: RegistryStore, folder: string, beforeMs: number): Promise<number> {
+async function sweepUploads(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {
   let count = 0;
+  for (const key of await oldUploads(store, repository, o)) if (await store.depot.remove(key)) count++;
+  return count;
+}
+
+async function oldUploads(store: RegistryStore, repository: string, o: CollectOptions): Promise<string[]> {
+  const folder = `repositories/${repository}/_uploads`;
+  const old: string[] = [];
   for (const name of await store.depot.list(folder)) {
     const found = await store.depot.stat(`${folder}/${name}`);
-    if (found !== undefined && found.touchedMs < beforeMs && (await store.depot.remove(`${folder}/${name}`)))
-      count++;
+    if (found !== undefined && found.touchedMs < o.nowMs - o.uploadMs) old.push(`${folder}/${name}`);
   }
+  return old;
+}
+
+/** Links of a repository that none of its manifests needs. */
+async function sweepLinks(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {
+  let count = 0;
+  // A manifest that came since the look puts the link back itself (serve-manifests).
+  for (const digest of await idleLinks(store, repository, o))
+    if (await store.depot.remove(keys.link(repository, digest))) count++;
   return count;
+}
+
+async function idleLinks(store: RegistryStore, repository: string, o: CollectOptions): Promise<Digest[]> {
+  const needed = await neededBlobs(store, repository);
+  const idle: Digest[] = [];
+  for (const digest of await store.digests(repository, "_blobs")) {
+    if (needed.has(digest)) continue;
+    const found = await store.depot.stat(keys.link(repository, digest));
+    if (found !== undefined && found.touchedMs < o.nowMs - o.graceMs) idle.push(digest);
+  }
+  return idle;
 }
 
 async function expireManifests(store: RegistryStore, repository: string, beforeMs: number): Promise<void> {
@@ -66,20 +112,6 @@ async function expireManifests(store: RegistryStore, repository: string, beforeM
     if (digest !== undefined && expired.has(digest)) await store.depot.remove(keys.tag(repository, tag));
   }
   for (const digest of expired) await store.depot.remove(keys.manifest(repository, digest));
-}
-
-/** Links of a repository that none of its manifests needs. */
-async function sweepLinks(store: RegistryStore, repository: string, o: CollectOptions): Promise<number> {
-  const needed = await neededBlobs(store, repository);
-  let count = 0;
-  for (const digest of await store.digests(repository, "_blobs")) {
-    if (needed.has(digest)) continue;
-    const found = await store.depot.stat(keys.link(repository, digest));
-    if (found === undefined || found.touchedMs >= o.nowMs - o.graceMs) continue;
-    // A manifest that came since the look puts the link back itself (serve-manifests).
-    if (await store.depot.remove(keys.link(repository, digest))) count++;
-  }
-  return count;
 }
 
 async function neededBlobs(store: RegistryStore, repository: string): Promise<ReadonlySet<Digest>> {
