@@ -3,7 +3,7 @@ import { encodePathStat, type FilesystemChange, pathStatHeader } from "#spec/doc
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, param, text } from "./api-request.ts";
-import type { PathDescription } from "./engine-face.ts";
+import type { EngineArchives, PathDescription } from "./engine-face.ts";
 import { emptyReply, jsonReply, type Reply, type StreamReply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
@@ -18,18 +18,27 @@ export function archiveRoutes({ engine }: ApiParts): Route[] {
         "Content-Type": "application/octet-stream",
       }),
     ),
-    route("HEAD", "/containers/{name}/archive", async (request) => {
+    ...fileRoutes("/containers", archives),
+  ];
+}
+
+/** What both containers and volumes have. */
+type Files = Pick<EngineArchives, "stat" | "read" | "write">;
+
+export function fileRoutes(base: "/containers" | "/volumes", files: Files): Route[] {
+  return [
+    route("HEAD", `${base}/{name}/archive`, async (request) => {
       const { name, path } = place(request);
-      return { ...emptyReply(200), headers: statHeader(await archives.stat(name, path, request)) };
+      return { ...emptyReply(200), headers: statHeader(await files.stat(name, path, request)) };
     }),
-    route("GET", "/containers/{name}/archive", async (request) => {
+    route("GET", `${base}/{name}/archive`, async (request) => {
       const { name, path } = place(request);
-      const { stat, tar } = await archives.read(name, path, request);
+      const { stat, tar } = await files.read(name, path, request);
       return streamed(tar, { "Content-Type": "application/x-tar", ...statHeader(stat) });
     }),
-    route("PUT", "/containers/{name}/archive", async (request) => {
+    route("PUT", `${base}/{name}/archive`, async (request) => {
       const { name, path } = place(request);
-      await archives.write(name, request.body, {
+      await files.write(name, request.body, {
         path,
         keepKinds: flag(request, "noOverwriteDirNonDir"),
         asUser: flag(request, "copyUIDGID"),

@@ -29,6 +29,7 @@ import type {
 import { diskUseDouble, lookingDouble } from "./looking-double.ts";
 import { bridgeNetwork } from "./network-double.ts";
 import { collectorDouble, imageArchivesDouble, transfersDouble, variantsDouble } from "./transfers-double.ts";
+import { volumesDouble } from "./volumes-double.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
 
@@ -393,22 +394,11 @@ export class EngineDouble implements EngineFace {
     disconnect: async (...args) => void this.asked.push(["disconnect", ...args]),
   };
 
-  readonly volumes: EngineFace["volumes"] = {
-    list: () => this.volumes_,
-    get: (name) => {
-      const volume = this.volumes_.find((candidate) => candidate.name === name);
-      if (volume === undefined) throw new Fault("not-found", `get ${name}: no such volume`);
-      return volume;
-    },
-    create: async ({ name = "anonymous", labels, options }) => {
-      const volume = { name, driver: "local", created: zeroTime, mountpoint: `/v/${name}`, labels, options };
-      this.volumes_.push(volume);
-      return volume;
-    },
-    remove: async (name) => {
-      this.volumes_ = this.volumes_.filter((volume) => volume.name !== name);
-    },
-  };
+  readonly volumes: EngineFace["volumes"] = volumesDouble({
+    kept: () => this.volumes_,
+    archives: this.archives,
+    asked: (...words) => void this.asked.push(words),
+  });
 
   readonly events: EngineFace["events"] = {
     pruned: (...args) => void this.asked.push(["pruned", ...args]),

@@ -351,6 +351,15 @@ export interface VolumeRecord {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+export interface EngineVolumeCopies {
+  /** A new volume with all that another one has. @throws Fault `conflict` when the name is taken. */
+  clone(source: string, o: Waiting & { name: string; labels: Record<string, string> }): Promise<VolumeRecord>;
+  /** @throws Fault `conflict` while a container uses it, or the name is taken. */
+  rename(name: string, to: string): Promise<void>;
+  /** What `source` has becomes what it has. @throws Fault `conflict` while a container with it runs. */
+  restore(name: string, source: string, o: Waiting): Promise<void>;
+}
+
 export interface EngineVolumes {
   list(): VolumeRecord[];
   get(name: string): VolumeRecord;
@@ -363,6 +372,11 @@ export interface EngineVolumes {
   }): Promise<VolumeRecord>;
   /** @throws Fault `not-found`, or `conflict` while a container uses it. */
   remove(name: string, o: { force: boolean }): Promise<void>;
+  readonly copies: EngineVolumeCopies;
+  readonly files: Pick<EngineArchives, "stat" | "read" | "write"> & {
+    /** A tar as the whole volume, its owner and mode included. */
+    fill(name: string, tar: AsyncIterable<Uint8Array>, o: Waiting): Promise<void>;
+  };
 }
 
 export interface EngineEvents {

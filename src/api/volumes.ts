@@ -1,18 +1,16 @@
 /** Volumes of the local driver. */
 
-import { volumeCreateBody } from "#spec/docker-volume.ts";
+import { anonymousLabel, snapshotLabel, volumeCreateBody } from "#spec/docker-volume.ts";
 import type { VolumeInspect, VolumeList } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { booleanFilter, matchesExactly, matchesLabels, matchesPattern, parseFilters } from "#spec/filters.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, json, param, text } from "./api-request.ts";
+import { fileRoutes } from "./archive.ts";
 import type { EngineFace, VolumeRecord } from "./engine-face.ts";
 import { pruneTest } from "./prune-filters.ts";
 import { emptyReply, jsonReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
-
-/** Docker marks volumes nobody named with this label. */
-const anonymousLabel = "com.docker.volume.anonymous";
 
 export function volumeRoutes(parts: ApiParts): Route[] {
   const { volumes } = parts.engine;
@@ -20,9 +18,24 @@ export function volumeRoutes(parts: ApiParts): Route[] {
     route("GET", "/volumes", (request) => list(parts, request)),
     route("POST", "/volumes/create", (request) => create(parts, request)),
     route("POST", "/volumes/prune", (request) => prune(parts, request)),
+    // Before the next, whose name may have slashes.
+    ...fileRoutes("/volumes", volumes.files),
     route("GET", "/volumes/{name}", (request) =>
       jsonReply(volumeInspect(volumes.get(param(request, "name")))),
     ),
+    route("PUT", "/volumes/{name}/import", async (request) => {
+      await volumes.files.fill(param(request, "name"), request.body, request);
+      return emptyReply();
+    }),
+    route("POST", "/volumes/{name}/clone", (request) => clone(parts, request)),
+    route("POST", "/volumes/{name}/rename", async (request) => {
+      await volumes.copies.rename(param(request, "name"), wanted(request, "name"));
+      return emptyReply();
+    }),
+    route("POST", "/volumes/{name}/restore", async (request) => {
+      await volumes.copies.restore(param(request, "name"), wanted(request, "from"), request);
+      return emptyReply();
+    }),
     route("DELETE", "/volumes/{name}", async (request) => {
       await volumes.remove(param(request, "name"), { force: flag(request, "force") });
       return emptyReply();
@@ -59,6 +72,22 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
     labels: body.Labels ?? {},
   });
   return jsonReply(volumeInspect(volume), 201);
+}
+
+/** wherry's own. A snapshot is a volume as others are, labelled with the name of the one it is of. */
+async function clone({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const source = param(request, "name");
+  const labels: Record<string, string> = flag(request, "snapshot") ? { [snapshotLabel]: source } : {};
+  const { signal } = request;
+  const volume = await engine.volumes.copies.clone(source, { name: wanted(request, "name"), labels, signal });
+  return jsonReply(volumeInspect(volume), 201);
+}
+
+function wanted(request: ApiRequest, name: string): string {
+  const value = text(request, name);
+  if (value === undefined || value === "")
+    throw new Fault("invalid", `bad parameter: ${name} cannot be empty`);
+  return value;
 }
 
 /** Since 1.42 only volumes nobody named go, unless all are asked for. Volumes of any container stay. */

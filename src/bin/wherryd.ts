@@ -122,9 +122,9 @@ async function serve(
     await Engine.open({
       ...{ records, blobs, layers, runtime, network, registry, events, logs },
       reach: { tcp: reachTcp, http: reachHttp },
-      volumes: async (usersOf) =>
+      volumes: async (users) =>
         await Volumes.open({
-          ...{ records, usersOf, now, randomHex },
+          ...{ records, ...users, now, randomHex },
           root: join(o.dataRoot, "volumes"),
           mountRoot: join(o.execRoot, "mounts"),
           plugins: pluginDirectories(o.execRoot),

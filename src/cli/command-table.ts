@@ -37,6 +37,8 @@ const explaining: Loader = async () => await import("./commands/why.ts").then((e
 const happenings: Loader = async () => await import("./commands/events.ts").then((each) => each.commands);
 const completing: Loader = async () => await import("./commands/completion.ts").then((each) => each.commands);
 const space: Loader = async () => await import("./commands/df.ts").then((each) => each.commands);
+const volumeFiles: Loader = async () =>
+  await import("./commands/volume-files.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
@@ -107,11 +109,18 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   ),
   "container prune": from(space, "prune", "Remove all stopped containers"),
   "system df": from(space, "df", "Show disk usage"),
+  "volume clone": from(volumeFiles, "clone", "Make a volume with all that another one has"),
+  "volume cp": from(volumeFiles, "cp", "Copy files/folders between a volume and the local filesystem"),
   "volume create": from(volumes, "create", "Create a volume"),
+  "volume export": from(volumeFiles, "export", "Write a volume's files as a tar archive"),
+  "volume import": from(volumeFiles, "import", "Make a volume from a tar archive"),
   "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
   "volume ls": from(volumes, "ls", "List volumes"),
+  "volume mv": from(volumeFiles, "mv", "Rename a volume"),
   "volume prune": from(volumes, "prune", "Remove unused local volumes"),
+  "volume restore": from(volumeFiles, "restore", "Have a volume be again as its snapshot is"),
   "volume rm": from(volumes, "rm", "Remove one or more volumes"),
+  "volume snapshot": from(volumeFiles, "snapshot", "Keep a volume as it is now, as another volume"),
   "network connect": from(networks, "connect", "Connect a container to a network"),
   "network create": from(networks, "create", "Create a network"),
   "network disconnect": from(networks, "disconnect", "Disconnect a container from a network"),

@@ -60,8 +60,15 @@ const argumentKinds: Readonly<Record<string, readonly Kind[]>> = {
   "network disconnect": ["networks", "containers", "nothing"],
   "network inspect": ["networks"],
   "network rm": ["networks"],
+  "volume clone": ["volumes", "nothing"],
+  "volume cp": ["files"],
+  "volume export": ["volumes", "nothing"],
+  "volume import": ["volumes", "nothing"],
   "volume inspect": ["volumes"],
+  "volume mv": ["volumes", "nothing"],
+  "volume restore": ["volumes", "volumes", "nothing"],
   "volume rm": ["volumes"],
+  "volume snapshot": ["volumes", "nothing"],
 };
 
 /** The kind of the argument behind `before` others. */

@@ -41,7 +41,7 @@ test("groups list their commands, the overview all of them", () => {
   expect(commandsOf("container").map(({ verb }) => verb)).toContain("ls");
   expect(commandsOf("volume").map(({ verb }) => verb)).toContain("prune");
   expect(groupHelp("volume")).toMatch(
-    /^Usage: {2}wherry volume COMMAND\n\nManage volumes\n\nCommands:\n {2}create {6}Create a volume\n/,
+    /^Usage: {2}wherry volume COMMAND\n\nManage volumes\n\nCommands:\n {2}clone {7}Make a volume with all that another one has\n/,
   );
   const text = overview([]);
   for (const name of Object.keys(commandTable))

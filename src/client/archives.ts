@@ -27,16 +27,19 @@ export interface CommitOptions {
   readonly pause?: boolean;
 }
 
-export class ArchivesClient {
+/** Files of what has some: containers, volumes. */
+export class FilesClient {
   readonly #connection: Connection;
+  readonly #base: string;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, base: "/containers" | "/volumes") {
     this.#connection = connection;
+    this.#base = base;
   }
 
   /** @throws Fault `not-found`, which has no more words: the answer has no body. */
   async stat(id: string, path: string): Promise<ContainerPathStat> {
-    const answer = await this.#connection.send("HEAD", `${at(id)}/archive`, { query: { path } });
+    const answer = await this.#connection.send("HEAD", `${this.#at(id)}`, { query: { path } });
     for await (const _ of answer.body);
     return statOf(answer);
   }
@@ -45,17 +48,30 @@ export class ArchivesClient {
     id: string,
     path: string,
   ): Promise<{ readonly stat: ContainerPathStat; readonly tar: AsyncIterable<Uint8Array> }> {
-    const answer = await this.#connection.send("GET", `${at(id)}/archive`, { query: { path } });
+    const answer = await this.#connection.send("GET", `${this.#at(id)}`, { query: { path } });
     return { stat: statOf(answer), tar: answer.body };
   }
 
   async write(id: string, path: string, tar: AsyncIterable<Uint8Array>, o: WriteOptions = {}): Promise<void> {
-    await this.#connection.done("PUT", `${at(id)}/archive`, {
+    await this.#connection.done("PUT", `${this.#at(id)}`, {
       query: { path, noOverwriteDirNonDir: o.keepKinds, copyUIDGID: o.asUser },
       stream: tar,
       contentType: "application/x-tar",
       signal: o.signal,
     });
+  }
+
+  #at(id: string): string {
+    return `${this.#base}/${encodeURIComponent(id)}/archive`;
+  }
+}
+
+export class ArchivesClient extends FilesClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    super(connection, "/containers");
+    this.#connection = connection;
   }
 
   async export(id: string): Promise<AsyncIterable<Uint8Array>> {

@@ -1,6 +1,6 @@
 /** An engine, as programs talk to it: Docker's Engine API, typed. */
 import type { DiskUsage } from "#spec/docker-df.ts";
-import type { EventMessage, SystemInfo, VersionInfo, VolumeInspect, VolumeList } from "#spec/docker-wire.ts";
+import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { parseAddress } from "./address.ts";
 import { ArchivesClient } from "./archives.ts";
@@ -8,6 +8,7 @@ import { Connection } from "./connection.ts";
 import { ContainersClient } from "./containers.ts";
 import { ImagesClient } from "./images.ts";
 import { NetworksClient } from "./networks.ts";
+import { VolumesClient } from "./volumes.ts";
 
 /** The newest version of the API this client speaks. */
 const newest = "1.50";
@@ -93,41 +94,4 @@ async function agree(connection: Connection): Promise<string> {
 
 function minorOf(version: string): number {
   return Number(version.split(".")[1] ?? 0);
-}
-
-export class VolumesClient {
-  readonly #connection: Connection;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  async list(filters: Filters = {}): Promise<VolumeList> {
-    return await this.#connection.json("GET", "/volumes", { query: { filters: formatFilters(filters) } });
-  }
-
-  async create(body: {
-    readonly Name?: string;
-    readonly Driver?: string;
-    readonly Labels?: Record<string, string>;
-    readonly DriverOpts?: Record<string, string>;
-  }): Promise<VolumeInspect> {
-    return await this.#connection.json("POST", "/volumes/create", { body });
-  }
-
-  async inspect(name: string): Promise<VolumeInspect> {
-    return await this.#connection.json("GET", `/volumes/${encodeURIComponent(name)}`);
-  }
-
-  async remove(name: string, o: { readonly force?: boolean } = {}): Promise<void> {
-    await this.#connection.done("DELETE", `/volumes/${encodeURIComponent(name)}`, {
-      query: { force: o.force },
-    });
-  }
-
-  async prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
-    return await this.#connection.json("POST", "/volumes/prune", {
-      query: { filters: formatFilters(filters) },
-    });
-  }
 }

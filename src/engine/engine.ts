@@ -29,6 +29,7 @@ import type { ImageCollector } from "./image-collector.ts";
 import { type ImageArchives, openImageRoom } from "./image-room.ts";
 import type { Images } from "./images.ts";
 import { Launch } from "./launch.ts";
+import { isLive } from "./lifecycle.ts";
 import { Looking, type LookingRuntime } from "./looking.ts";
 import { NetworkDesk } from "./network-desk.ts";
 import type {
@@ -49,6 +50,12 @@ import { Waiters } from "./waiters.ts";
 
 export type { ContainerDetail, PublishedPort, Sandbox };
 
+/** Ids of containers. */
+export interface VolumeUsers {
+  readonly usersOf: (volume: string) => string[];
+  readonly runningUsersOf: (volume: string) => string[];
+}
+
 /** The volumes as requests see them, beside what a start needs of them. */
 export interface EngineParts<Volumes extends VolumePart, Events extends EventPart> {
   readonly records: Records;
@@ -58,7 +65,7 @@ export interface EngineParts<Volumes extends VolumePart, Events extends EventPar
   readonly network: NetworkPart;
   readonly registry: RegistryPart;
   readonly reach: ReachPart;
-  readonly volumes: (usersOf: (volume: string) => string[]) => Volumes | Promise<Volumes>;
+  readonly volumes: (users: VolumeUsers) => Volumes | Promise<Volumes>;
   readonly logs: LogPart;
   readonly events: Events;
   readonly machine: () => MachineFacts;
@@ -141,7 +148,13 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
       spoolRoot: join(parts.dataRoot, "spool"),
       containersOf: (id) => containersOf(index, id),
     });
-    const volumes = await parts.volumes((name) => usersOf(index, name));
+    const volumes = await parts.volumes({
+      usersOf: (name) => usersOf(index, name).map(({ id }) => id),
+      runningUsersOf: (name) =>
+        usersOf(index, name)
+          .filter(isLive)
+          .map(({ id }) => id),
+    });
     const launch = new Launch({
       layers,
       logs,
@@ -221,9 +234,6 @@ function containersOf(index: ContainerIndex, image: Digest): ContainerRecord[] {
     .filter(({ image: { id }, mounts }) => id === image || mounts.some((mount) => mount.image?.id === image));
 }
 
-function usersOf(index: ContainerIndex, volume: string): string[] {
-  return index
-    .list()
-    .filter(({ mounts }) => mounts.some(({ name }) => name === volume))
-    .map(({ id }) => id);
+function usersOf(index: ContainerIndex, volume: string): ContainerRecord[] {
+  return index.list().filter(({ mounts }) => mounts.some(({ name }) => name === volume));
 }

@@ -5,6 +5,12 @@
 import * as v from "valibot";
 import { fields, maybe, text, textMap } from "#spec/docker-json.ts";
 
+/** What Docker marks volumes with that nobody named. */
+export const anonymousLabel = "com.docker.volume.anonymous";
+
+/** Of a snapshot: the volume it is of. */
+export const snapshotLabel = "wherry.snapshot-of";
+
 export const volumeCreateBody = fields({
   Name: text,
   Driver: text,

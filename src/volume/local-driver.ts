@@ -1,11 +1,16 @@
 /** Volumes that are directories below one root, or what their options say is mounted there while somebody has them. */
-import { mkdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { exchangePaths } from "#kernel/exchange.ts";
 import { mountsBeneath, unmount } from "#kernel/mount.ts";
 import { Turns } from "#store/turns.ts";
 import { mountLocal } from "./local-mount.ts";
 import { checkLocalOptions, localMount } from "./local-options.ts";
 import type { DrivenVolume, VolumeDriver } from "./volume-driver.ts";
+
+/** Beside `_data`, while new files are put together. */
+const nextData = "_data.next";
 
 export class LocalDriver implements VolumeDriver {
   readonly name = "local";
@@ -23,8 +28,32 @@ export class LocalDriver implements VolumeDriver {
     this.#mounted = new Set(mountsBeneath(root).map(({ target }) => target));
   }
 
+  /** Takes away what was being put together when an engine died. */
   async open(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o701 });
+    for (const name of await readdir(this.#root))
+      await rm(join(this.#root, name, nextData), { recursive: true, force: true });
+  }
+
+  /** The volume's files become those that `fill` puts into a new directory: all of them, or they stay as they were. */
+  async replace(name: string, fill: (directory: string) => Promise<void>): Promise<void> {
+    const next = join(this.#root, name, nextData);
+    await this.#turns.take(name, async () => {
+      await rm(next, { recursive: true, force: true });
+      await mkdir(next, { mode: 0o755 });
+      try {
+        await fill(next);
+        exchangePaths(next, this.place(name));
+      } finally {
+        await rm(next, { recursive: true, force: true });
+      }
+    });
+  }
+
+  /** A directory of the same files with another name. Idempotent: what was moved before stays. */
+  async rename(from: string, to: string): Promise<void> {
+    const [source, target] = [join(this.#root, from), join(this.#root, to)];
+    if (existsSync(source) && !existsSync(target)) await rename(source, target);
   }
 
   check(options: Readonly<Record<string, string>>): void {

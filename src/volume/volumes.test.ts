@@ -32,6 +32,7 @@ async function open(): Promise<Volumes> {
     mountRoot: join(directory, "mounts"),
     plugins: { sockets: [join(directory, "plugins")], files: [] },
     usersOf: () => users,
+    runningUsersOf: () => users,
     emit: (action, name) => happened.push(`${action} ${name}`),
     now: () => "2026-01-01T00:00:00Z",
     randomHex: (bytes) => Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex"),

@@ -6,45 +6,23 @@
 import { posix } from "node:path";
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
+import { anonymousLabel } from "#spec/docker-volume.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Records, Table } from "#store/records.ts";
+import type { Table } from "#store/records.ts";
 import { checkSource } from "./bind-source.ts";
 import { type ContainerTree, type ContainerTreeRequest, openContainerTree } from "./container-tree.ts";
 import { LocalDriver } from "./local-driver.ts";
 import { invalidName, isVolumeName, type PlannedMount, parentsFirst, planMounts } from "./plan-mounts.ts";
-import { type PluginDirectories, Plugins } from "./plugins.ts";
+import { Plugins } from "./plugins.ts";
 import { PreparedMounts } from "./prepared-mounts.ts";
+import { VolumeCopies } from "./volume-copies.ts";
 import type { VolumeDriver } from "./volume-driver.ts";
+import { VolumeFiles } from "./volume-files.ts";
 import { type MountRequestOptions, VolumeMounts } from "./volume-mounts.ts";
+import type { VolumeRecord, VolumesParts } from "./volume-record.ts";
 import { mountsFrom } from "./volumes-from.ts";
 
-export interface VolumeRecord {
-  readonly name: string;
-  readonly driver: string;
-  /** RFC 3339. */
-  readonly created: string;
-  readonly mountpoint: string;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-export interface VolumesParts {
-  readonly records: Records;
-  readonly root: string;
-  /** Holds what is made ready for containers that run; a reboot ends it. */
-  readonly mountRoot: string;
-  readonly plugins: PluginDirectories;
-  /** Ids of the containers that have a volume. */
-  readonly usersOf: (name: string) => readonly string[];
-  readonly emit: (action: "create" | "destroy", name: string, attributes: Record<string, string>) => void;
-  readonly now: () => string;
-  readonly randomHex: (bytes: number) => string;
-}
-
 type ImageOf = (reference: string) => { readonly id: Digest; readonly chainId?: ChainId };
-
-/** What Docker marks volumes with that nobody named. */
-const anonymousLabel = "com.docker.volume.anonymous";
 
 export class Volumes {
   readonly #parts: VolumesParts;
@@ -52,6 +30,9 @@ export class Volumes {
   readonly #local: LocalDriver;
   readonly #plugins: Plugins;
   readonly #mounts: VolumeMounts;
+  readonly files: VolumeFiles;
+  readonly copies: VolumeCopies;
+  #looks = 0;
 
   private constructor(parts: VolumesParts) {
     this.#parts = parts;
@@ -69,11 +50,28 @@ export class Volumes {
         if (volume !== undefined) this.#table.put(name, { ...volume, mountpoint });
       },
     });
+    this.files = new VolumeFiles({ hold: async (name, o) => await this.#look(name, o) });
+    this.copies = new VolumeCopies({
+      ...{ ...parts, table: this.#table, local: this.#local, files: this.files },
+      get: (name) => this.get(name),
+      create: async (o) => await this.create(o),
+      drop: async (record) => await this.#drop(record, true),
+    });
+  }
+
+  /** A volume's files where they are now, for somebody who is no container. */
+  async #look(name: string, o: { readonly signal: AbortSignal }) {
+    const volume = this.get(name);
+    const driver = await this.#driver(volume.driver);
+    const user = `look-${this.#looks++}`;
+    const path = await driver.mount(volume, user, o.signal);
+    return { path, [Symbol.asyncDispose]: async () => await driver.unmount(volume, user) };
   }
 
   static async open(parts: VolumesParts): Promise<Volumes> {
     const volumes = new Volumes(parts);
     await volumes.#local.open();
+    await volumes.copies.open();
     for (const { name, driver } of volumes.#table.list())
       if (driver === volumes.#local.name) await volumes.#local.create(name);
     return volumes;

@@ -15,6 +15,7 @@ import {
 } from "#cli/copy-paths.ts";
 import { CopyProgress } from "#cli/copy-progress.ts";
 import { checkOutputPath } from "#cli/output-file.ts";
+import type { FilesClient } from "#client/archives.ts";
 import type { Client } from "#client/client.ts";
 import { hasGoMode } from "#spec/docker-archive.ts";
 import { Fault, isFault } from "#spec/fault.ts";
@@ -22,40 +23,57 @@ import { Fault, isFault } from "#spec/fault.ts";
 /** A link that leads to links: after so many it is a circle. */
 const localLinksMax = 10;
 
-const cp: Command = {
-  usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\twherry cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
-  flags: [
-    { name: "archive", short: "a", kind: "switch", help: "Archive mode (copy all uid/gid information)" },
-    { name: "follow-link", short: "L", kind: "switch", help: "Always follow symbol link in SRC_PATH" },
-    {
-      name: "quiet",
-      short: "q",
-      kind: "switch",
-      help: "Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached",
-    },
-  ],
-  least: 2,
-  most: 2,
-  run: async (o) => {
-    const [source = "", destination = ""] = o.args;
-    if (source === "") throw new Fault("invalid", "source can not be empty");
-    if (destination === "") throw new Fault("invalid", "destination can not be empty");
-    const [from, to] = [splitCopyArgument(source), splitCopyArgument(destination)];
-    if (from.container !== "" && to.container !== "")
-      throw new Fault("invalid", "copying between containers is not supported");
-    if (from.container === "" && to.container === "")
-      throw new Fault("invalid", "must specify at least one container source");
-    return from.container === ""
-      ? await copyIn(o, from.path, to.container, to.path)
-      : await copyOut(o, from.container, from.path, to.path);
-  },
-};
+/** What a copy goes to or comes from: its word, and the requests about its files. */
+interface Place {
+  readonly word: "container" | "volume";
+  readonly command: string;
+  readonly files: (client: Client) => FilesClient;
+}
 
-async function copyOut(o: Invocation, container: string, asked: string, target: string): Promise<number> {
+/** `cp` of containers, and the same for volumes. */
+export function copyCommand(place: Place): Command {
+  const { word, command } = place;
+  const WORD = word.toUpperCase();
+  return {
+    usage: `[OPTIONS] ${WORD}:SRC_PATH DEST_PATH|-\n\t${command} [OPTIONS] SRC_PATH|- ${WORD}:DEST_PATH`,
+    flags: [
+      { name: "archive", short: "a", kind: "switch", help: "Archive mode (copy all uid/gid information)" },
+      { name: "follow-link", short: "L", kind: "switch", help: "Always follow symbol link in SRC_PATH" },
+      {
+        name: "quiet",
+        short: "q",
+        kind: "switch",
+        help: "Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached",
+      },
+    ],
+    least: 2,
+    most: 2,
+    run: async (o) => {
+      const [source = "", destination = ""] = o.args;
+      if (source === "") throw new Fault("invalid", "source can not be empty");
+      if (destination === "") throw new Fault("invalid", "destination can not be empty");
+      const [from, to] = [splitCopyArgument(source), splitCopyArgument(destination)];
+      if (from.container !== "" && to.container !== "")
+        throw new Fault("invalid", `copying between ${word}s is not supported`);
+      if (from.container === "" && to.container === "")
+        throw new Fault("invalid", `must specify at least one ${word} source`);
+      return from.container === ""
+        ? await copyIn(o, place, from.path, to)
+        : await copyOut(o, place, from, to.path);
+    },
+  };
+}
+
+const cp = copyCommand({ word: "container", command: "wherry cp", files: ({ archives }) => archives });
+
+type End = ReturnType<typeof splitCopyArgument>;
+
+async function copyOut(o: Invocation, { word, files }: Place, from: End, target: string): Promise<number> {
   const { io, flags } = o;
+  const { container, path: asked } = from;
   const destination = target === "-" ? target : keepEnd(resolve(io.cwd, target), target);
   await checkOutputPath(destination);
-  const { archives } = await o.client();
+  const archives = files(await o.client());
   const { path, rename } = flags.on("follow-link")
     ? await followedInside(archives, container, asked)
     : { path: asked, rename: undefined };
@@ -70,7 +88,7 @@ async function copyOut(o: Invocation, container: string, asked: string, target: 
     isDirectory: hasGoMode(found.mode, "directory"),
     ...(rename !== undefined && { rename }),
   };
-  using progress = new CopyProgress(io, "Copying from container - ", isQuiet(o));
+  using progress = new CopyProgress(io, `Copying from ${word} - `, isQuiet(o));
   const { unpackLocal } = await import("#cli/local-unpack.ts");
   const plan = planCopy({ ...source, ...renameless(source) }, await localDestination(destination));
   await unpackLocal(progress.count(tar), joined(source, plan));
@@ -89,7 +107,7 @@ function renameless({ path, exists, isDirectory }: CopyEnd): CopyEnd {
   return { path, exists, isDirectory };
 }
 
-type Archives = Client["archives"];
+type Archives = FilesClient;
 
 async function followedInside(
   archives: Archives,
@@ -134,9 +152,10 @@ function missing(error: Error & { readonly code?: string }): undefined {
   if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
 }
 
-async function copyIn(o: Invocation, asked: string, container: string, target: string): Promise<number> {
+async function copyIn(o: Invocation, { word, files }: Place, asked: string, to: End): Promise<number> {
   const { io, flags } = o;
-  const { archives } = await o.client();
+  const { container, path: target } = to;
+  const archives = files(await o.client());
   const options = { keepKinds: true, asUser: flags.on("archive") };
   const source =
     asked === "-" ? undefined : await localSource(resolveLocal(io.cwd, asked), flags.on("follow-link"));
@@ -149,7 +168,7 @@ async function copyIn(o: Invocation, asked: string, container: string, target: s
   }
   const plan = planCopy(source, destination);
   const called = plan.rename?.to ?? source.rename ?? splitEntry(source.path).name;
-  using progress = new CopyProgress(io, "Copying to container - ", isQuiet(o));
+  using progress = new CopyProgress(io, `Copying to ${word} - `, isQuiet(o));
   const { packLocal } = await import("#cli/local-pack.ts");
   await archives.write(container, plan.directory, progress.count(packLocal(source.path, called)), options);
   await progress.end(`Successfully copied %s to ${container}:${destination.path}`);
