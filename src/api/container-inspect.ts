@@ -12,6 +12,7 @@ import type {
   MountPointInfo,
 } from "#spec/docker-wire.ts";
 import type { Health } from "#spec/health.ts";
+import type { Healthcheck } from "#spec/image.ts";
 import { endpointInfos, portMap } from "./container-network.ts";
 import type { ContainerDetail } from "./engine-face.ts";
 
@@ -173,7 +174,7 @@ function configInfo(config: ContainerConfig): ContainerInspect["Config"] {
     StdinOnce: config.StdinOnce ?? false,
     Env: config.Env !== undefined && config.Env.length > 0 ? config.Env : null,
     Cmd: config.Cmd ?? null,
-    ...(Healthcheck !== undefined && { Healthcheck }),
+    ...(Healthcheck !== undefined && { Healthcheck: withoutEmptyTest(Healthcheck) }),
     ...(ArgsEscaped === true && { ArgsEscaped }),
     Image: config.Image ?? "",
     Volumes: Object.keys(config.Volumes ?? {}).length > 0 ? (config.Volumes ?? null) : null,
@@ -187,6 +188,10 @@ function configInfo(config: ContainerConfig): ContainerInspect["Config"] {
     ...(StopTimeout !== undefined && StopTimeout !== null && { StopTimeout }),
     ...(Shell !== undefined && Shell.length > 0 && { Shell }),
   };
+}
+
+function withoutEmptyTest({ Test, ...rest }: Healthcheck): Healthcheck {
+  return Test === undefined || Test.length === 0 ? rest : { Test, ...rest };
 }
 
 /** Fields of Windows containers that dockerd writes everywhere. */
@@ -204,7 +209,7 @@ function hostConfigInfo(host: HostConfig, defaults: InspectDefaults): HostConfig
     ContainerIDFile: host.ContainerIDFile ?? "",
     LogConfig: { Type: host.LogConfig?.Type || "json-file", Config: host.LogConfig?.Config ?? {} },
     NetworkMode: host.NetworkMode || "bridge",
-    PortBindings: host.PortBindings ?? {},
+    PortBindings: host.PortBindings ?? null,
     RestartPolicy: {
       Name: host.RestartPolicy?.Name || "no",
       MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
@@ -264,20 +269,34 @@ function resourceInfo(host: HostConfig): HostConfig & WindowsFields {
     CpuRealtimeRuntime: host.CpuRealtimeRuntime ?? 0,
     CpusetCpus: host.CpusetCpus ?? "",
     CpusetMems: host.CpusetMems ?? "",
-    Devices: host.Devices ?? null,
+    Devices: host.Devices?.map(deviceInfo) ?? null,
     DeviceCgroupRules: host.DeviceCgroupRules ?? null,
-    DeviceRequests: host.DeviceRequests ?? null,
+    DeviceRequests: host.DeviceRequests?.map(deviceRequestInfo) ?? null,
     MemoryReservation: host.MemoryReservation ?? 0,
     MemorySwap: host.MemorySwap ?? 0,
     MemorySwappiness: host.MemorySwappiness ?? null,
     OomKillDisable: host.OomKillDisable ?? null,
     PidsLimit: host.PidsLimit ?? null,
-    Ulimits: host.Ulimits ?? null,
+    Ulimits: host.Ulimits?.map(({ Name = "", Soft = 0, Hard = 0 }) => ({ Name, Hard, Soft })) ?? null,
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,
     IOMaximumBandwidth: 0,
   };
+}
+
+type Item<List> = List extends readonly (infer Each)[] ? Each : never;
+
+function deviceInfo(device: Item<HostConfig["Devices"]>): Required<Item<HostConfig["Devices"]>> {
+  const { PathOnHost = "", PathInContainer = "", CgroupPermissions = "" } = device;
+  return { PathOnHost, PathInContainer, CgroupPermissions };
+}
+
+function deviceRequestInfo(
+  request: Item<HostConfig["DeviceRequests"]>,
+): Required<Item<HostConfig["DeviceRequests"]>> {
+  const { Driver = "", Count = 0, DeviceIDs = null, Capabilities = null, Options = null } = request;
+  return { Driver, Count, DeviceIDs, Capabilities, Options };
 }
 
 /** A privileged container hides and protects nothing. */

@@ -35,7 +35,8 @@ function endpointInfo(
     MacAddress: actual?.macAddress ?? asked?.MacAddress ?? "",
     DriverOpts: asked?.DriverOpts ?? null,
     ...(version >= 48 && { GwPriority: asked?.GwPriority ?? 0 }),
-    NetworkID: actual?.networkId ?? network.id,
+    // As dockerd, which puts it there with the first start.
+    NetworkID: actual?.networkId ?? (record.run === 0 ? "" : network.id),
     EndpointID: actual?.endpointId ?? "",
     Gateway: shownGateway(actual?.gateway),
     IPAddress: actual?.ipAddress ?? "",

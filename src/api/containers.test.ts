@@ -42,7 +42,6 @@ describe("create", () => {
         CgroupnsMode: "private",
         IpcMode: "private",
         ShmSize: 67108864,
-        PortBindings: {},
         Runtime: "crun",
       },
     });
@@ -166,7 +165,7 @@ describe("create", () => {
       "too many CPUs",
       { Image: "x", HostConfig: { NanoCpus: 3e9 } },
       400,
-      "range of CPUs is from 0.01 to 2.00",
+      "Range of CPUs is from 0.01 to 2.00",
     ],
     ["a relative directory", { Image: "x", WorkingDir: "a" }, 400, "needs to be an absolute path"],
     [

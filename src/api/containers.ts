@@ -6,6 +6,7 @@ import type { ContainerCreated } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseFilters } from "#spec/filters.ts";
 import { formatPlatform, imageArchitecture, platformRank } from "#spec/platform.ts";
+import { parseReference } from "#spec/reference.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, check, flag, integer, json, param, text } from "./api-request.ts";
 import { containerInspect } from "./container-inspect.ts";
@@ -111,6 +112,7 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   if (Object.keys(body).length === 0)
     throw new Fault("invalid", "config cannot be empty in order to create a container");
   refuseUnhonoured(sent);
+  checkReference(body.Image ?? "");
   const facts = engine.system.facts();
   const name = text(request, "name") ?? "";
   const { HostConfig: given = {}, ...rest } = body;
@@ -134,6 +136,11 @@ async function create({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   if (!platform) warnings.push(...platformWarnings(engine, config.Image ?? "", facts));
   const answer: ContainerCreated = { Id: created.id, Warnings: [...created.warnings, ...warnings] };
   return jsonReply(answer, 201);
+}
+
+/** @throws Fault `invalid` for what can name no image, neither by a name nor by an id. */
+function checkReference(image: string): void {
+  if (image !== "" && !/^(?:sha256:)?[0-9a-f]{1,64}$/.test(image)) parseReference(image);
 }
 
 /** The image may be gone again by now. */

@@ -2,6 +2,7 @@
  * Ranges and combinations a create request must respect, in dockerd's words.
  * Pure. Never: looks at the machine or the image.
  */
+import { isIP } from "node:net";
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseByteSize } from "#spec/go-values.ts";
@@ -65,6 +66,7 @@ function checkModes(host: HostConfig, facts: HostFacts): void {
     ["IPC", host.IpcMode, /^(?:none|private|shareable|host|container:.+)?$/],
     ["PID", host.PidMode, /^(?:host|container:.+)?$/],
     ["UTS", host.UTSMode, /^(?:host)?$/],
+    ["cgroup namespace", host.CgroupnsMode, /^(?:host|private)?$/],
   ] as const;
   for (const [kind, mode = "", valid] of modes)
     if (!valid.test(mode)) refuse(`invalid ${kind} mode: ${mode}`);
@@ -150,6 +152,7 @@ function checkCombinations(config: ContainerConfig, host: HostConfig): void {
       "unsupported",
       "HostConfig.Links cannot be honoured on the default bridge: make a network, on which containers find each other by name",
     );
+  if (mode === "container:") refuse("Invalid network mode: invalid container format container:<name|id>");
   if (mode.startsWith("container:")) {
     if (config.Hostname) refuse("conflicting options: hostname and the network mode");
     if (Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts === true)
@@ -161,8 +164,28 @@ function checkCombinations(config: ContainerConfig, host: HostConfig): void {
       refuse("conflicting options: custom host-to-IP mapping and the network mode");
   }
   if (host.UTSMode === "host" && config.Hostname) refuse("conflicting options: hostname and the UTS mode");
-  for (const line of host.ExtraHosts ?? [])
-    if (!/^[^:=\s]+[:=].+$/.test(line)) refuse(`bad format for add-host: ${JSON.stringify(line)}`);
+  checkExtraHosts(host.ExtraHosts ?? []);
+  checkPorts(host.PortBindings ?? {});
+}
+
+function checkExtraHosts(lines: readonly string[]): void {
+  for (const line of lines) {
+    const [, address] = /^[^:=\s]+[:=](.+)$/.exec(line) ?? [];
+    if (address === undefined) refuse(`bad format for add-host: ${JSON.stringify(line)}`);
+    const plain = address.replace(/^\[(.*)\]$/, "$1");
+    if (address !== "host-gateway" && isIP(plain) === 0)
+      refuse(`invalid IP address in add-host: ${JSON.stringify(address)}`);
+  }
+}
+
+function checkPorts(bindings: NonNullable<HostConfig["PortBindings"]>): void {
+  for (const [key, list] of Object.entries(bindings)) {
+    const [port = ""] = key.split("/");
+    if (!isPort(key)) refuse(`invalid port specification: ${JSON.stringify(port)}`);
+    for (const { HostPort: hostPort = "" } of list ?? [])
+      if (hostPort !== "" && !isPort(hostPort))
+        refuse(`invalid port specification: ${JSON.stringify(hostPort)}`);
+  }
 }
 
 function checkMount(mount: MountRequest, version: number): void {
@@ -183,14 +206,16 @@ function checkMount(mount: MountRequest, version: number): void {
   if (version < 45 && (mount.VolumeOptions?.Subpath ?? "") !== "")
     refuse("VolumeOptions.Subpath needs API v1.45 or newer");
   if (type === "image" && version < 48) refuse('Mount type "Image" needs API v1.48 or newer');
-  if (type === "cluster" || type === "npipe")
-    throw new Fault("unsupported", `mount type "${type}" is not supported by this engine yet`);
-  if (type === "") refuse("mount type must not be empty: want bind, volume, tmpfs or image");
-  if ((mount.Target ?? "") === "") refuse("invalid mount config: field Target must not be empty");
-  if (!mount.Target?.startsWith("/"))
-    refuse(`invalid mount path: '${mount.Target}' mount path must be absolute`);
-  if (type === "bind" && (mount.Source ?? "") === "")
-    refuse('invalid mount config for type "bind": field Source must not be empty');
-  if (type === "tmpfs" && (mount.Source ?? "") !== "")
-    refuse('invalid mount config for type "tmpfs": field Source must not be specified');
+  const wrong = wrongMount(mount, type);
+  if (wrong !== undefined) refuse(`invalid mount config for type "${type}": ${wrong}`);
+}
+
+/** In dockerd's words. */
+function wrongMount({ Target = "", Source = "" }: MountRequest, type: string): string | undefined {
+  if (!["bind", "volume", "tmpfs", "image"].includes(type)) return "mount type unknown";
+  if (Target === "") return "field Target must not be empty";
+  if (!Target.startsWith("/")) return `invalid mount path: '${Target}' mount path must be absolute`;
+  if (type === "bind" && Source === "") return "field Source must not be empty";
+  if (type === "tmpfs" && Source !== "") return "field Source must not be specified";
+  return undefined;
 }

@@ -30,7 +30,8 @@ const configRules: Record<keyof ContainerConfig, Rule> = {
   Env: "honoured",
   Cmd: "honoured",
   Healthcheck: "honoured",
-  ArgsEscaped: { because: "it is for Windows images" },
+  // For Windows; clients that make a container again send it back as an image had it.
+  ArgsEscaped: "honoured",
   Image: "honoured",
   Volumes: "honoured",
   WorkingDir: "honoured",

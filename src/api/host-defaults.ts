@@ -2,6 +2,7 @@
  * What dockerd fills in when a container is created: the part of `HostConfig` that clients leave to the engine.
  * Pure. Owns: defaults, by API version. Never: ranges, refusals.
  */
+import { posix } from "node:path";
 import type { ContainerConfig, CreateRequest, EndpointSettings, HostConfig } from "#spec/container.ts";
 import type { CreateBody } from "#spec/docker-create.ts";
 import { Fault } from "#spec/fault.ts";
@@ -34,6 +35,7 @@ export function withDefaults(
     const { StartInterval: _, ...known } = config.Healthcheck;
     config.Healthcheck = known;
   }
+  if (config.WorkingDir?.startsWith("/")) config.WorkingDir = posix.resolve(config.WorkingDir);
   const networkMode = effectiveNetworkMode(given.NetworkMode);
   const host = hostDefaults(forVersion(given, version), networkMode, facts);
   const endpoints = namedEndpoints(networking?.EndpointsConfig ?? {}, networkMode);
@@ -76,7 +78,7 @@ function hostDefaults(host: HostConfig, networkMode: string, facts: HostFacts): 
     IpcMode: host.IpcMode || "private",
     ShmSize: host.ShmSize || shmBytes,
     MemorySwap: memory > 0 && swap === 0 ? memory * 2 : swap,
-    PortBindings: filledBindings(host.PortBindings ?? {}),
+    ...(host.PortBindings && { PortBindings: filledBindings(host.PortBindings) }),
     Runtime: host.Runtime || facts.runtimeName,
     ...(facts.limits.oomKillDisable && { OomKillDisable: host.OomKillDisable ?? false }),
   };

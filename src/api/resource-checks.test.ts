@@ -65,7 +65,7 @@ test.each([
   [{ MemorySwappiness: 101 }, "Invalid value: 101, valid memory swappiness range is 0-100"],
   [{ MemoryReservation: 1 }, "Minimum memory reservation allowed is 6MB"],
   [{ NanoCpus: 1e9, CpuPeriod: 5000 }, "Conflicting options: Nano CPUs and CPU Period cannot both be set"],
-  [{ NanoCpus: 5e9 }, "range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available"],
+  [{ NanoCpus: 5e9 }, "Range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available"],
   [{ CpuPeriod: 10 }, "CPU cfs period can not be less than 1ms"],
   [{ CpuQuota: 10 }, "CPU cfs quota can not be less than 1ms"],
   [{ CpuShares: -1 }, "invalid CPU shares (-1): value must be a positive integer"],

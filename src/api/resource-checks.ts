@@ -109,7 +109,7 @@ function checkCpu(host: HostConfig, { limits, cpus }: ResourceFacts, warnings: s
       "NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted",
     );
   if (nano < 0 || nano > cpus * 1e9)
-    refuse(`range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
+    refuse(`Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`);
   if (shares < 0) refuse(`invalid CPU shares (${shares}): value must be a positive integer`);
   if (shares > 0 && !limits.cpuShares) {
     warnings.push(unsupported("CPU shares", "Shares discarded."));

@@ -151,8 +151,7 @@ export class Containers {
 
   #hostname(id: string, o: Pick<ContainerRecord, "config" | "host">): string {
     if (o.config.Hostname) return o.config.Hostname;
-    const none = o.host.UTSMode === "host" || /^(host$|container:)/.test(o.host.NetworkMode ?? "");
-    return none ? "" : id.slice(0, 12);
+    return o.host.NetworkMode === "host" ? this.#parts.launch.machineHostname : id.slice(0, 12);
   }
 
   /** False when it was running already. @throws The fault of the launch, with `detail.exitCode`. */

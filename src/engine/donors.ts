@@ -17,7 +17,7 @@ export function donorsOf({ host }: ContainerRecord): string[] {
 
 /**
  * Donors by id, so that they can be renamed.
- * @throws Fault `not-found` for one of pid or ipc that is not there; the network's may come later, as in dockerd.
+ * @throws Fault `invalid` for one of pid or ipc that is not there; the network's may come later, as in dockerd.
  */
 export function withDonorIds(host: HostConfig, idOf: (reference: string) => string): HostConfig {
   const named = { NetworkMode: host.NetworkMode, PidMode: host.PidMode, IpcMode: host.IpcMode };
@@ -28,7 +28,9 @@ export function withDonorIds(host: HostConfig, idOf: (reference: string) => stri
     try {
       Object.assign(pinned, { [field]: `${prefix}${idOf(donor)}` });
     } catch (thrown) {
-      if (field !== "NetworkMode" || Fault.from(thrown).kind !== "not-found") throw thrown;
+      const fault = Fault.from(thrown);
+      if (fault.kind !== "not-found") throw thrown;
+      if (field !== "NetworkMode") throw new Fault("invalid", fault.message, { cause: thrown });
     }
   }
   return { ...host, ...(pinned as HostConfig) };

@@ -231,11 +231,14 @@ export class Launch {
       this.#parts.emit("volume", "unmount", name, { container: record.id, driver });
   }
 
-  /** What the container calls itself. */
+  get machineHostname(): string {
+    return this.#parts.machineHostname;
+  }
+
+  /** What the container calls itself: as the one whose network it shares, if it does. */
   hostname(record: ContainerRecord): string {
-    if (record.config.Hostname) return record.config.Hostname;
-    const hosts = record.host.UTSMode === "host" || record.host.NetworkMode === "host";
-    return hosts ? this.#parts.machineHostname : record.id.slice(0, 12);
+    const joined = this.#joinedNetwork(record);
+    return joined === undefined ? record.config.Hostname || record.id.slice(0, 12) : this.hostname(joined);
   }
 
   /** @throws Fault `conflict` in Docker's words when the container that has the namespace does not run, or is gone. */

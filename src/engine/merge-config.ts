@@ -49,7 +49,8 @@ function command(given: ContainerConfig, image: ImageRunConfig): Pick<ContainerC
   if (cleared) return { Entrypoint: null, Cmd: given.Cmd ?? null };
   if (given.Entrypoint?.length) return { Entrypoint: given.Entrypoint, Cmd: given.Cmd ?? null };
   const cmd = given.Cmd?.length ? given.Cmd : (image.Cmd ?? null);
-  return { Entrypoint: image.Entrypoint ?? null, Cmd: cmd };
+  // A list of no words is one that was given.
+  return { Entrypoint: given.Entrypoint ?? image.Entrypoint ?? null, Cmd: cmd };
 }
 
 function mergeEnv(given: readonly string[], image: readonly string[]): string[] {

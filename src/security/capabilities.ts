@@ -53,7 +53,7 @@ function normalized(names: readonly string[], field: string): string[] {
     if (upper === "ALL") return upper;
     const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
     if (!allCapabilities.includes(name))
-      throw new Fault("invalid", `invalid ${field}: unknown capability: ${JSON.stringify(given)}`);
+      throw new Fault("invalid", `invalid ${field}: unknown capability: ${JSON.stringify(name)}`);
     return name;
   });
 }

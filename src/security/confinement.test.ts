@@ -133,8 +133,8 @@ test("what is added and dropped by name is added; writable cgroups need no privi
 });
 
 const refusals: [More, string][] = [
-  [{ capAdd: ["FLY"] }, 'invalid CapAdd: unknown capability: "FLY"'],
-  [{ capDrop: [""] }, 'invalid CapDrop: unknown capability: ""'],
+  [{ capAdd: ["FLY"] }, 'invalid CapAdd: unknown capability: "CAP_FLY"'],
+  [{ capDrop: [""] }, 'invalid CapDrop: unknown capability: "CAP_"'],
   [{ securityOpt: ["magic"] }, 'invalid --security-opt 1: "magic"'],
   [{ securityOpt: ["magic=1"] }, 'invalid --security-opt 2: "magic=1"'],
   [{ securityOpt: ["no-new-privileges=maybe"] }, "invalid --security-opt"],

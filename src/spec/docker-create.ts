@@ -4,7 +4,13 @@
  * of `#spec/container.ts` and nothing else. Never: defaults, ranges, or what the engine can do.
  */
 import * as v from "valibot";
-import type { ContainerConfig, EndpointSettings, HostConfig, RestartPolicy } from "#spec/container.ts";
+import type {
+  ContainerConfig,
+  EndpointSettings,
+  HostConfig,
+  MountRequest,
+  RestartPolicy,
+} from "#spec/container.ts";
 import {
   fields,
   flag,
@@ -64,7 +70,8 @@ const portBinding = fields({
 const throttles = maybe(v.array(fields({ Path: text, Rate: integer })));
 
 const mount = fields({
-  Type: maybe(v.picklist(["bind", "volume", "tmpfs", "image", "npipe", "cluster"])),
+  // Any text: which ones there are is refused in dockerd's words.
+  Type: maybe(v.custom<NonNullable<MountRequest["Type"]>>((type) => typeof type === "string")),
   Source: text,
   Target: text,
   ReadOnly: flag,
@@ -160,7 +167,7 @@ const host = {
   Annotations: textMap,
   CapAdd: words,
   CapDrop: words,
-  CgroupnsMode: maybe(v.picklist(["", "host", "private"])),
+  CgroupnsMode: maybe(v.custom<NonNullable<HostConfig["CgroupnsMode"]>>((mode) => typeof mode === "string")),
   Cgroup: text,
   Dns: texts,
   DnsOptions: texts,

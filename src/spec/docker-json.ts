@@ -38,23 +38,34 @@ export const words = maybe(
   ]),
 );
 export const texts = maybe(v.array(v.string()));
+/** To valibot a list is an object, too. */
+const notList = v.custom<object>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "Invalid type: Expected an object",
+);
 /** Text to text; null as the empty text. */
 export const textMap = maybe(
-  v.record(
-    v.string(),
-    v.pipe(
-      v.nullable(v.string()),
-      v.transform((value) => value ?? ""),
+  v.pipe(
+    notList,
+    v.record(
+      v.string(),
+      v.pipe(
+        v.nullable(v.string()),
+        v.transform((value) => value ?? ""),
+      ),
     ),
   ),
 );
 /** A set as Docker writes it: keys to empty objects. */
 export const keySet = maybe(
-  v.record(
-    v.string(),
-    v.pipe(
-      v.unknown(),
-      v.transform((): Record<string, never> => ({})),
+  v.pipe(
+    notList,
+    v.record(
+      v.string(),
+      v.pipe(
+        v.unknown(),
+        v.transform((): Record<string, never> => ({})),
+      ),
     ),
   ),
 );
