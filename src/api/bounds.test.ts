@@ -88,7 +88,12 @@ describe("JSON bodies", () => {
     ],
     ["too deep", post(`{"Image":${nested(jsonDepthMax)}}`), 400, "invalid JSON: exceeded max depth"],
     ["deep enough for any recursion", post(nested(1_000_000)), 400, "invalid JSON: exceeded max depth"],
-    ["brackets in texts are no depth", post(`{"Image":"x","User":"${"[".repeat(500)}\\\\\\"{"}`), 404, "No such image"],
+    [
+      "brackets in texts are no depth",
+      post(`{"Image":"x","User":"${"[".repeat(500)}\\\\\\"{"}`),
+      404,
+      "No such image",
+    ],
     ["cut off", post('{"Image":'), 400, "invalid JSON: "],
     ["with something behind", post('{"Image":"x"} extra'), 400, "invalid JSON: "],
     ["a list", post("[]"), 400, "invalid JSON: the body must be an object, not Array"],

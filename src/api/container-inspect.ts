@@ -54,7 +54,7 @@ export function containerInspect(
     ProcessLabel: "",
     AppArmorProfile: apparmorProfile(record, defaults),
     ExecIDs: detail.execIds.length === 0 ? null : [...detail.execIds],
-    HostConfig: hostConfigInfo(record.host, defaults),
+    HostConfig: hostConfigInfo({ ...record.host, Links: detail.links && [...detail.links] }, defaults),
     GraphDriver: graphDriver(detail),
     ...(size !== undefined && { SizeRw: size.rw, SizeRootFs: size.rootFs }),
     Mounts: record.mounts.map(mountInfo),

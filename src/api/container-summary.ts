@@ -19,7 +19,7 @@ export function containerSummary(
   const annotations = version >= 46 ? record.host.Annotations : undefined;
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
+    Names: [`/${record.name}`, ...detail.aliases],
     Image: record.image.reference,
     ImageID: record.image.id,
     Command: commandLine(record),

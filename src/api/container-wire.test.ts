@@ -40,7 +40,8 @@ const sandbox: Sandbox = {
 
 function detail(record: ContainerRecord, more: Partial<ContainerDetail> = {}): ContainerDetail {
   const paths = { log: "/l", hosts: "/h", hostname: "/n", resolvConf: "/r" };
-  return { record, paths, execIds: [], networks: [{ id: "", name: "bridge" }], ...more };
+  const none = { execIds: [], links: null, aliases: [] };
+  return { record, paths, ...none, networks: [{ id: "", name: "bridge" }], ...more };
 }
 
 const inspect = (host: HostConfig = {}, more: Partial<ContainerDetail> = {}, version = 50) =>

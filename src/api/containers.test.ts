@@ -186,7 +186,12 @@ describe("create", () => {
       400,
       "Source must not be empty",
     ],
-    ["links", { Image: "x", HostConfig: { Links: ["a:b"] } }, 501, "HostConfig.Links cannot be honoured"],
+    [
+      "a link in another's network",
+      { Image: "x", HostConfig: { Links: ["a:b"], NetworkMode: "container:a" } },
+      400,
+      "container type networking can't be used with links",
+    ],
     [
       "another log driver",
       { Image: "x", HostConfig: { LogConfig: { Type: "nosuch" } } },
@@ -206,10 +211,10 @@ describe("create", () => {
       "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     ],
     [
-      "a link on the default bridge",
-      { Image: "x", HostConfig: { Links: ["db"] } },
-      501,
-      "HostConfig.Links cannot be honoured on the default bridge",
+      "a link in the host's network",
+      { Image: "x", HostConfig: { Links: ["db"], NetworkMode: "host" } },
+      400,
+      "host type networking can't be used with links",
     ],
   ])("%s is refused", async (_name, body, status, message) => {
     const answer = await create(body);

@@ -205,8 +205,10 @@ async function kill({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
 }
 
 async function remove({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
-  if (flag(request, "link"))
-    throw new Fault("unsupported", "links between containers do not exist here; remove the container itself");
+  if (flag(request, "link")) {
+    await engine.containers.removeLink(param(request, "name"));
+    return emptyReply();
+  }
   await engine.containers.remove(param(request, "name"), {
     force: flag(request, "force"),
     volumes: flag(request, "v"),

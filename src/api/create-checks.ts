@@ -6,7 +6,6 @@ import { isIP } from "node:net";
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseByteSize } from "#spec/go-values.ts";
-import { isUserDefined } from "#spec/network.ts";
 import { checkLogConfig } from "#telemetry/log-config.ts";
 import { checkBounds } from "./create-bounds.ts";
 import type { HostFacts } from "./host-defaults.ts";
@@ -37,7 +36,7 @@ function checkConfig(config: ContainerConfig): void {
     refuse(`the working directory '${directory}' is invalid, it needs to be an absolute path`);
   for (const variable of config.Env ?? [])
     if (variable === "" || variable.startsWith("=") || variable.includes("\0"))
-      refuse(`invalid environment variable: ${JSON.stringify(variable)}`);
+      refuse(`invalid environment variable: ${variable}`);
   for (const port of Object.keys(config.ExposedPorts ?? {}))
     if (!isPort(port)) refuse(`invalid exposed port ${JSON.stringify(port)}: want PORT[-PORT][/tcp|udp]`);
   checkHealth(config);
@@ -147,10 +146,10 @@ function checkCombinations(config: ContainerConfig, host: HostConfig): void {
     refuse("can't create 'AutoRemove' container with restart policy");
   checkRestartPolicy(host);
   const mode = host.NetworkMode ?? "";
-  if ((host.Links ?? []).length > 0 && !isUserDefined(mode === "" ? "default" : mode))
-    throw new Fault(
-      "unsupported",
-      "HostConfig.Links cannot be honoured on the default bridge: make a network, on which containers find each other by name",
+  const shares = mode === "host" ? "host type" : mode.startsWith("container:") ? "container type" : undefined;
+  if ((host.Links ?? []).length > 0 && shares !== undefined)
+    refuse(
+      `conflicting options: ${shares} networking can't be used with links. This would result in undefined behavior`,
     );
   if (mode === "container:") refuse("Invalid network mode: invalid container format container:<name|id>");
   if (mode.startsWith("container:")) {

@@ -157,7 +157,6 @@ export class EngineDouble implements EngineFace {
   /** What differs from a machine that can limit everything. */
   limits: Partial<MachineLimits> = {};
   limitsRootSizes = false;
-  apparmorProfile: string | undefined;
   past: EngineEvent[] = [];
   samples: (UsageSample | undefined)[] = [];
   #live: ((event: EngineEvent) => void)[] = [];
@@ -219,6 +218,7 @@ export class EngineDouble implements EngineFace {
     unpause: this.#note("unpause"),
     rename: this.#note("rename"),
     update: this.#note("update"),
+    removeLink: this.#note("removeLink"),
     remove: async (ref, { force, volumes }) => {
       this.find(ref);
       this.asked.push(["remove", ref, force, volumes]);
@@ -243,7 +243,7 @@ export class EngineDouble implements EngineFace {
         record,
         sandbox: this.sandboxes[record.id],
         paths: { log: "/log", hosts: "/hosts", hostname: "/hostname", resolvConf: "/resolv.conf" },
-        execIds: [],
+        ...{ execIds: [], links: null, aliases: [] },
         networks: [{ id: "", name: "bridge" }],
       };
     },
@@ -460,9 +460,7 @@ export class EngineDouble implements EngineFace {
         ...this.limits,
       },
       logConfig: { Type: "json-file", Config: {} },
-      fileSystem: "extfs",
-      limitsRootSizes: this.limitsRootSizes,
-      apparmorProfile: this.apparmorProfile,
+      ...{ fileSystem: "extfs", limitsRootSizes: this.limitsRootSizes, apparmorProfile: undefined },
     }),
   };
 }

@@ -42,7 +42,7 @@ export interface Attachment extends AsyncDisposable {
 }
 
 /** A container's record and its networks. */
-export type ContainerGlance = Pick<ContainerDetail, "record" | "sandbox" | "networks">;
+export type ContainerGlance = Pick<ContainerDetail, "record" | "sandbox" | "networks" | "aliases">;
 
 export interface ContainerDetail {
   readonly record: ContainerRecord;
@@ -54,6 +54,10 @@ export interface ContainerDetail {
     readonly resolvConf: string;
   };
   readonly execIds: readonly string[];
+  /** As inspect shows them: `/db:/web/alias`. */
+  readonly links: readonly string[] | null;
+  /** What those call it that are linked to it: `/web/db`. */
+  readonly aliases: readonly string[];
   /** Those it is on, or will be on when it runs; the id is empty for one that is not there. */
   readonly networks: readonly { readonly id: string; readonly name: string }[];
   /** Where the root file system's parts are on disk; lower ones top first. */
@@ -117,6 +121,8 @@ export interface EngineContainers {
   /** Fields that are absent or zero stay. */
   update(ref: string, changes: HostConfig, o: Waiting): Promise<void>;
   remove(ref: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void>;
+  /** `/web/db`: what one container calls another. */
+  removeLink(ref: string): Promise<void>;
   /** @throws Fault `not-found` at once. */
   wait(
     ref: string,

@@ -104,8 +104,11 @@ export class ContainersClient {
     await this.#connection.done("POST", `${at(id)}/rename`, { query: { name } });
   }
 
-  async remove(id: string, o: { readonly force?: boolean; readonly volumes?: boolean } = {}): Promise<void> {
-    await this.#connection.done("DELETE", at(id), { query: { force: o.force, v: o.volumes } });
+  async remove(
+    id: string,
+    o: { readonly force?: boolean; readonly volumes?: boolean; readonly link?: boolean } = {},
+  ): Promise<void> {
+    await this.#connection.done("DELETE", at(id), { query: { force: o.force, v: o.volumes, link: o.link } });
   }
 
   /** Changes limits and restart policy; what is not named stays. */

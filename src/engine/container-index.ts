@@ -2,12 +2,15 @@
 import type { ContainerId, ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Records, Table } from "#store/records.ts";
+import { linksOf } from "./links.ts";
 
 export class ContainerIndex {
   readonly #records: Records;
   readonly #table: Table<ContainerRecord>;
   readonly #byId = new Map<string, ContainerRecord>();
   readonly #idByName = new Map<string, string>();
+  /** Containers that are linked to one, by its id. */
+  readonly #linkedTo = new Map<string, Set<string>>();
 
   constructor(records: Records) {
     this.#records = records;
@@ -78,6 +81,7 @@ export class ContainerIndex {
     const record = this.#byId.get(id);
     this.#records.transaction(() => this.#table.delete(id));
     this.#byId.delete(id);
+    if (record !== undefined) this.#forgetLinks(record);
     if (record !== undefined && this.#idByName.get(record.name) === id) this.#idByName.delete(record.name);
   }
 
@@ -85,7 +89,31 @@ export class ContainerIndex {
     return this.#idByName.has(name);
   }
 
+  /** Those that are linked to a container, and what they call it. */
+  linkedTo(id: string): { readonly record: ContainerRecord; readonly alias: string }[] {
+    return [...(this.#linkedTo.get(id) ?? [])].flatMap((from) => {
+      const record = this.#byId.get(from);
+      if (record === undefined) return [];
+      const links = linksOf(record).filter(({ reference }) => reference === id);
+      return links.map(({ alias }) => ({ record, alias }));
+    });
+  }
+
+  #forgetLinks(record: ContainerRecord): void {
+    for (const { reference } of linksOf(record)) {
+      const linked = this.#linkedTo.get(reference);
+      linked?.delete(record.id);
+      if (linked?.size === 0) this.#linkedTo.delete(reference);
+    }
+  }
+
   #remember(record: ContainerRecord): void {
+    const before = this.#byId.get(record.id);
+    if (before !== undefined && before.host.Links !== record.host.Links) this.#forgetLinks(before);
+    for (const { reference } of linksOf(record)) {
+      const linked = this.#linkedTo.get(reference) ?? new Set();
+      this.#linkedTo.set(reference, linked.add(record.id));
+    }
     this.#byId.set(record.id, record);
     this.#idByName.set(record.name, record.id);
   }

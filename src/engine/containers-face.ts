@@ -12,6 +12,7 @@ import type { ExecRecord, ExecRequest } from "./exec-memory.ts";
 import type { ExecStartOptions, Execs } from "./execs.ts";
 import type { Images } from "./images.ts";
 import type { Launch } from "./launch.ts";
+import { shownLinks } from "./links.ts";
 import type { ConsoleSize, Frame, LayerPart, NetworkPart, Waiting } from "./parts.ts";
 import { type RunOnceOptions, type RunOnceResult, runOnce } from "./run-once.ts";
 import type { Attachment, AttachOptions, LogOptions, Streams } from "./streams.ts";
@@ -27,6 +28,10 @@ export interface ContainerDetail {
     readonly resolvConf: string;
   };
   readonly execIds: readonly string[];
+  /** As inspect shows them. */
+  readonly links: readonly string[] | null;
+  /** What those call it that are linked to it: `/web/db`. */
+  readonly aliases: readonly string[];
   /** Those it is on, or will be on when it runs; the id is empty for one that is not there. */
   readonly networks: readonly { readonly id: string; readonly name: string }[];
   /** Where the root file system's parts are on disk; lower ones top first. */
@@ -88,6 +93,10 @@ export class ContainersFace {
     await this.#parts.containers.update(reference, changes, o);
   }
 
+  async removeLink(reference: string): Promise<void> {
+    await this.#parts.containers.removeLink(reference);
+  }
+
   async remove(reference: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {
     await this.#parts.containers.remove(reference, o);
   }
@@ -128,9 +137,14 @@ export class ContainersFace {
   }
 
   /** What a list shows of it: no more than is at hand. */
-  glance(reference: string): Pick<ContainerDetail, "record" | "sandbox" | "networks"> {
+  glance(reference: string): Pick<ContainerDetail, "record" | "sandbox" | "networks" | "aliases"> {
     const record = this.#parts.index.get(reference);
-    return { record, sandbox: this.#sandbox(record), networks: this.#networks(record) };
+    return {
+      record,
+      aliases: this.#aliases(record),
+      sandbox: this.#sandbox(record),
+      networks: this.#networks(record),
+    };
   }
 
   detail(reference: string): ContainerDetail {
@@ -141,9 +155,15 @@ export class ContainersFace {
       sandbox: this.#sandbox(record),
       paths: launch.files(record.id),
       execIds: execs.of(record.id),
+      links: shownLinks(record, (id) => index.find(id)?.name),
+      aliases: this.#aliases(record),
       networks: this.#networks(record),
       rootfs: present(() => layers.paths(record.id)),
     };
+  }
+
+  #aliases({ id }: ContainerRecord): string[] {
+    return this.#parts.index.linkedTo(id).map(({ record, alias }) => `/${record.name}/${alias}`);
   }
 
   /** Bytes of its own changes, and of everything it shows. */

@@ -24,6 +24,7 @@ import { containerAttributes } from "./event-attributes.ts";
 import type { Images } from "./images.ts";
 import type { Launch } from "./launch.ts";
 import { isLive, isUp } from "./lifecycle.ts";
+import { linksOf, withLinkIds } from "./links.ts";
 import { mergeConfig } from "./merge-config.ts";
 import type { NetworkPart, RuntimePart, VolumePart, Waiting } from "./parts.ts";
 import { signalNumber } from "./signals.ts";
@@ -84,7 +85,10 @@ export class Containers {
         ...(chainId !== undefined && { chainId }),
       },
       config,
-      host: withDonorIds(request.host, (reference) => index.get(reference).id),
+      host: withLinkIds(
+        withDonorIds(request.host, (reference) => index.get(reference).id),
+        (reference) => index.get(reference),
+      ),
       endpoints: request.endpoints,
       signal: o.signal,
     });
@@ -296,6 +300,22 @@ export class Containers {
     } finally {
       this.#leaving.delete(id);
     }
+  }
+
+  /** Takes away what one container calls another: `/web/db`. @throws Fault `not-found`. */
+  async removeLink(reference: string): Promise<void> {
+    const [, name = "", alias = ""] = /^\/?([^/]+)\/([^/]+)$/.exec(reference) ?? [];
+    if (alias === "")
+      throw new Fault("invalid", `Conflict, cannot remove the default link name of the container`);
+    const { id } = this.get(name);
+    await this.#parts.supervisor.exclusively(id, async () => {
+      const record = this.get(id);
+      const links = linksOf(record);
+      const kept = links.filter((each) => each.alias !== alias);
+      if (kept.length === links.length) throw new Fault("not-found", `Cannot get link ${reference}`);
+      const Links = kept.map((each) => `${each.reference}:${each.alias}`);
+      this.#parts.index.put({ ...record, host: { ...record.host, Links } });
+    });
   }
 
   async #remove(id: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {

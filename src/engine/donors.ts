@@ -1,6 +1,7 @@
 /** Pure. Containers whose namespaces another one shares: they must run before it can. */
 import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { linksOf } from "./links.ts";
 
 const prefix = "container:";
 
@@ -9,10 +10,11 @@ export function donorOf(mode: string | undefined): string | undefined {
   return mode?.startsWith(prefix) === true ? mode.slice(prefix.length) : undefined;
 }
 
-/** References to all donors of a container, each once. */
+/** References to all that must run before a container can, each once. */
 export function donorsOf({ host }: ContainerRecord): string[] {
   const named = [host.NetworkMode, host.PidMode, host.IpcMode].map(donorOf);
-  return [...new Set(named.filter((each) => each !== undefined))];
+  const linked = linksOf({ host }).map(({ reference }) => reference);
+  return [...new Set([...named.filter((each) => each !== undefined), ...linked])];
 }
 
 /**

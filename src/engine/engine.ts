@@ -168,6 +168,7 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
         if (id === undefined || images.configOf(id) === undefined) await images.collectLayers(chainId);
       },
       container: (reference) => index.get(reference),
+      linkedTo: (id) => index.linkedTo(id),
       emit,
     });
     const prober = new Prober({
@@ -180,7 +181,10 @@ export class Engine<Volumes extends VolumePart = VolumePart, Events extends Even
     };
     const lifecycle = new Containers(shared);
     const memory = new ExecMemory(records, parts.nowNano);
-    const execs = new Execs({ index, runtime, memory, emit, randomHex, report });
+    const execs = new Execs({
+      ...{ index, runtime, memory, emit, randomHex, report },
+      linked: (record) => launch.linked(record, { strict: false }),
+    });
     const containers = new ContainersFace({
       index,
       images,

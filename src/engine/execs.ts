@@ -24,6 +24,8 @@ export interface ExecsParts {
   readonly index: ContainerIndex;
   readonly runtime: Pick<RuntimePart, "exec" | "adoptExecs">;
   readonly memory: ExecMemory;
+  /** The record with the variables of what it is linked to. */
+  readonly linked: (record: ContainerRecord) => ContainerRecord;
   readonly emit: Emit;
   readonly randomHex: (bytes: number) => string;
   /** Told of what fails where no request is there to be told. */
@@ -75,7 +77,7 @@ export class Execs implements Disposable {
     const spec: ExecSpec = { ...request, ...streams, consoleSize: o.consoleSize ?? request.consoleSize };
     let session: ExecSession;
     try {
-      session = await this.#parts.runtime.exec(this.#running(containerId), id, spec, o);
+      session = await this.#parts.runtime.exec(this.#parts.linked(this.#running(containerId)), id, spec, o);
     } catch (thrown) {
       throw this.#failed(exec, Fault.from(thrown));
     }

@@ -17,12 +17,13 @@ import { donorOf } from "./donors.ts";
 import type { Emit } from "./emit.ts";
 import { imageMounts } from "./image-mounts.ts";
 import { isLive } from "./lifecycle.ts";
+import { type LinkTarget, linkNames, linksOf, withTargets } from "./links.ts";
 import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
 
 export interface LaunchParts {
   readonly layers: LayerPart;
   readonly logs: Pick<LogPart, "prepare" | "open" | "keep" | "settle" | "forget">;
-  readonly network: Pick<NetworkPart, "attach" | "detach" | "files" | "find">;
+  readonly network: Pick<NetworkPart, "attach" | "detach" | "files" | "find" | "sandbox">;
   readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog" | "userOf">;
   readonly volumes: Pick<VolumePart, "mount" | "unmount" | "removeAnonymous">;
   /** Holds one directory per container. */
@@ -35,6 +36,8 @@ export interface LaunchParts {
   }) => Promise<void>;
   /** The running container that another one's namespace is shared with. */
   readonly container: (reference: string) => ContainerRecord;
+  /** Those that are linked to a container, and what they call it. */
+  readonly linkedTo: (id: string) => readonly { readonly record: ContainerRecord; readonly alias: string }[];
   readonly emit: Emit;
 }
 
@@ -128,7 +131,8 @@ export class Launch {
     const sandbox = await attaching;
     this.#tell("connect", record, sandbox.endpoints);
     this.#tellMounts(record);
-    const texts = await this.#nameFiles(record, sandbox, hostname);
+    const linked = this.linked(record, { strict: true });
+    const texts = await this.#nameFiles(linked, sandbox, hostname);
     await Promise.all([
       writeFile(files.hosts, texts.hosts),
       writeFile(files.resolvConf, texts.resolvConf),
@@ -136,12 +140,62 @@ export class Launch {
     ]);
     const { netnsPath } = sandbox;
     const { pid } = await runtime.create(
-      { record, rootfs, netnsPath, hostname, files, mounts, joined },
+      { record: linked, rootfs, netnsPath, hostname, files, mounts, joined },
       { signal },
     );
     await runtime.start(record.id);
     undo.move();
+    await this.#tellLinked(record, sandbox);
     return pid;
+  }
+
+  /**
+   * The record with the variables and host entries of what it is linked to.
+   * @throws Fault `internal` in dockerd's words, when strict, for what does not run.
+   */
+  linked(record: ContainerRecord, o: { readonly strict: boolean }): ContainerRecord {
+    const targets = linksOf(record).flatMap(({ reference, alias }): LinkTarget[] => {
+      const other = this.#linkTarget(reference);
+      const address = other === undefined || !isLive(other) ? undefined : this.#bridgeAddress(other.id);
+      if (other !== undefined && address !== undefined) return [{ alias, record: other, address }];
+      if (!o.strict) return [];
+      const name = `/${other?.name ?? reference}`;
+      const as = `AS /${record.name}/${alias}`;
+      throw other === undefined || !isLive(other)
+        ? new Fault("internal", `Cannot link to a non running container: ${name} ${as}`)
+        : new Fault("internal", `Cannot link to ${name}, as it does not belong to the default network`);
+    });
+    return withTargets(record, targets);
+  }
+
+  #linkTarget(id: string): ContainerRecord | undefined {
+    try {
+      return this.#parts.container(id);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #bridgeAddress(id: string): string | undefined {
+    const endpoints = this.#parts.network.sandbox(id)?.endpoints ?? [];
+    return endpoints.find(({ networkName }) => networkName === "bridge")?.ipAddress || undefined;
+  }
+
+  /** Where it has come to, for the hosts files of those that are linked to it and run. */
+  async #tellLinked(record: ContainerRecord, sandbox: Sandbox): Promise<void> {
+    const address = sandbox.endpoints.find(({ networkName }) => networkName === "bridge")?.ipAddress;
+    if (address === undefined) return;
+    for (const { record: other, alias } of this.#parts.linkedTo(record.id)) {
+      if (!isLive(other)) continue;
+      const names = linkNames({ alias, record });
+      const { hosts } = this.files(other.id);
+      const text = await readFile(hosts, "utf8");
+      const lines = text
+        .split("\n")
+        .map((line) => (line.endsWith(`\t${names}`) ? `${address}\t${names}` : line));
+      // In place: the container has the file itself, not its name.
+      if (lines.join("\n") !== text) await writeFile(hosts, lines.join("\n"));
+    }
   }
 
   /** From a start on, or from when the engine comes back to a process. */

@@ -110,6 +110,7 @@ const rm: Command = {
       kind: "switch",
       help: "Force the removal of a running container (uses SIGKILL)",
     },
+    { name: "link", short: "l", kind: "switch", help: "Remove the specified link" },
     {
       name: "volumes",
       short: "v",
@@ -120,10 +121,10 @@ const rm: Command = {
   least: 1,
   run: async (o) => {
     const client = await o.client();
-    const [force, volumes] = [o.flags.on("force"), o.flags.on("volumes")];
+    const [force, volumes, link] = [o.flags.on("force"), o.flags.on("volumes"), o.flags.on("link")];
     return await forEach(o, async (name) => {
       try {
-        await client.containers.remove(name, { force, volumes });
+        await client.containers.remove(name, { force, volumes, link });
       } catch (thrown) {
         // As docker: what is gone already is what force wanted.
         if (!force || Fault.from(thrown).kind !== "not-found") throw thrown;
