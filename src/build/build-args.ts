@@ -59,6 +59,11 @@ export class ArgumentScope {
     return values;
   }
 
+  /** What ARGs of the stage named, in the order of the first naming. */
+  declaredNames(): string[] {
+    return [...this.#declared.keys()];
+  }
+
   /** False for a proxy argument that no ARG names: it must not show in the image. */
   isVisible(key: string): boolean {
     return this.#declared.has(key) || !proxyArguments.includes(key);

@@ -34,6 +34,12 @@ export interface BuildImages {
     readonly parent?: Digest;
     readonly intermediate?: boolean;
   }): Promise<Digest>;
+  /** Every layer that an image has. */
+  layers(): ReadonlySet<ChainId>;
+  /** A layer stays, and those below it, also when no image has it. Idempotent; survives the engine. */
+  keepLayer(chainId: ChainId, owner: string): void;
+  /** The layer, and those below it, go unless something else needs them. @returns bytes that became free. */
+  dropLayer(chainId: ChainId): Promise<number>;
   /** Gives an image one more name, taken from whatever had it. */
   tag(reference: string, target: string): void;
 }
@@ -47,6 +53,10 @@ export interface RunOnceOptions {
   /** Called once, before any output. */
   onCreated?(containerId: string): void | Promise<void>;
   onOutput(frame: Frame): void | Promise<void>;
+  /** Called when the command has ended well, with the directory of its changes, no longer mounted. */
+  settle?(changes: string): void | Promise<void>;
+  /** A layer also when nothing was changed. @default false */
+  readonly always?: boolean;
 }
 
 export interface BuildContainers {

@@ -163,7 +163,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
   });
 
   test("of an engine that died is swept when the next one opens", async () => {
-    mkdirSync(join(fixture.root, "builder/build-dead/context"), { recursive: true });
+    mkdirSync(join(fixture.root, "builder/work/build-dead/context"), { recursive: true });
     fixture.records.table("build-workspaces").put("build-dead", { parent: null });
     await fixture.layers.createWritable("build-dead", undefined);
     fixture.layers.mount("build-dead");

@@ -2,16 +2,20 @@
  * For tests: a builder over real layers and records in a directory of its own, with a busybox base, and a double of the
  * engine that runs commands in a chroot. Needs root and Debian's busybox.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Header, pack } from "tar-stream";
 import type { ImageRunConfig } from "#spec/image.ts";
 import { Layers } from "#store/layers.ts";
 import { Records } from "#store/records.ts";
+import { unpackTar } from "#store/unpack.ts";
+import type { BuildClient } from "./build-client.ts";
+import type { BuildFault, BuildRequest, BuildResult } from "./build-request.ts";
 import { Builder, type ClassicRequest } from "./builder.ts";
 import { type ChrootEngine, chrootEngine, type DoubledImage } from "./chroot-engine.ts";
 import type { BuildMessage } from "./messages.ts";
+import type { BuildProgress, BuildWarning, Vertex } from "./progress.ts";
 
 /** A file in a tar: its content, or a header with it. */
 export type TarFile =
@@ -85,12 +89,76 @@ export interface Outcome {
   readonly image: DoubledImage | undefined;
 }
 
+export type SolveOptions = Partial<Omit<BuildRequest, "progress" | "client">> & {
+  readonly directories?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+};
+
+export interface Solved {
+  readonly result: BuildResult | undefined;
+  readonly told: ToldProgress;
+  readonly error: BuildFault | undefined;
+}
+
+/** Remembers all it is told. */
+export class ToldProgress implements BuildProgress {
+  readonly vertices = new Map<string, Vertex>();
+  readonly warnings: BuildWarning[] = [];
+  output = "";
+
+  vertex(vertex: Vertex): void {
+    this.vertices.set(vertex.digest, vertex);
+  }
+
+  log({ bytes }: { readonly bytes: Uint8Array }): void {
+    this.output += Buffer.from(bytes).toString();
+  }
+
+  status(): void {}
+
+  warning(warning: BuildWarning): void {
+    this.warnings.push(warning);
+  }
+
+  /** Names of steps that ran. */
+  get ran(): string[] {
+    return this.#steps
+      .filter(({ cached, startedMs }) => startedMs !== undefined && cached !== true)
+      .map(({ name }) => name);
+  }
+
+  get cached(): string[] {
+    return this.#steps.filter(({ cached }) => cached === true).map(({ name }) => name);
+  }
+
+  get #steps(): Vertex[] {
+    return [...this.vertices.values()].filter(({ name }) => !name.startsWith("[internal]"));
+  }
+}
+
+function directoryClient(directories: Readonly<Record<string, string>>, o: SolveOptions): BuildClient {
+  return {
+    local: async (name) => {
+      const directory = directories[name];
+      return directory === undefined ? undefined : { directory, async [Symbol.asyncDispose]() {} };
+    },
+    upload: async () => undefined,
+    secret: async (id) => {
+      const value = o.secrets?.[id];
+      return value === undefined ? undefined : Buffer.from(value);
+    },
+    ssh: async () => undefined,
+    credentials: async () => undefined,
+  };
+}
+
 export class BuilderFixture implements AsyncDisposable {
   readonly root: string;
   readonly records: Records;
   readonly layers: Layers;
   readonly engine: ChrootEngine;
   #builder: Builder | undefined;
+  #contexts = 0;
   #clock = Date.parse("2026-01-01T00:00:00Z");
 
   private constructor(root: string, records: Records, layers: Layers) {
@@ -164,6 +232,37 @@ export class BuilderFixture implements AsyncDisposable {
     return { messages, text, error, image };
   }
 
+  /** Runs a BuildKit build of a Dockerfile with the files beside it. */
+  async solve(
+    dockerfile: string,
+    files: Readonly<Record<string, TarFile>> = {},
+    o: SolveOptions = {},
+  ): Promise<Solved> {
+    const directory = join(this.root, `context-${++this.#contexts}`);
+    mkdirSync(directory);
+    await unpackTar(inParts(await tar({ Dockerfile: dockerfile, ...files })), directory, {
+      signal: new AbortController().signal,
+    });
+    const told = new ToldProgress();
+    const client = directoryClient({ context: directory, dockerfile: directory, ...o.directories }, o);
+    const signal = o.signal ?? new AbortController().signal;
+    try {
+      const { options = {}, ...more } = o;
+      const result = await this.builder.build({ ...more, options, client, progress: told, signal });
+      return { result, told, error: undefined };
+    } catch (error) {
+      return { result: undefined, told, error: error as BuildFault };
+    }
+  }
+
+  /** A file of a result, or undefined. */
+  async fileOf({ result, error }: Solved, path: string): Promise<string | undefined> {
+    const first = result?.perPlatform[0];
+    if (first === undefined) throw error;
+    await using tree = await this.builder.tree(first);
+    return existsSync(join(tree.root, path)) ? readFileSync(join(tree.root, path), "utf8") : undefined;
+  }
+
   /** Runs `look` on an image's files. */
   async inspect<T>({ image, error }: Outcome, look: (root: string) => T): Promise<T> {
     if (image === undefined) throw new Error(`no image: ${error}`);
@@ -179,7 +278,7 @@ export class BuilderFixture implements AsyncDisposable {
   leftovers(): string[] {
     const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
     return [
-      ...readdirSync(join(this.root, "builder")),
+      ...readdirSync(join(this.root, "builder/work")),
       ...this.records
         .table("build-workspaces")
         .entries()

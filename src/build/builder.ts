@@ -5,7 +5,9 @@
  * message; whatever the way out, no container, directory, mount or half-made layer of a build stays behind.
  * Never: keeps anything of a build that the engine does not own as an image.
  */
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readdirSync, statfsSync } from "node:fs";
+import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
@@ -14,22 +16,27 @@ import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
 import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
+import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
 import type { GivenArguments } from "./build-args.ts";
+import { BuildCache } from "./build-cache.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import type { BuildRequest, BuildResult, PlatformResult } from "./build-request.ts";
+import { CacheMounts } from "./cache-mounts.ts";
+import type { CacheUsage, PruneOptions } from "./cache-record.ts";
 import { receiveContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile.ts";
+import { DockerfileBuild } from "./dockerfile-build.ts";
 import type { StageImage } from "./image-sources.ts";
 import type { Diagnostic } from "./lines.ts";
 import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } from "./messages.ts";
+import { type Miss, MissRecords } from "./misses.ts";
 import { planBuild } from "./plan.ts";
-import { resolveInRoot } from "./rooted-path.ts";
 import { type SolveRequest, solve } from "./solve.ts";
+import { SolverHall } from "./solver.ts";
 import { StepCache } from "./step-cache.ts";
-import { VertexReporter } from "./vertex-reporter.ts";
 import { Workspaces } from "./workspace.ts";
 
 export interface BuilderParts {
@@ -38,6 +45,8 @@ export interface BuilderParts {
   readonly records: Records;
   /** A directory of the builder's own, on a disk with room for contexts. Made when it is not there. */
   readonly root: string;
+  /** Bytes the cache of steps may keep; a tenth of the disk, at least 2 GiB, when absent. */
+  readonly cacheBytesMax?: number;
   /** What images made from nothing are for; the machine's own when absent. */
   readonly platform?: Platform;
   readonly now?: () => Date;
@@ -71,24 +80,50 @@ export interface ClassicRequest {
   readonly signal: AbortSignal;
 }
 
+/** What all builds of a builder share. */
+interface Shared {
+  readonly workspaces: Workspaces;
+  readonly steps: StepCache;
+  readonly cacheMounts: CacheMounts;
+  readonly cache: BuildCache;
+  readonly hall: SolverHall;
+  readonly missRecords: MissRecords;
+  /** A directory in memory, for secrets. */
+  readonly memory: string;
+}
+
 export class Builder {
   readonly #parts: BuilderParts;
-  readonly #workspaces: Workspaces;
-  readonly #cache: StepCache;
+  readonly #shared: Shared;
+  #lastMisses: readonly Miss[] = [];
 
-  private constructor(parts: BuilderParts) {
+  private constructor(parts: BuilderParts, shared: Shared) {
     this.#parts = parts;
-    this.#workspaces = new Workspaces(parts.layers, parts.records);
-    this.#cache = new StepCache(parts.records, parts.engine.images);
+    this.#shared = shared;
   }
 
   /** Sweeps what builds of an engine that died left behind. One builder per root at a time. */
   static async open(parts: BuilderParts): Promise<Builder> {
-    const builder = new Builder(parts);
-    await builder.#workspaces.sweep();
-    await rm(parts.root, { recursive: true, force: true });
-    await mkdir(parts.root, { recursive: true, mode: 0o700 });
-    return builder;
+    const { engine, layers, records, root } = parts;
+    const work = join(root, "work");
+    await mkdir(root, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(root)) if (name !== "cache-mounts") await discardTree(join(root, name));
+    await mkdir(work, { mode: 0o700 });
+    const workspaces = new Workspaces(layers, records);
+    await workspaces.sweep();
+    const memory = await memoryDirectory(root);
+    const now = () => (parts.now?.() ?? new Date()).getTime();
+    const cacheMounts = await CacheMounts.open(join(root, "cache-mounts"), records, now);
+    const cache = new BuildCache({
+      ...{ records, layers, images: engine.images, mounts: cacheMounts, now },
+      ceilingBytes: parts.cacheBytesMax ?? defaultCeiling(root),
+    });
+    return new Builder(parts, {
+      ...{ workspaces, cacheMounts, cache, memory },
+      steps: new StepCache(records, engine.images),
+      hall: new SolverHall(),
+      missRecords: new MissRecords(records),
+    });
   }
 
   /**
@@ -107,9 +142,8 @@ export class Builder {
     await using stack = new AsyncDisposableStack();
     const abort = new AbortController();
     const signal = AbortSignal.any([request.signal, abort.signal]);
-    const directory = await mkdtemp(join(this.#parts.root, "build-"));
-    stack.defer(() => rm(directory, { recursive: true, force: true }));
-    const prepared = await this.#prepare(request, directory, signal);
+    const { path } = stack.use(await this.#directory());
+    const prepared = await this.#prepare(request, path, signal);
     const channel = new MessageChannel();
     const running = this.#run(prepared, tags, channel, request.quiet === true);
     stack.defer(async () => {
@@ -147,7 +181,7 @@ export class Builder {
       platform: platformGiven ? parsePlatform(request.platform ?? "") : this.#platform(),
       platformGiven,
       reportRemoval: request.remove !== false,
-      now: this.#parts.now ?? (() => new Date()),
+      now: this.#now,
       signal,
     };
   }
@@ -157,66 +191,48 @@ export class Builder {
    * @throws BuildFault with the place in the Dockerfile; `cancelled`.
    */
   async build(request: BuildRequest): Promise<BuildResult> {
-    await using stack = new AsyncDisposableStack();
-    const { client, options, signal } = request;
-    const filename = options["filename"] ?? "Dockerfile";
-    const local = await client.local("dockerfile", { followPaths: [filename], signal });
-    if (local === undefined) throw new Fault("invalid", "the client has no Dockerfile");
-    stack.use(local);
-    const text = await readFile(resolveInRoot(local.directory, filename), "utf8").catch((cause: unknown) => {
-      throw new Fault("invalid", `failed to read dockerfile: open ${filename}: no such file or directory`, {
-        cause,
-      });
-    });
-    const context = await client.local("context", { signal });
-    if (context !== undefined) stack.use(context);
-    const directory = await mkdtemp(join(this.#parts.root, "build-"));
-    stack.defer(() => rm(directory, { recursive: true, force: true }));
-    const [dockerfile, found] = parseDockerfile(text);
-    refuseErrors(filename, found);
-    const given = (prefix: string) =>
-      Object.fromEntries(
-        Object.entries(options)
-          .filter(([name]) => name.startsWith(prefix))
-          .map(([name, value]) => [name.slice(prefix.length), value]),
-      );
-    const [plan, refused] = planBuild(dockerfile, { target: options["target"], labels: given("label:") });
-    refuseErrors(filename, refused);
-    const { engine } = this.#parts;
-    const image = await cancellable(signal, () =>
-      solve(
-        {
-          engine,
-          workspaces: this.#workspaces,
-          cache: this.#cache,
-          reporter: new VertexReporter(request.progress),
-        },
-        {
-          plan,
-          escapeChar: dockerfile.escapeChar,
-          context: context?.directory ?? directory,
-          scratch: directory,
-          buildArgs: given("build-arg:"),
-          useCache: options["no-cache"] === undefined,
-          pull: options["image-resolve-mode"] === "pull",
-          credentialsFor: () => undefined,
-          host: { NetworkMode: options["force-network-mode"] ?? "default" },
-          platform: this.#platform(),
-          platformGiven: false,
-          reportRemoval: false,
-          now: this.#parts.now ?? (() => new Date()),
-          signal,
-        },
-      ),
+    await using directory = await this.#directory();
+    const { engine, layers } = this.#parts;
+    const { workspaces, cacheMounts, cache, hall, missRecords, memory } = this.#shared;
+    const build = new DockerfileBuild(
+      {
+        ...{ engine, layers, workspaces, cacheMounts, cache, hall, missRecords, memory },
+        ...{ scratch: directory.path, platform: this.#platform(), now: this.#now },
+      },
+      request,
     );
-    return {
-      perPlatform: [
-        { platform: this.#platform(), config: image.config, chainId: image.chainId, materials: [] },
-      ],
-      multiPlatform: false,
-      source: { filename, text },
-      [Symbol.dispose]() {},
-    };
+    try {
+      return await build.run();
+    } catch (error) {
+      throw explainFull(error, this.#parts.root);
+    } finally {
+      this.#lastMisses = build.misses.list;
+    }
+  }
+
+  /** Steps of the last build that were not taken from the cache, and why. */
+  get lastMisses(): readonly Miss[] {
+    return this.#lastMisses;
+  }
+
+  /** What the cache keeps, the oldest first. */
+  usage(): CacheUsage[] {
+    return this.#shared.cache.usage();
+  }
+
+  /** Clears the cache; what a build uses stays. @throws Fault `invalid` for a filter that is none. */
+  prune(o: PruneOptions): ReturnType<BuildCache["prune"]> {
+    return this.#shared.cache.prune(o);
+  }
+
+  /** A directory of one build's own. */
+  async #directory(): Promise<AsyncDisposable & { readonly path: string }> {
+    const path = await mkdtemp(join(this.#parts.root, "work/build-"));
+    return { path, [Symbol.asyncDispose]: async () => await discardTree(path) };
+  }
+
+  get #now(): () => Date {
+    return this.#parts.now ?? (() => new Date());
   }
 
   /** Makes the result's image and gives it the names, `name[:tag]` each. @returns its id and the names in full. */
@@ -235,7 +251,7 @@ export class Builder {
 
   /** The files of a platform's result, mounted until disposed; only to be read. */
   async tree(result: PlatformResult): Promise<AsyncDisposable & { readonly root: string }> {
-    return await this.#workspaces.acquire(result.chainId);
+    return await this.#shared.workspaces.acquire(result.chainId);
   }
 
   #platform(): Platform {
@@ -253,9 +269,10 @@ export class Builder {
     const told = quiet ? new HeldMessages(channel) : channel;
     const reporter = new Reporter(told);
     const { engine } = this.#parts;
+    const { workspaces, steps: cache } = this.#shared;
     try {
       const image = await cancellable(request.signal, () =>
-        solve({ engine, workspaces: this.#workspaces, cache: this.#cache, reporter }, request),
+        solve({ engine, workspaces, cache, reporter }, request),
       );
       const id = await this.#reveal(image);
       await reporter.say(`Successfully built ${shortId(id)}\n`);
@@ -284,6 +301,20 @@ export class Builder {
       intermediate: false,
     });
   }
+}
+
+/** A tenth of the disk, at least 2 GiB. */
+function defaultCeiling(root: string): number {
+  const { blocks, bsize } = statfsSync(root);
+  return Math.max(Math.floor((blocks * bsize) / 10), 2 * 2 ** 30);
+}
+
+/** A directory in memory for this root alone; those of an engine that died go. */
+async function memoryDirectory(root: string): Promise<string> {
+  const memory = "/dev/shm";
+  const prefix = `wherry-${createHash("sha256").update(root).digest("hex").slice(0, 16)}-`;
+  for (const name of readdirSync(memory)) if (name.startsWith(prefix)) await discardTree(join(memory, name));
+  return await mkdtemp(join(memory, prefix));
 }
 
 /** Messages of a quiet build that are kept, the last ones, in case it fails. */

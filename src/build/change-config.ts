@@ -35,7 +35,7 @@ export function changeConfig(config: ImageRunConfig, changes: readonly string[])
     if (!allowed.has(keyword.toLowerCase()))
       throw new Fault("invalid", `${keyword.toUpperCase()} is not a valid change command`);
     const instruction = parseTrigger(text);
-    state = applyInstruction(state, instruction, "\\").next;
+    state = applyInstruction(state, instruction, { escapeChar: "\\", dialect: "classic" }).next;
   }
   return state.config;
 }

@@ -4,6 +4,8 @@
  */
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
@@ -51,6 +53,22 @@ export class ChrootImages implements BuildImages {
     return id;
   }
 
+  layers(): ReadonlySet<ChainId> {
+    return new Set([...this.byId.values()].flatMap(({ record }) => record.chainId ?? []));
+  }
+
+  /** What the build cache keeps. */
+  readonly kept = new Set<ChainId>();
+
+  keepLayer(chainId: ChainId): void {
+    this.kept.add(chainId);
+  }
+
+  async dropLayer(chainId: ChainId): Promise<number> {
+    this.kept.delete(chainId);
+    return 0;
+  }
+
   tag(reference: string, target: string): void {
     this.names.set(target, this.get(reference).record.id);
   }
@@ -81,6 +99,7 @@ export class ChrootContainers implements BuildContainers {
     const exitCode = await chroot(root, args, o);
     o.signal.throwIfAborted();
     this.#layers.unmount(containerId);
+    if (exitCode === 0) await o.settle?.(this.#layers.writablePath(containerId));
     const layer = exitCode === 0 ? await this.#layers.commit(containerId, { consume: true }) : undefined;
     return { containerId, exitCode, layer };
   }
@@ -88,8 +107,19 @@ export class ChrootContainers implements BuildContainers {
 
 async function chroot(root: string, args: readonly string[], o: RunOnceOptions): Promise<number> {
   const environment = Object.fromEntries((o.config.Env ?? []).map((line) => line.split(/=(.*)/s, 2)));
-  const entered = ["sh", "-c", 'cd "$0" && exec "$@"', o.config.WorkingDir || "/", ...args];
-  const child = spawn("/usr/sbin/chroot", [root, ...entered], {
+  const entered = ["sh", "-c", 'mkdir -p "$0"; cd "$0" && exec "$@"', o.config.WorkingDir || "/", ...args];
+  const mounts = (o.host.Mounts ?? []).map(({ Type, Source = "none", Target = "", ReadOnly }) => {
+    const at = quoted(`${root}${Target}`);
+    const make =
+      Type === "tmpfs" || statSync(Source).isDirectory()
+        ? `mkdir -p ${at}`
+        : `mkdir -p ${quoted(dirname(`${root}${Target}`))}; : >>${at}`;
+    if (Type === "tmpfs") return `${make}; mount -t tmpfs tmpfs ${at}`;
+    const bound = `${make}; mount --bind ${quoted(Source)} ${at}`;
+    return ReadOnly === true ? `${bound}; mount -o remount,bind,ro ${at}` : bound;
+  });
+  const script = [...mounts, 'exec /usr/sbin/chroot "$0" "$@"'].join("; ");
+  const child = spawn("unshare", ["-m", "sh", "-ec", script, root, ...entered], {
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],
     signal: o.signal,
@@ -101,6 +131,10 @@ async function chroot(root: string, args: readonly string[], o: RunOnceOptions):
   };
   await Promise.all([pass("stdout"), pass("stderr")]).catch(() => undefined);
   return ended;
+}
+
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** Remembers what it was asked for; `onFetch` may make it be there. */

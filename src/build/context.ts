@@ -4,10 +4,9 @@
  * Promises: nothing is written outside the directory given; excluded files are gone, but the Dockerfile was read before.
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
-import ignore, { type Ignore } from "@balena/dockerignore";
 import { Fault } from "#spec/fault.ts";
 import { decompress, isTarHeader } from "./archive.ts";
-import { cleanPath } from "./go-text.ts";
+import { ignoreFilter, ignoreLines } from "./ignore-patterns.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
 import { unpackInto } from "./unpack-into.ts";
 
@@ -50,6 +49,15 @@ export async function receiveContext(
   return { text, name };
 }
 
+/** A tar's files into an empty directory, as they are. */
+export async function receiveTree(
+  tar: AsyncIterable<Uint8Array>,
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await unpackInto(tar, directory, { signal });
+}
+
 function tooLarge(name: string): Fault {
   return new Fault("invalid", `the Dockerfile (${name}) is larger than ${dockerfileBytesMax} bytes`);
 }
@@ -90,43 +98,19 @@ const entriesPerBreath = 256;
 async function applyIgnoreFile(directory: string, signal: AbortSignal): Promise<void> {
   const path = resolveInRoot(directory, ".dockerignore");
   if (lookAt(path)?.isFile() !== true) return;
-  const patterns = ignorePatterns(readFileSync(path, "utf8"));
+  const patterns = ignoreLines(readFileSync(path, "utf8"));
   if (patterns.length === 0) return;
-  const matcher = ignore({ ignorecase: false });
-  matcher.add(patterns);
-  const pruner = new Pruner(directory, matcher, signal);
-  try {
-    await pruner.prune("");
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-    throw new Fault("invalid", `.dockerignore holds a pattern that cannot be read: ${cause.message}`, {
-      cause,
-    });
-  }
-}
-
-/** Lines that mean something; characters that are special to expressions but not to patterns are escaped. */
-export function ignorePatterns(text: string): string[] {
-  return text
-    .replace(/^\uFEFF/, "")
-    .split("\n")
-    .filter((line) => !line.startsWith("#"))
-    .map((line) => line.trim())
-    .filter((line) => line !== "")
-    .map((line) => {
-      const negated = line.startsWith("!");
-      const pattern = cleanPath(negated ? line.slice(1).trim() : line).replace(/(?<!\\)[+(){}|]/g, "\\$&");
-      return negated ? `!${pattern}` : pattern;
-    });
+  const { skips } = ignoreFilter(patterns, ".dockerignore");
+  await new Pruner(directory, skips, signal).prune("");
 }
 
 class Pruner {
   readonly #directory: string;
-  readonly #matcher: Ignore;
+  readonly #matcher: (path: string) => boolean;
   readonly #signal: AbortSignal;
   #count = 0;
 
-  constructor(directory: string, matcher: Ignore, signal: AbortSignal) {
+  constructor(directory: string, matcher: (path: string) => boolean, signal: AbortSignal) {
     this.#directory = directory;
     this.#matcher = matcher;
     this.#signal = signal;
@@ -139,7 +123,7 @@ class Pruner {
       this.#signal.throwIfAborted();
       const path = prefix + entry.name;
       const host = `${this.#directory}/${path}`;
-      const excluded = this.#matcher.ignores(path);
+      const excluded = this.#matcher(path);
       if (entry.isDirectory()) {
         await this.prune(`${path}/`);
         if (excluded && readdirSync(host).length === 0) rmdirSync(host);

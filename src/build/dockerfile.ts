@@ -17,6 +17,7 @@ import {
   type Transfer,
 } from "./instruction.ts";
 import { type Diagnostic, type LogicalLine, lexDockerfile } from "./lines.ts";
+import { parseRunMount } from "./run-mount.ts";
 import { suggestion } from "./suggest.ts";
 import { jsonWords, keyValues, plainWords, quotedWords, splitLine } from "./words.ts";
 
@@ -82,7 +83,8 @@ function parseInstruction(line: LogicalLine, escapeChar: string): Instruction {
     throw new Fault("invalid", `unknown instruction: ${keyword}${suggestion(keyword, keywords)}`);
   const words: Words = { keyword: known, flagWords: flags, rest, escapeChar, line, used: [] };
   const body = grammar[known](words);
-  return { ...body, source: line.text.trim(), lines: line.lines, flags: words.used };
+  const { lines, comments } = line;
+  return { ...body, source: line.text.trim(), lines, flags: words.used, keyword, comments };
 }
 
 const grammar: Readonly<Record<Keyword, (words: Words) => InstructionBody>> = {
@@ -113,13 +115,25 @@ const grammar: Readonly<Record<Keyword, (words: Words) => InstructionBody>> = {
   MAINTAINER: (words) => ({ kind: "maintainer", text: exactlyOne(noFlags(words)) }),
   ONBUILD: (words) => ({ kind: "onbuild", trigger: trigger(noFlags(words)) }),
   RUN: (words) => {
-    words.used = readFlags(words.flagWords, {
+    const flags = readFlags(words.flagWords, {
       mount: "list",
       network: "text",
       security: "text",
       device: "list",
-    }).used;
-    return { kind: "run", command: commandLine(words) };
+    });
+    words.used = flags.used;
+    const mounts = flags.list("mount");
+    // A mistake is told with its line; what holds a variable is looked at when its value is known.
+    for (const mount of mounts) if (!mount.includes("$")) parseRunMount(mount, (value) => value);
+    const command = commandLine(words);
+    return {
+      kind: "run",
+      command,
+      mounts,
+      network: oneOf("network", flags.text("network"), ["default", "none", "host"]),
+      security: oneOf("security", flags.text("security"), ["sandbox", "insecure"]),
+      devices: flags.list("device"),
+    };
   },
   SHELL: (words) => ({ kind: "shell", shell: shell(noFlags(words)) }),
   STOPSIGNAL: (words) => ({ kind: "stopsignal", signal: exactlyOne(noFlags(words)) }),
@@ -150,6 +164,11 @@ function argument(word: string): { key: string; value?: string } {
   return { key: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
+function oneOf(flag: string, value: string, allowed: readonly string[]): string {
+  if (value === "" || allowed.includes(value)) return value;
+  throw new Fault("invalid", `${flag} mode ${JSON.stringify(value)} is not supported`);
+}
+
 function commandLine({ rest, line }: Words): CommandLine {
   const exec = jsonWords(rest);
   if (exec !== undefined) return { args: exec, form: "exec", heredocs: [] };
@@ -169,7 +188,8 @@ function from(words: Words): InstructionBody {
       "invalid",
       `invalid name for build stage: ${JSON.stringify(name)}, name can't start with a number or contain symbols`,
     );
-  return { kind: "from", base, name: lower, platform: flags.text("platform") };
+  const written = { as: as ?? "", name: name ?? "" };
+  return { kind: "from", base, name: lower, platform: flags.text("platform"), written };
 }
 
 const transferFlags = {
@@ -215,6 +235,11 @@ function transfer(words: Words): Transfer {
     chmod: flags.text("chmod"),
     from: flags.text("from"),
     checksum: flags.text("checksum"),
+    link: flags.text("link") === "true",
+    parents: flags.text("parents") === "true",
+    exclude: flags.list("exclude"),
+    keepGitDir: flags.text("keep-git-dir") === "true",
+    unpack: flags.text("unpack") === "" ? undefined : flags.text("unpack") === "true",
   };
 }
 

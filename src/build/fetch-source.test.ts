@@ -2,7 +2,7 @@ import { afterAll, beforeEach, expect, test } from "bun:test";
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fetchSource, isGit, isRemote } from "./fetch-source.ts";
+import { fetchSource, isRemote } from "./fetch-source.ts";
 
 const base = mkdtempSync(join(tmpdir(), "wherry-fetch-"));
 const server = Bun.serve({
@@ -84,12 +84,6 @@ test("cancelling ends a download that hangs", async () => {
 
 test("addresses are told from paths, and repositories from files", () => {
   expect(["http://x/y", "HTTPS://x", "x/http://y", "http:"].map(isRemote)).toEqual([
-    true,
-    true,
-    false,
-    false,
-  ]);
-  expect(["git@h:r", "https://h/r.git#b", "https://h/r", "a.git"].map(isGit)).toEqual([
     true,
     true,
     false,

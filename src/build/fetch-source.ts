@@ -23,11 +23,6 @@ export function isRemote(source: string): boolean {
   return /^https?:\/\//i.test(source);
 }
 
-/** True for what Docker would clone. */
-export function isGit(source: string): boolean {
-  return /^(?:git@|git:\/\/|ssh:\/\/)/.test(source) || /^https?:\/\/.*\.git(?:#.*)?$/.test(source);
-}
-
 /**
  * Mode 0600; times are the server's `Last-Modified` or zero. The name is empty when neither the address nor the server
  * gives one.

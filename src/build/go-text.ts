@@ -33,6 +33,14 @@ export function goQuoteList(words: readonly string[]): string {
   return `[${words.map(goQuote).join(" ")}]`;
 }
 
+/** Go's `%q` of an integer: the character it stands for, in single quotes. */
+export function goQuoteRune(code: number): string {
+  const char = String.fromCodePoint(code <= 0x10ffff ? code : 0xfffd);
+  if (code === 0) return "'\\x00'";
+  const quoted = char === "'" ? "\\'" : char === '"' ? '"' : goQuote(char).slice(1, -1);
+  return `'${quoted}'`;
+}
+
 const nanosecondsPer: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,

@@ -3,7 +3,7 @@ import { Fault } from "#spec/fault.ts";
 import { formatGoDuration } from "#spec/go-duration.ts";
 import type { Healthcheck } from "#spec/image.ts";
 import { readFlags } from "./flags.ts";
-import { goQuote, parseGoDuration } from "./go-text.ts";
+import { goQuote, goQuoteList, goQuoteRune, parseGoDuration } from "./go-text.ts";
 import { jsonWords } from "./words.ts";
 
 const flagTypes = {
@@ -55,6 +55,13 @@ export function parseHealthcheck(
 export function formatHealthcheck(check: Healthcheck): string {
   const duration = (nanoseconds: number | undefined) => formatGoDuration(nanoseconds ?? 0);
   return `&{Test:[${(check.Test ?? []).join(" ")}] Interval:${duration(check.Interval)} Timeout:${duration(check.Timeout)} StartPeriod:${duration(check.StartPeriod)} StartInterval:${duration(check.StartInterval)} Retries:${check.Retries ?? 0}}`;
+}
+
+/** The same in BuildKit's words: Go's `%q` of the values. */
+export function quoteHealthcheck(check: Healthcheck): string {
+  const duration = (nanoseconds: number | undefined) => goQuote(formatGoDuration(nanoseconds ?? 0));
+  const periods = [check.Interval, check.Timeout, check.StartPeriod, check.StartInterval].map(duration);
+  return `&{${goQuoteList(check.Test ?? [])} ${periods.join(" ")} ${goQuoteRune(check.Retries ?? 0)}}`;
 }
 
 function period(name: string, text: string): number {

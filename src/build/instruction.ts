@@ -31,13 +31,38 @@ export interface Transfer {
   readonly chmod: string;
   /** COPY only: stage name, stage index or image; empty for the context. Never expanded. */
   readonly from: string;
-  /** ADD only: the digest a fetched file must have; empty for none. */
+  /** ADD only: the digest a fetched file must have, or the commit; empty for none. */
   readonly checksum: string;
+  /** A layer that does not depend on what is below it. */
+  readonly link: boolean;
+  /** Directories of the source's path are made too, from `/./` on. */
+  readonly parents: boolean;
+  /** Patterns of what is left out. */
+  readonly exclude: readonly string[];
+  /** ADD only: a clone keeps `.git`. */
+  readonly keepGitDir: boolean;
+  /** ADD only: archives are unpacked; undefined for the usual, which is local ones. */
+  readonly unpack: boolean | undefined;
 }
 
 export type InstructionBody =
-  | { readonly kind: "from"; readonly base: string; readonly name: string; readonly platform: string }
-  | { readonly kind: "run"; readonly command: CommandLine }
+  | {
+      readonly kind: "from";
+      readonly base: string;
+      readonly name: string;
+      readonly platform: string;
+      /** `as` and the name in the user's letters, empty for none. */
+      readonly written: { readonly as: string; readonly name: string };
+    }
+  | {
+      readonly kind: "run";
+      readonly command: CommandLine;
+      /** As written, not yet expanded. */
+      readonly mounts: readonly string[];
+      readonly network: string;
+      readonly security: string;
+      readonly devices: readonly string[];
+    }
   | { readonly kind: "cmd"; readonly command: CommandLine }
   | { readonly kind: "entrypoint"; readonly command: CommandLine }
   | { readonly kind: "copy"; readonly transfer: Transfer }
@@ -62,6 +87,10 @@ export type Instruction = InstructionBody & {
   readonly lines: LineRange;
   /** Names of the flags that were given, without the dashes, in order. */
   readonly flags: readonly string[];
+  /** In the user's letters. */
+  readonly keyword: string;
+  /** Comment lines right above, without their marks. */
+  readonly comments: readonly string[];
 };
 
 export type InstructionKind = Instruction["kind"];

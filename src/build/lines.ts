@@ -24,6 +24,8 @@ export interface LogicalLine {
   readonly text: string;
   readonly lines: LineRange;
   readonly heredocs: readonly Heredoc[];
+  /** Comment lines right above, without their marks. */
+  readonly comments: readonly string[];
 }
 
 export interface LexedDockerfile {
@@ -55,6 +57,7 @@ class Lexer {
   readonly #source: readonly string[];
   #at = 0;
   #directivesDone = false;
+  #comments: string[] = [];
 
   constructor(text: string) {
     const lines = text.replace(/^\uFEFF/, "").split("\n");
@@ -85,8 +88,13 @@ class Lexer {
     const start = this.#at + 1;
     const first = this.#read().trimStart();
     this.#directive(first, start);
-    if (isComment(first)) return;
+    if (isComment(first)) {
+      this.#comments.push(first.slice(1).trim());
+      return;
+    }
     let [text, complete] = this.#continuation(first);
+    const comments = this.#comments;
+    this.#comments = [];
     if (complete && text === "") return;
     let emptyContinuation = false;
     while (!complete && this.#at < this.#source.length) {
@@ -108,7 +116,7 @@ class Lexer {
         lines: range,
       });
     const heredocs = this.#heredocs(text, range);
-    this.lines.push({ text, lines: { start, end: this.#at }, heredocs });
+    this.lines.push({ text, lines: { start, end: this.#at }, heredocs, comments });
   }
 
   /** `# name=value` at the very top, before anything else. */

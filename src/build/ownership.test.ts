@@ -21,10 +21,26 @@ test("parseOwner() says which name the image does not know", () => {
   expect(() => parseOwner("a:b:c", files)).toThrow("invalid chown string format: a:b:c");
 });
 
-test("parseMode() takes octal and nothing else", () => {
+test("parseMode() takes octal", () => {
   expect(parseMode("")).toBeUndefined();
-  expect(parseMode("755")).toBe(0o755);
-  expect(parseMode("4755")).toBe(0o4755);
-  for (const bad of ["u=rwx", "888", "77777"])
+  expect(parseMode("755")?.(0, false)).toBe(0o755);
+  expect(parseMode("4755")?.(0, false)).toBe(0o4755);
+  for (const bad of ["u=rwz", "888", "77777", "u=rwx,", "rwx"])
     expect(() => parseMode(bad)).toThrow(`invalid chmod parameter: '${bad}'`);
 });
+
+const symbolic: [change: string, before: number, directory: boolean, after: number][] = [
+  ["u=rwx", 0o644, false, 0o744],
+  ["u=rwX,go=rX", 0o600, false, 0o644],
+  ["u=rwX,go=rX", 0o600, true, 0o755],
+  ["a+x", 0o644, false, 0o755],
+  ["+x", 0o644, false, 0o755],
+  ["go-rwx", 0o777, false, 0o700],
+  ["u+s,+t", 0o755, true, 0o5755],
+  ["g=u", 0, false, Number.NaN],
+];
+for (const [change, before, directory, after] of symbolic)
+  test(`parseMode() ${change}`, () => {
+    if (Number.isNaN(after)) expect(() => parseMode(change)).toThrow("invalid chmod parameter");
+    else expect(parseMode(change)?.(before, directory)).toBe(after);
+  });

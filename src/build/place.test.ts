@@ -36,9 +36,14 @@ afterEach(() => rmSync(base, { recursive: true }));
 
 async function copy(from: string, to: string, o: { uid?: number; mode?: number; keep?: boolean } = {}) {
   const sources = await new SourceTree(source, "context").find(from, { signal });
+  const { mode } = o;
   const wanted = o.keep ? undefined : { uid: o.uid ?? 0, gid: o.uid ?? 0 };
   for (const found of sources)
-    await place(found, { root: image, path: to }, { owner: wanted, mode: o.mode, signal });
+    await place(
+      found,
+      { root: image, path: to },
+      { owner: wanted, mode: mode === undefined ? undefined : () => mode, signal },
+    );
 }
 
 describe("destinationPath()", () => {

@@ -12,7 +12,6 @@ import {
   linkSync,
   lutimesSync,
   mkdirSync,
-  readdirSync,
   readlinkSync,
   rmSync,
   type Stats,
@@ -23,15 +22,16 @@ import { copyFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "#spec/fault.ts";
 import { cleanPath } from "./go-text.ts";
-import type { Owner } from "./ownership.ts";
+import type { PathFilter } from "./ignore-patterns.ts";
+import type { ModeChange, Owner } from "./ownership.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
-import type { Source } from "./source-tree.ts";
+import { type Source, type TreeEntry, walkTree } from "./source-tree.ts";
 
 export interface PlaceOptions {
   /** Of everything copied; absent: each keeps its own. */
   readonly owner?: Owner | undefined;
-  /** Permission bits of everything copied but links; absent: each keeps its own. */
-  readonly mode?: number | undefined;
+  /** Permission bits of everything copied but links, from those it had; absent: each keeps its own. */
+  readonly mode?: ModeChange | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -62,7 +62,7 @@ export async function place(source: Source, destination: Destination, o: PlaceOp
   const copier = new Copier(o);
   if (source.directory) {
     makeDirectories(destination.root, target, root);
-    await copier.directory(source.path, target);
+    await copier.directory(source.path, target, source.filter);
     return;
   }
   const inside = destination.path.endsWith("/") || lookAt(target)?.isDirectory() === true;
@@ -91,6 +91,11 @@ export function makeDirectories(top: string, host: string, owner: Owner): boolea
   return missing.length > 0;
 }
 
+/** The times of `stat` for what is at `to`. */
+export function copyTimes(stat: Stats, to: string): void {
+  utimesSync(to, stat.atimeMs / 1000, stat.mtimeMs / 1000);
+}
+
 class Copier {
   readonly #o: PlaceOptions;
   /** Files with several names: device and inode → where the first name went. */
@@ -101,9 +106,20 @@ class Copier {
     this.#o = o;
   }
 
-  /** The contents of a directory into one that is there. */
-  async directory(from: string, to: string): Promise<void> {
-    for (const name of readdirSync(from)) await this.entry(`${from}/${name}`, `${to}/${name}`);
+  /** The contents of a directory, but for what is left out, into one that is there. */
+  async directory(from: string, to: string, filter: PathFilter | undefined): Promise<void> {
+    const directories: TreeEntry[] = [];
+    for (const entry of walkTree(from, filter)) {
+      if (entry.directory) directories.push(entry);
+      await this.entry(`${from}/${entry.path}`, `${to}/${entry.path}`);
+    }
+    // What was put into them changed their times.
+    for (const { path } of directories) this.times(`${from}/${path}`, `${to}/${path}`);
+  }
+
+  times(from: string, to: string): void {
+    const stat = lookAt(from);
+    if (stat !== undefined) copyTimes(stat, to);
   }
 
   async entry(from: string, to: string): Promise<void> {
@@ -116,7 +132,6 @@ class Copier {
       rmSync(to, { recursive: true, force: true });
     if (stat.isDirectory()) {
       if (there?.isDirectory() !== true) mkdirSync(to, directoryMode);
-      await this.directory(from, to);
     } else if (stat.isSymbolicLink()) symlinkSync(readlinkSync(from), to);
     else if (!stat.isFile()) {
       // Sockets belong to a program, not to a file system; Docker leaves them out too.
@@ -151,7 +166,10 @@ class Copier {
       return;
     }
     // After the owner: a change of owner takes setuid bits away.
-    chmodSync(to, (this.#o.mode ?? stat.mode) & permissionBits);
-    utimesSync(to, stat.atimeMs / 1000, stat.mtimeMs / 1000);
+    chmodSync(
+      to,
+      this.#o.mode?.(stat.mode & permissionBits, stat.isDirectory()) ?? stat.mode & permissionBits,
+    );
+    copyTimes(stat, to);
   }
 }

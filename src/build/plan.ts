@@ -160,6 +160,8 @@ function labels(given: Readonly<Record<string, string>> | undefined): Instructio
       source: `LABEL ${key}=${value}`,
       lines: { start: 0, end: 0 },
       flags: [],
+      keyword: "LABEL",
+      comments: [],
     }));
 }
 

@@ -202,7 +202,10 @@ class StageRunner {
 
   async step(instruction: Instruction): Promise<void> {
     const { reporter, cache, engine } = this.#parts;
-    const step = applyInstruction(this.#state, instruction, this.#request.escapeChar);
+    const step = applyInstruction(this.#state, instruction, {
+      escapeChar: this.#request.escapeChar,
+      dialect: "classic",
+    });
     for (const note of step.notes) await reporter.say(note);
     for (const name of step.asked) this.asked.add(name);
     const transfer = await this.#prepare(step.work);
@@ -246,7 +249,8 @@ class StageRunner {
     const { transfer } = work;
     const tree = transfer.from === "" ? this.#inputs.context : await this.#inputs.tree(transfer.from);
     const { scratch, signal } = this.#request;
-    return prepareTransfer(transfer, tree, { workspaces: this.#parts.workspaces, scratch, signal });
+    const { workspaces } = this.#parts;
+    return await prepareTransfer(transfer, tree, { workspaces, scratch, dialect: "classic", signal });
   }
 
   async #work({ work }: Step, transfer: PreparedTransfer | undefined): Promise<NewLayer | undefined> {
@@ -256,7 +260,7 @@ class StageRunner {
       case "run":
         return this.#run(work);
       case "transfer":
-        return transfer?.perform(this.#image.chainId);
+        return await transfer?.perform(this.#image.chainId, this.#request);
       case "make-directory":
         return this.#parts.workspaces.makeDirectory(this.#image.chainId, work.path, this.#request);
     }

@@ -9,6 +9,7 @@ import { createReadStream, readdirSync, readFileSync, readlinkSync, type Stats }
 import { basename } from "node:path";
 import { Fault } from "#spec/fault.ts";
 import { cleanPath, hasWildcards, pathMatcher } from "./go-text.ts";
+import { eitherFilter, filterBelow, ignoreFilter, type PathFilter } from "./ignore-patterns.ts";
 import { climbsOut, lookAt, resolveInRoot } from "./rooted-path.ts";
 import { suggestion } from "./suggest.ts";
 
@@ -21,8 +22,61 @@ export interface Source {
   readonly directory: boolean;
   /** `file:<hex>` or `dir:<hex>`. */
   readonly hash: string;
-  /** From a download: never unpacked. */
+  /** From a download: not unpacked unless that is asked for. */
   readonly fetched?: boolean;
+  /** From the Dockerfile itself: never unpacked. */
+  readonly inline?: boolean;
+  /** For --parents: the directories to make below the destination, and the root they are in. */
+  readonly below?: string;
+  readonly treeRoot?: string;
+  /** Where it is in its tree, no slash in front; empty for the whole tree. */
+  readonly relative?: string;
+  /** What of a directory is left out. */
+  readonly filter?: PathFilter | undefined;
+}
+
+export interface TreeEntry {
+  /** From where the walk began. */
+  readonly path: string;
+  readonly directory: boolean;
+}
+
+/**
+ * What is below `host` and not left out: parents first, names in byte order. A directory that is left out shows only when
+ * something in it does.
+ */
+export function* walkTree(
+  host: string,
+  filter: PathFilter | undefined,
+  prefix = "",
+): Generator<TreeEntry, void> {
+  const entries = readdirSync(`${host}/${prefix}`, { withFileTypes: true });
+  entries.sort((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)));
+  for (const entry of entries) {
+    const path = prefix + entry.name;
+    const here = { path, directory: entry.isDirectory() };
+    const skipped = filter?.skips(path) === true;
+    if (!here.directory) {
+      if (!skipped) yield here;
+    } else if (!skipped) {
+      yield here;
+      yield* walkTree(host, filter, `${path}/`);
+    } else if (filter?.exceptions === true) yield* behind(here, walkTree(host, filter, `${path}/`));
+  }
+}
+
+function* behind(directory: TreeEntry, inner: Generator<TreeEntry, void>): Generator<TreeEntry, void> {
+  const first = inner.next();
+  if (first.done === true) return;
+  yield directory;
+  yield first.value;
+  yield* inner;
+}
+
+export interface FindOptions {
+  /** Patterns of what is left out of what is found. */
+  readonly exclude?: readonly string[] | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** Read whole up to this size, in parts above. */
@@ -36,39 +90,61 @@ export class SourceTree {
   /** `context`: files belong to root whatever the tar said. `image`: owners count. */
   readonly #kind: "context" | "image";
   readonly #hashes = new Map<string, Promise<string>>();
+  readonly #hidden: PathFilter | undefined;
 
-  constructor(root: string, kind: "context" | "image") {
+  /** `hidden`: what of the tree counts as not there. */
+  constructor(root: string, kind: "context" | "image", hidden?: PathFilter) {
     this.#root = root;
     this.#kind = kind;
+    this.#hidden = hidden;
+  }
+
+  get root(): string {
+    return this.#root;
   }
 
   /**
    * What `pattern` means: one path, or every match of Go's `filepath.Match`, in the order of the names.
    * @throws Fault `not-found` in Docker's words when a path is not there; `invalid` when it leaves the context.
    */
-  async find(pattern: string, o: { readonly signal: AbortSignal }): Promise<Source[]> {
+  async find(pattern: string, o: FindOptions): Promise<Source[]> {
     const path = pattern.replace(/^\//, "").replace(/^\.\//, "");
     if (this.#kind === "context" && climbsOut(path))
       throw new Fault("invalid", `forbidden path outside the build context: ${pattern} ()`);
     if (!hasWildcards(path)) return [await this.#source(path, o)];
     const matches = pathMatcher(path);
     const sources: Source[] = [];
-    for (const found of this.#walk(this.#root, ""))
+    for (const { path: found } of walkTree(this.#root, this.#hidden))
       if (matches(found)) sources.push(await this.#source(found, o));
     return sources;
   }
 
-  async #source(path: string, o: { readonly signal: AbortSignal }): Promise<Source> {
+  async #source(path: string, o: FindOptions): Promise<Source> {
     const host = resolveInRoot(this.#root, path);
-    const stat = lookAt(host);
+    const stat = this.#shown(host) ? lookAt(host) : undefined;
     if (stat === undefined) throw new Fault("not-found", this.#missing(path));
     const name = basename(cleanPath(`/${path}`));
     const directory = stat.isDirectory();
-    const key = `${directory ? "" : name}\0${host}`;
+    const relative = host.slice(this.#root.length + 1);
+    const excluded = o.exclude === undefined ? undefined : ignoreFilter(o.exclude, "--exclude");
+    const filter = eitherFilter(filterBelow(this.#hidden, relative), excluded);
+    const key = `${directory ? "" : name}\0${host}\0${o.exclude?.join("\0") ?? ""}`;
     const hash =
-      this.#hashes.get(key) ?? (directory ? this.#hashDirectory(host, o) : this.#hashOne(host, name, stat));
+      this.#hashes.get(key) ??
+      (directory ? this.#hashDirectory(host, filter, o.signal) : this.#hashOne(host, name, stat));
     this.#hashes.set(key, hash);
-    return { path: host, name, directory, hash: `${directory ? "dir" : "file"}:${await hash}` };
+    const shown = cleanPath(`/${path}`).slice(1);
+    const described = { path: host, name, directory, relative: shown, filter };
+    return { ...described, hash: `${directory ? "dir" : "file"}:${await hash}` };
+  }
+
+  /** Not left out; a directory that is, when something in it is not. */
+  #shown(host: string): boolean {
+    const hidden = this.#hidden;
+    const path = host.slice(this.#root.length + 1);
+    if (hidden === undefined || path === "" || !hidden.skips(path)) return true;
+    if (!hidden.exceptions || lookAt(host)?.isDirectory() !== true) return false;
+    return walkTree(host, filterBelow(hidden, path)).next().done !== true;
   }
 
   #missing(path: string): string {
@@ -83,21 +159,10 @@ export class SourceTree {
       : stat;
   }
 
-  /** Paths below `host`, relative to the root, parents first, names in byte order. */
-  *#walk(host: string, prefix: string): Generator<string> {
-    const entries = readdirSync(host, { withFileTypes: true });
-    entries.sort((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)));
-    for (const entry of entries) {
-      const path = prefix + entry.name;
-      yield path;
-      if (entry.isDirectory()) yield* this.#walk(`${host}/${entry.name}`, `${path}/`);
-    }
-  }
-
-  async #hashDirectory(host: string, { signal }: { readonly signal: AbortSignal }): Promise<string> {
+  async #hashDirectory(host: string, filter: PathFilter | undefined, signal: AbortSignal): Promise<string> {
     const digest = createHash("sha256");
     let count = 0;
-    for (const path of this.#walk(host, "")) {
+    for (const { path } of walkTree(host, filter)) {
       if (++count % filesPerBreath === 0) await new Promise(setImmediate);
       signal.throwIfAborted();
       const stat = lookAt(`${host}/${path}`);

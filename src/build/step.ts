@@ -8,9 +8,10 @@ import type { ArgumentScope } from "./build-args.ts";
 import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
 import { exposedPorts } from "./expose.ts";
 import { cleanPath, goQuoteList } from "./go-text.ts";
-import { formatHealthcheck } from "./healthcheck.ts";
+import { formatHealthcheck, quoteHealthcheck } from "./healthcheck.ts";
 import { heredocBody } from "./heredoc.ts";
 import type { CommandLine, InlineFile, Instruction, InstructionOf, Transfer } from "./instruction.ts";
+import { parseRunMount, type RunMount } from "./run-mount.ts";
 import { checkStopSignal } from "./stop-signal.ts";
 
 /** Where a stage stands between two instructions. */
@@ -26,9 +27,24 @@ export interface StageState {
 /** What the file system needs. */
 export type Work =
   | { readonly kind: "none" }
-  | { readonly kind: "run"; readonly args: readonly string[]; readonly env: readonly string[] }
+  | ({ readonly kind: "run" } & RunWork)
   | { readonly kind: "make-directory"; readonly path: string }
   | { readonly kind: "transfer"; readonly transfer: ExpandedTransfer };
+
+/** A command with every word expanded. */
+export interface RunWork {
+  readonly args: readonly string[];
+  /** Build arguments as variables, beside those of the configuration. */
+  readonly env: readonly string[];
+  /** Names in `env` that must not count for the cache: proxies that no ARG names. */
+  readonly hidden: readonly string[];
+  readonly mounts: readonly RunMount[];
+  readonly network: string;
+  readonly security: string;
+  readonly devices: readonly string[];
+  /** A heredoc that names its interpreter: made a file at `/dev/pipes/<name>`. */
+  readonly script: { readonly name: string; readonly content: string } | undefined;
+}
 
 /** COPY or ADD with every word expanded. */
 export interface ExpandedTransfer extends Transfer {
@@ -64,22 +80,40 @@ export function beginStage(config: ImageRunConfig | undefined, scope: ArgumentSc
   };
 }
 
+/** Whose words an image's history is in. */
+export type Dialect = "classic" | "buildkit";
+
 /** @throws Fault `invalid` for an expansion that fails or a value that is not allowed. */
-export function applyInstruction(state: StageState, instruction: Instruction, escapeChar: string): Step {
+export function applyInstruction(
+  state: StageState,
+  instruction: Instruction,
+  o: { readonly escapeChar: string; readonly dialect: Dialect },
+): Step {
+  return new Applier(state, stageEnvironment(state), o).apply(instruction);
+}
+
+/** What words of the stage may refer to. */
+export function stageEnvironment(state: StageState): Map<string, string> {
   const environment = environmentOf(state.config.Env ?? []);
   for (const [name, value] of state.scope.inScope(environment)) environment.set(name, value);
-  return new Applier(state, environment, escapeChar).apply(instruction);
+  return environment;
 }
 
 class Applier {
   readonly #state: StageState;
   readonly #environment: Environment;
   readonly #escapeChar: string;
+  readonly #dialect: Dialect;
 
-  constructor(state: StageState, environment: Environment, escapeChar: string) {
+  constructor(
+    state: StageState,
+    environment: Environment,
+    o: { readonly escapeChar: string; readonly dialect: Dialect },
+  ) {
     this.#state = state;
     this.#environment = environment;
-    this.#escapeChar = escapeChar;
+    this.#escapeChar = o.escapeChar;
+    this.#dialect = o.dialect;
   }
 
   apply(instruction: Instruction): Step {
@@ -87,7 +121,7 @@ class Applier {
       case "from":
         throw new Fault("internal", "FROM begins a stage and is no step of one");
       case "run":
-        return this.#run(instruction.command);
+        return this.#run(instruction);
       case "copy":
       case "add":
         return this.#transfer(instruction.kind === "copy" ? "COPY" : "ADD", instruction.transfer);
@@ -123,7 +157,12 @@ class Applier {
           expandWords(port, this.#environment, { escapeChar: this.#escapeChar }),
         );
         const exposed = exposedPorts(ports).map((port) => [port, {}] as const);
-        return this.#metadata(`EXPOSE ${ports.join(" ")}`, {
+        const names = exposed.map(([port]) => port).sort();
+        const shown =
+          this.#dialect === "classic"
+            ? ports.join(" ")
+            : `map[${names.map((port) => `${port}:{}`).join(" ")}]`;
+        return this.#metadata(`EXPOSE ${shown}`, {
           ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(exposed) },
         });
       }
@@ -179,7 +218,8 @@ class Applier {
     changes: Partial<StageState> = {},
     more: Partial<Step> = {},
   ): Step {
-    const createdBy = [...this.#shellAfter(config), "#(nop) ", comment].join(" ");
+    const createdBy =
+      this.#dialect === "classic" ? [...this.#shellAfter(config), "#(nop) ", comment].join(" ") : comment;
     return this.#step({ ...changes, config: { ...this.#state.config, ...config } }, () => createdBy, more);
   }
 
@@ -229,7 +269,7 @@ class Applier {
     const words = this.#words(command);
     return this.#metadata(
       `CMD ${goQuoteList(words)}`,
-      { Cmd: words },
+      { Cmd: words, ...(this.#dialect === "buildkit" && { ArgsEscaped: true }) },
       { commandSet: this.#state.commandSet || command.args.length > 0 },
     );
   }
@@ -247,7 +287,8 @@ class Applier {
       old.length > 0 && old[0] !== "NONE"
         ? [`Note: overriding previous HEALTHCHECK: [${old.join(" ")}]\n`]
         : [];
-    const comment = `HEALTHCHECK ${formatHealthcheck(check)}`;
+    const shown = this.#dialect === "classic" ? formatHealthcheck(check) : quoteHealthcheck(check);
+    const comment = `HEALTHCHECK ${shown}`;
     return this.#metadata(comment, { Healthcheck: check }, {}, { notes });
   }
 
@@ -257,22 +298,41 @@ class Applier {
     const current = this.#state.config.WorkingDir ?? "";
     const absolute = cleanPath(wanted.startsWith("/") ? wanted : `/${current}/${wanted}`);
     const config = { ...this.#state.config, WorkingDir: absolute };
-    const createdBy = [...this.#shell(), `#(nop) WORKDIR ${absolute}`].join(" ");
+    const createdBy =
+      this.#dialect === "classic"
+        ? [...this.#shell(), `#(nop) WORKDIR ${absolute}`].join(" ")
+        : `WORKDIR ${absolute}`;
     return this.#step({ config }, () => createdBy, { work: { kind: "make-directory", path: absolute } });
   }
 
-  #run(command: CommandLine): Step {
-    const words = this.#words(command);
+  #run(instruction: InstructionOf<"run">): Step {
+    const { command, network, security, devices } = instruction;
+    const script = scriptOf(command);
+    const words =
+      script === undefined ? this.#words(command) : [...this.#shell(), `/dev/pipes/${script.name}`];
     const environment = environmentOf(this.#state.config.Env ?? []);
     const scope = this.#state.scope;
     const inScope = [...scope.inScope(environment)];
     const visible = inScope
       .filter(([name]) => scope.isVisible(name))
       .map(([name, value]) => `${name}=${value}`);
-    const prefix = visible.length === 0 ? [] : [`|${visible.length}`, ...visible.sort()];
-    const createdBy = [...prefix, ...words].join(" ");
+    const classic = this.#dialect === "classic";
+    const listed = classic ? visible.sort() : this.#declared(new Map(inScope));
+    const prefix = listed.length === 0 ? [] : [`|${listed.length}`, ...listed];
+    const line = [...prefix, ...words].join(" ");
+    const createdBy = classic ? line : `RUN ${line} # buildkit`;
     const env = inScope.map(([name, value]) => `${name}=${value}`);
-    return this.#step({}, () => createdBy, { work: { kind: "run", args: words, env } });
+    const hidden = inScope.map(([name]) => name).filter((name) => !scope.isVisible(name));
+    const mounts = instruction.mounts.map((mount) => parseRunMount(mount, (value) => this.#expand(value)));
+    const work = { args: words, env, hidden, mounts, network, security, devices, script };
+    return this.#step({}, () => createdBy, { work: { kind: "run", ...work } });
+  }
+
+  /** Every ARG of the stage in the order of the file, with what its name means now. */
+  #declared(inScope: ReadonlyMap<string, string>): string[] {
+    return this.#state.scope
+      .declaredNames()
+      .map((name) => `${name}=${inScope.get(name) ?? this.#environment.get(name) ?? ""}`);
   }
 
   #transfer(keyword: "COPY" | "ADD", transfer: Transfer): Step {
@@ -288,7 +348,13 @@ class Applier {
       chmod,
       from: transfer.from,
       checksum: this.#expand(transfer.checksum),
+      link: transfer.link,
+      parents: transfer.parents,
+      exclude: transfer.exclude.map((pattern) => this.#expand(pattern)),
+      keepGitDir: transfer.keepGitDir,
+      unpack: transfer.unpack,
     };
+    if (this.#dialect === "buildkit") return this.#placed(expanded);
     const flags = `${chown === "" ? "" : `--chown=${chown} `}${chmod === "" ? "" : `--chmod=${chmod} `}`;
     const shell = this.#shell();
     return this.#step(
@@ -296,6 +362,20 @@ class Applier {
       (sources) => [...shell, `#(nop) ${keyword} ${flags}${sources} in ${expanded.destination} `].join(" "),
       { work: { kind: "transfer", transfer: expanded } },
     );
+  }
+
+  #placed(transfer: ExpandedTransfer): Step {
+    const flags = [
+      transfer.parents ? "--parents" : "",
+      transfer.chown === "" ? "" : `--chown=${transfer.chown}`,
+      transfer.chmod === "" ? "" : `--chmod=${transfer.chmod}`,
+      ...transfer.exclude.map((pattern) => `--exclude=${pattern}`),
+    ].filter((flag) => flag !== "");
+    const inline = transfer.inline.map(({ name }) => `<<${name}`);
+    const words = [transfer.keyword, ...flags, ...transfer.sources, ...inline, transfer.destination];
+    return this.#step({}, () => `${words.join(" ")} # buildkit`, {
+      work: { kind: "transfer", transfer },
+    });
   }
 
   /** A heredoc's references are expanded; its quotes and escapes before other characters stay. */
@@ -313,6 +393,14 @@ class Applier {
     if (command.form === "exec") return [...command.args];
     return [...this.#shell(), ...command.args.map((line) => withHeredocs(line, command))];
   }
+}
+
+/** A heredoc that is all of a command and begins with `#!`. */
+function scriptOf({ args, heredocs }: CommandLine): RunWork["script"] {
+  const [heredoc, ...more] = heredocs;
+  if (heredoc === undefined || more.length > 0 || !/^\d*<<-?\s*\S+$/.test(args[0] ?? "")) return undefined;
+  const content = heredocBody(heredoc);
+  return content.startsWith("#!") ? { name: heredoc.name, content } : undefined;
 }
 
 /** A script that is only a heredoc is the script; one among other words is left to the shell, body and all. */

@@ -19,11 +19,19 @@ export interface NewLayer {
 /** The digest of a tar with no entries: 1024 zero bytes. A layer that has it changes nothing and belongs to no image. */
 export const emptyDiffId = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
+export interface CommitOptions {
+  readonly signal: AbortSignal;
+  /** Touches up the directory of the changes, which is no longer mounted. */
+  readonly settle?: ((changes: string) => void | Promise<void>) | undefined;
+  /** A layer also when nothing was changed. */
+  readonly always?: boolean;
+}
+
 export interface Workspace extends AsyncDisposable {
   /** The root file system on the host, mounted. */
   readonly root: string;
   /** What was changed as a layer, or undefined when nothing was. The workspace is used up. */
-  commit(o: { readonly signal: AbortSignal }): Promise<NewLayer | undefined>;
+  commit(o: CommitOptions): Promise<NewLayer | undefined>;
 }
 
 export class Workspaces {
@@ -46,7 +54,7 @@ export class Workspaces {
     const held = stack.move();
     return {
       root,
-      commit: () => this.#commit(id),
+      commit: (o) => this.#commit(id, o),
       [Symbol.asyncDispose]: () => held.disposeAsync(),
     };
   }
@@ -55,11 +63,11 @@ export class Workspaces {
   async makeDirectory(
     parent: ChainId | undefined,
     path: string,
-    o: { readonly signal: AbortSignal },
+    o: CommitOptions,
   ): Promise<NewLayer | undefined> {
     await using workspace = await this.acquire(parent);
     const host = resolveInRoot(workspace.root, path);
-    if (!makeDirectories(workspace.root, host, { uid: 0, gid: 0 })) return undefined;
+    if (!makeDirectories(workspace.root, host, { uid: 0, gid: 0 }) && o.always !== true) return undefined;
     return await workspace.commit(o);
   }
 
@@ -68,15 +76,22 @@ export class Workspaces {
     for (const [id] of this.#names.entries()) await this.#release(id);
   }
 
-  async #commit(id: string): Promise<NewLayer | undefined> {
-    let changed = false;
-    for await (const _ of this.#layers.changes(id)) {
-      changed = true;
-      break;
-    }
-    if (!changed) return undefined;
+  async #commit(id: string, o: CommitOptions): Promise<NewLayer | undefined> {
+    if (o.always !== true && !(await this.#changed(id))) return undefined;
     this.#layers.unmount(id);
-    return this.#layers.commit(id, { consume: true });
+    await o.settle?.(this.#layers.writablePath(id));
+    return await this.#layers.commit(id, { consume: true, signal: o.signal });
+  }
+
+  async #changed(id: string): Promise<boolean> {
+    for await (const _ of this.#layers.changes(id)) return true;
+    return false;
+  }
+
+  /** A layer's changes laid upon another file system. */
+  async lay(layer: NewLayer, parent: ChainId | undefined, signal: AbortSignal): Promise<NewLayer> {
+    if (parent === undefined) return layer;
+    return await this.#layers.apply(parent, this.#layers.tar(layer.chainId, { signal }), { signal });
   }
 
   async #release(id: string): Promise<void> {

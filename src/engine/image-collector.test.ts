@@ -10,6 +10,7 @@ import { Records } from "#store/records.ts";
 import { blobGraceMs, ImageCollector } from "./image-collector.ts";
 import { ImageIndex } from "./image-index.ts";
 import { Images } from "./images.ts";
+import { KeptLayers } from "./kept-layers.ts";
 import { Leases } from "./leases.ts";
 import { Provenance } from "./provenance.ts";
 
@@ -34,15 +35,16 @@ async function open() {
     await Layers.open(join(root, "layers"), { records }),
   ];
   const [index, provenance, leases] = [new ImageIndex(records), new Provenance(records), new Leases()];
+  const kept = new KeptLayers(records);
   const images = await Images.open({
-    ...{ index, blobs, layers, provenance, leases, emit: () => undefined },
+    ...{ index, blobs, layers, provenance, leases, kept, emit: () => undefined },
     ...{ applyChanges: (config) => config, platform: { os: "linux", architecture: "amd64" } },
     ...{ containersOf: () => [], now: () => "2026-01-01T00:00:00Z" },
   });
   let swept = 0;
   const collector = stack.use(
     new ImageCollector({
-      ...{ index, provenance, leases, blobs, layers, images },
+      ...{ index, provenance, leases, kept, blobs, layers, images },
       registry: { sweep: async () => void swept++ },
       report: (fault) => {
         throw fault;

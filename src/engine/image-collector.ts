@@ -12,6 +12,7 @@ import type { Layers } from "#store/layers.ts";
 import type { ImageIndex } from "./image-index.ts";
 import { chainOf } from "./image-removal.ts";
 import type { Images } from "./images.ts";
+import type { KeptLayers } from "./kept-layers.ts";
 import type { Leases } from "./leases.ts";
 import type { Provenance } from "./provenance.ts";
 
@@ -24,6 +25,7 @@ export interface CollectorParts {
   readonly index: ImageIndex;
   readonly provenance: Provenance;
   readonly leases: Leases;
+  readonly kept: KeptLayers;
   readonly blobs: Pick<Blobs, "walk" | "delete">;
   readonly layers: Pick<Layers, "get" | "list">;
   readonly images: Pick<Images, "collectLayers">;
@@ -77,9 +79,9 @@ export class ImageCollector implements Disposable {
 
   /** Tops of stacks that no image has and nothing stands on. */
   #idleLayers(): ChainId[] {
-    const { index, layers, leases } = this.#parts;
+    const { index, layers, leases, kept } = this.#parts;
     const needed = new Set<ChainId>();
-    for (const { chainId } of index.list())
+    for (const chainId of [...index.list().map((image) => image.chainId), ...kept.list()])
       for (const each of chainOf(layers, chainId)) needed.add(each.chainId);
     const all = layers.list();
     const inner = new Set(all.map(({ parent }) => parent));

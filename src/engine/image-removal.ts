@@ -11,6 +11,7 @@ import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex, ImageRecord } from "./image-index.ts";
+import type { KeptLayers } from "./kept-layers.ts";
 import type { Leases } from "./leases.ts";
 import type { Provenance } from "./provenance.ts";
 
@@ -25,6 +26,7 @@ export interface RemovalParts {
   readonly layers: Pick<Layers, "get" | "list" | "remove">;
   readonly provenance: Provenance;
   readonly leases: Leases;
+  readonly kept: KeptLayers;
   readonly emit: Emit;
   readonly containersOf: (id: Digest) => readonly ContainerRecord[];
   readonly forgetConfig: (id: Digest) => void;
@@ -164,9 +166,9 @@ export class ImageRemoval {
   async collectLayers(
     top: ChainId | undefined,
   ): Promise<{ readonly chainId: ChainId; readonly sizeBytes: number }[]> {
-    const { index, layers, leases } = this.#parts;
+    const { index, layers, leases, kept } = this.#parts;
     const needed = new Set<ChainId>();
-    for (const { chainId } of index.list())
+    for (const chainId of [...index.list().map((image) => image.chainId), ...kept.list()])
       for (const each of chainOf(layers, chainId)) needed.add(each.chainId);
     const removed: { chainId: ChainId; sizeBytes: number }[] = [];
     for (const { chainId, sizeBytes } of chainOf(layers, top)) {

@@ -13,6 +13,7 @@ import { ImageIndex } from "./image-index.ts";
 import { type LoadOptions, loadImages } from "./image-load.ts";
 import { saveImages } from "./image-save.ts";
 import { Images } from "./images.ts";
+import { KeptLayers } from "./kept-layers.ts";
 import { Leases } from "./leases.ts";
 import type { RegistryPart } from "./parts.ts";
 import { Provenance } from "./provenance.ts";
@@ -55,9 +56,10 @@ export async function openImageRoom(parts: ImageRoomParts): Promise<ImageRoom> {
   const index = new ImageIndex(parts.records);
   const provenance = new Provenance(parts.records);
   const leases = new Leases();
+  const kept = new KeptLayers(parts.records);
   const platform = { os: "linux", architecture: parts.architecture };
-  const images = await Images.open({ ...parts, index, provenance, leases, platform });
-  const shared = { ...parts, index, provenance, leases, images };
+  const images = await Images.open({ ...parts, index, provenance, leases, kept, platform });
+  const shared = { ...parts, index, provenance, leases, kept, images };
   const transfers = new Transfers({
     registry: parts.registry,
     pulls: new Pulls(shared),

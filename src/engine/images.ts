@@ -19,6 +19,7 @@ import type { ImageIndex, ImageRecord, Variants } from "./image-index.ts";
 import { type ImageDetail, listImages, sharedSizes } from "./image-list.ts";
 import { chainOf, ImageRemoval, type Removed } from "./image-removal.ts";
 import { type ImageVariant, variantOf } from "./image-variants.ts";
+import type { KeptLayers } from "./kept-layers.ts";
 import type { Leases } from "./leases.ts";
 import type { LayerBlob, ManifestRecord, Provenance } from "./provenance.ts";
 
@@ -40,6 +41,7 @@ export interface ImagesParts {
   readonly layers: Layers;
   readonly provenance: Provenance;
   readonly leases: Leases;
+  readonly kept: KeptLayers;
   readonly emit: Emit;
   /** Applies Dockerfile instructions (`CMD ["sh"]`) to a config. @throws Fault `invalid`. */
   readonly applyChanges: (config: ImageRunConfig, changes: readonly string[]) => ImageRunConfig;
@@ -148,6 +150,30 @@ export class Images {
     });
     this.#configs.set(id, o.config);
     return id;
+  }
+
+  /** Every layer that an image has. */
+  layers(): ReadonlySet<ChainId> {
+    const { index, layers } = this.#parts;
+    const found = new Set<ChainId>();
+    for (const { chainId } of index.list())
+      for (const each of chainOf(layers, chainId)) {
+        if (found.has(each.chainId)) break;
+        found.add(each.chainId);
+      }
+    return found;
+  }
+
+  /** A layer stays, and those below it, also when no image has it. Idempotent; survives the engine. */
+  keepLayer(chainId: ChainId, owner: string): void {
+    this.#parts.kept.keep(chainId, owner);
+  }
+
+  /** The layer, and those below it, go unless something else needs them. @returns bytes that became free. */
+  async dropLayer(chainId: ChainId): Promise<number> {
+    this.#parts.kept.release(chainId);
+    const removed = await this.#removal.collectLayers(chainId);
+    return removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
   #record(id: Digest, config: ImageConfig, chainId: ChainId | undefined): ImageRecord {

@@ -254,6 +254,8 @@ export interface LayerPart {
   /** The same, as a path. */
   look(id: string): Disposable & { readonly path: string };
   unmount(id: string): void;
+  /** The directory with the changes alone. */
+  writablePath(id: string): string;
   removeWritable(id: string): Promise<void>;
   /** Moves the changes into a layer; the writable layer is gone afterwards. */
   commit(

@@ -23,6 +23,10 @@ export interface RunOnceOptions {
   /** Called once, before any output. */
   onCreated?(containerId: string): void | Promise<void>;
   onOutput(frame: Frame): void | Promise<void>;
+  /** Called when the command has ended well, with the directory of its changes, no longer mounted. */
+  settle?(changes: string): void | Promise<void>;
+  /** A layer also when nothing was changed. @default false */
+  readonly always?: boolean;
 }
 
 export interface RunOnceResult {
@@ -35,7 +39,7 @@ export interface RunOnceResult {
 export interface RunOnceParts {
   readonly containers: Pick<Containers, "make" | "start" | "remove" | "wait">;
   readonly streams: Pick<Streams, "attach">;
-  readonly layers: Pick<LayerPart, "changes" | "commit">;
+  readonly layers: Pick<LayerPart, "changes" | "commit" | "unmount" | "writablePath">;
   readonly randomHex: (bytes: number) => string;
 }
 
@@ -77,7 +81,12 @@ export async function runOnce(parts: RunOnceParts, o: RunOnceOptions): Promise<R
   await containers.start(record.id, o);
   const { exitCode } = await exit;
   await output;
-  if (exitCode !== 0 || !(await hasChanges(layers, record.id, o.signal)))
+  if (exitCode !== 0) return { containerId: record.id, exitCode };
+  if (o.settle !== undefined) {
+    layers.unmount(record.id);
+    await o.settle(layers.writablePath(record.id));
+  }
+  if (o.always !== true && !(await hasChanges(layers, record.id, o.signal)))
     return { containerId: record.id, exitCode };
   const { chainId, diffId } = await layers.commit(record.id, { consume: true, signal: o.signal });
   return { containerId: record.id, exitCode, layer: { chainId, diffId } };

@@ -13,11 +13,11 @@ import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import { type FileStat, fileKind } from "#kernel/files-at.ts";
 import { keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
-import { removeEmpty, removingTree } from "#kernel/remove-tree.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import { Breath } from "./breath.ts";
 import { bounded, decompress } from "./decompress.ts";
+import { discardTree } from "./discard.ts";
 import { explainFull } from "./disk-full.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { chainIdOf, LayerIndex, type LayerRecord, type WritableRecord } from "./layer-records.ts";
@@ -368,13 +368,7 @@ export class Layers {
 
   /** Removes a directory of `incoming`, in small steps. Idempotent. */
   async #discard(path: string): Promise<void> {
-    using incoming = Beneath.open(join(this.#root, "incoming"));
-    const breath = new Breath();
-    const [directory, name] = incoming.parent(bytePath(path.slice(path.lastIndexOf("/") + 1)));
-    for (const empty of removingTree(directory, name)) {
-      if (empty !== undefined) await removeEmpty(empty);
-      if (breath.due) await breath.take();
-    }
+    await discardTree(path);
   }
 
   async #sweep(): Promise<void> {

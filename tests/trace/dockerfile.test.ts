@@ -96,7 +96,10 @@ function apply(text: string, options: CaseOptions): string[] {
     let state = beginStage(config, scope.stage());
     for (const instruction of [...(config?.OnBuild ?? []).map(parseTrigger), ...stage.steps]) {
       try {
-        const step = applyInstruction(state, instruction, dockerfile.escapeChar);
+        const step = applyInstruction(state, instruction, {
+          escapeChar: dockerfile.escapeChar,
+          dialect: "classic",
+        });
         out.push(...showStep(step));
         state = step.next;
       } catch (error) {

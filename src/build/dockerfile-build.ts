@@ -1,0 +1,217 @@
+/**
+ * One build in BuildKit's way: from the Dockerfile to results, one for each platform.
+ * Owns: the order of it: read, check, lower, solve, describe. Promises: a fault has its place in the Dockerfile; nothing of
+ * the build is left but what the cache keeps.
+ */
+import type { ChainId, Digest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
+import type { Platform } from "#spec/image.ts";
+import type { Layers } from "#store/layers.ts";
+import type { BuildCache } from "./build-cache.ts";
+import type { BuildEngine } from "./build-engine.ts";
+import { BuildInputs } from "./build-inputs.ts";
+import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./build-options.ts";
+import { BuildFault, type BuildRequest, type BuildResult, type PlatformResult } from "./build-request.ts";
+import type { CacheMounts } from "./cache-mounts.ts";
+import { type Dockerfile, parseDockerfile } from "./dockerfile.ts";
+import { BuildGraph, type BuildNode } from "./graph.ts";
+import { imageConfig, type MadeLayer } from "./image-history.ts";
+import { importInline, inlineCache } from "./inline-cache.ts";
+import { type LoweredStage, Lowering } from "./lower.ts";
+import { Misses, type MissRecords } from "./misses.ts";
+import type { SourceFile } from "./progress.ts";
+import { runsPrograms } from "./runs-programs.ts";
+import { described, NodeFault, Solver, type SolverHall } from "./solver.ts";
+import { InstructionFault, refuseCircles, type Stages, stagesOf, targetOf } from "./stage-graph.ts";
+import type { Workspaces } from "./workspace.ts";
+
+export interface DockerfileBuildParts {
+  readonly engine: BuildEngine;
+  readonly layers: Layers;
+  readonly workspaces: Workspaces;
+  readonly cacheMounts: CacheMounts;
+  readonly cache: BuildCache;
+  readonly hall: SolverHall;
+  readonly missRecords: MissRecords;
+  /** A directory in memory, for secrets. */
+  readonly memory: string;
+  /** A directory of this build's own. */
+  readonly scratch: string;
+  readonly platform: Platform;
+  readonly now: () => Date;
+}
+
+export class DockerfileBuild {
+  readonly #parts: DockerfileBuildParts;
+  readonly #request: BuildRequest;
+  readonly misses: Misses;
+  #source: SourceFile | undefined;
+
+  constructor(parts: DockerfileBuildParts, request: BuildRequest) {
+    this.#parts = parts;
+    this.#request = request;
+    const {
+      filename = "Dockerfile",
+      context = "",
+      "sharedkey:localdir:context": hint = "",
+    } = request.options;
+    this.misses = new Misses(parts.missRecords, [filename, context, hint].join("\0"));
+  }
+
+  /** @throws BuildFault; `cancelled`. */
+  async run(): Promise<BuildResult> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      throw this.#located(error);
+    }
+  }
+
+  #located(error: unknown): unknown {
+    const { signal } = this.#request;
+    if (signal.aborted) return new Fault("cancelled", "build cancelled", { cause: error });
+    const fault = Fault.from(error);
+    const source = this.#source;
+    if (fault instanceof BuildFault || source === undefined) return fault;
+    const shared = { source, cause: fault, detail: fault.detail };
+    if (fault instanceof NodeFault)
+      return new BuildFault(fault.kind, fault.message, {
+        ...shared,
+        lines: fault.node.lines,
+        vertex: fault.node.digest,
+      });
+    if (fault instanceof InstructionFault)
+      return new BuildFault(fault.kind, fault.message, { ...shared, lines: [fault.instruction.lines] });
+    return fault;
+  }
+
+  async #run(): Promise<BuildResult> {
+    const { engine, scratch, platform: own } = this.#parts;
+    const { client, options, progress, signal } = this.#request;
+    const graph = new BuildGraph();
+    await using inputs = new BuildInputs({
+      ...{ engine, graph, client, progress, options, scratch, signal },
+      inputs: this.#request.inputs ?? new Map(),
+    });
+    this.#source = await inputs.dockerfile();
+    const { dockerfile, stages } = readDockerfile(this.#source, options["target"] ?? "");
+    const platforms = platformsOf(options, own);
+    const lowered = await this.#lower(graph, inputs, dockerfile, stages, platforms);
+    for (const node of BuildGraph.reach(lowered.map(({ node }) => node))) progress.vertex(described(node));
+    const buildArgs = prefixed(options, "build-arg:");
+    const epochMs = epochOf(buildArgs);
+    const { cacheMounts, workspaces, memory, cache, hall, now } = this.#parts;
+    const imported = await importInline({
+      engine,
+      layers: this.#parts.layers,
+      client,
+      progress,
+      options,
+      signal,
+    });
+    const cacheNamespace = buildArgs["BUILDKIT_CACHE_MOUNT_NS"] ?? "";
+    await using solver = new Solver({
+      ...{ engine, workspaces, cacheMounts, client, scratch, memory, cacheNamespace, epochMs },
+      ...{ hall, cache, inputs, progress, misses: this.misses, imported, now, signal },
+    });
+    const perPlatform: PlatformResult[] = [];
+    const kept = new DisposableStack();
+    // All platforms at once: what they share is done once.
+    await settled(lowered.map(async ({ node }) => await solver.result(node)));
+    for (const [index, each] of lowered.entries()) {
+      const { chainId } = await solver.result(each.node);
+      kept.use(cache.hold(chainId));
+      const platform = platforms[index] ?? own;
+      const described = await this.#describe(each, solver, chainId, epochMs);
+      perPlatform.push({ platform, config: described, chainId, materials: inputs.materials });
+    }
+    await cache.collect();
+    return {
+      perPlatform,
+      multiPlatform: platforms.length > 1 || options["multi-platform"] === "true",
+      source: this.#source,
+      [Symbol.dispose]: () => kept.dispose(),
+    };
+  }
+
+  async #lower(
+    graph: BuildGraph,
+    inputs: BuildInputs,
+    dockerfile: Dockerfile,
+    stages: Stages,
+    platforms: readonly Platform[],
+  ): Promise<LoweredStage[]> {
+    const { options, entitlements = ["network.host"] } = this.#request;
+    const { platform: buildPlatform } = this.#parts;
+    const buildArgs = prefixed(options, "build-arg:");
+    const hostname = options["hostname"] ?? buildArgs["BUILDKIT_SANDBOX_HOSTNAME"] ?? "buildkitsandbox";
+    const lowering = async (targetPlatform: Platform) =>
+      await new Lowering(graph, inputs, stages, {
+        ...{ escapeChar: dockerfile.escapeChar, target: options["target"] ?? "", buildArgs },
+        ...{ buildPlatform, targetPlatform, hostname, host: hostOf(options) },
+        showPlatform: platforms.length > 1,
+        noCache: noCacheOf(options),
+        labels: prefixed(options, "label:"),
+        entitlements: new Set(entitlements),
+        runs: (platform) => runsPrograms(platform, buildPlatform),
+      }).target();
+    return await settled(platforms.map(lowering));
+  }
+
+  async #describe(
+    lowered: LoweredStage,
+    solver: Solver,
+    chainId: ChainId | undefined,
+    epochMs: number | undefined,
+  ): Promise<PlatformResult["config"]> {
+    const made = new Map<BuildNode, MadeLayer>();
+    for (const { node } of lowered.history)
+      if (node !== undefined) {
+        const { diffId, createdMs } = await solver.result(node);
+        made.set(node, { diffId, createdMs });
+      }
+    const diffIds: Digest[] = [];
+    const { layers, now, cache } = this.#parts;
+    for (let at = chainId; at !== undefined; at = layers.get(at)?.parent) {
+      const layer = layers.get(at);
+      if (layer !== undefined) diffIds.unshift(layer.diffId);
+    }
+    const config = imageConfig(lowered, { made, diffIds, epochMs, nowMs: now().getTime() });
+    const inline = this.#request.cacheExports?.some(({ type }) => type === "inline") === true;
+    return inline ? { ...config, ...inlineCache(chainId, layers, cache) } : config;
+  }
+}
+
+/** @throws BuildFault for a Dockerfile that cannot be built, at the first mistake. */
+export function readDockerfile(
+  source: SourceFile,
+  target: string,
+): { dockerfile: Dockerfile; stages: Stages } {
+  const [dockerfile, found] = parseDockerfile(source.text);
+  const error = found.find(({ severity }) => severity === "error");
+  if (error !== undefined) {
+    const { start } = error.lines;
+    const message = start === 0 ? error.message : `dockerfile parse error on line ${start}: ${error.message}`;
+    throw new BuildFault("invalid", message, { source, lines: [error.lines] });
+  }
+  refuseFrontend(dockerfile, source);
+  const stages = stagesOf(dockerfile);
+  refuseCircles(stages.list, targetOf(stages.list, target));
+  return { dockerfile, stages };
+}
+
+/** Every version of Docker's own is this one. */
+function refuseFrontend({ directives }: Dockerfile, source: SourceFile): void {
+  const frontend = directives.get("syntax");
+  if (frontend === undefined || frontend === "dockerfile.v0") return;
+  if (/^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@].*)?$/.test(frontend)) return;
+  throw new BuildFault("unsupported", `custom frontend ${JSON.stringify(frontend)} is not supported`, {
+    source,
+  });
+}
+
+/** Waits for all, then throws what was thrown first. */
+async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}
