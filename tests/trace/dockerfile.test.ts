@@ -11,7 +11,7 @@ import { expandWord } from "#build/expand.ts";
 import type { Instruction } from "#build/instruction.ts";
 import type { Diagnostic } from "#build/lines.ts";
 import { planBuild, tidyConfig } from "#build/plan.ts";
-import { applyInstruction, beginStage, type Step } from "#build/step.ts";
+import { applyInstruction, beginStage, type Dialect, type Step } from "#build/step.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 
@@ -20,6 +20,7 @@ interface CaseOptions {
   labels?: Record<string, string>;
   args?: GivenArguments;
   base?: ImageRunConfig;
+  dialect?: Dialect;
 }
 
 const commands: Record<string, (text: string, options: CaseOptions) => string[]> = { parse, plan, apply };
@@ -98,7 +99,7 @@ function apply(text: string, options: CaseOptions): string[] {
       try {
         const step = applyInstruction(state, instruction, {
           escapeChar: dockerfile.escapeChar,
-          dialect: "classic",
+          dialect: options.dialect ?? "classic",
         });
         out.push(...showStep(step));
         state = step.next;
@@ -115,6 +116,8 @@ function apply(text: string, options: CaseOptions): string[] {
 function showStep(step: Step): string[] {
   const lines = [`  history ${JSON.stringify(step.createdBy("file:f00"))}`];
   if (step.work.kind === "run")
+    for (const mount of step.work.mounts) lines.push(`    mount ${JSON.stringify(mount)}`);
+  if (step.work.kind === "run")
     lines.push(`    run ${JSON.stringify(step.work.args)} with ${step.work.env.join(" ")}`);
   if (step.work.kind === "make-directory") lines.push(`    make-directory ${step.work.path}`);
   if (step.work.kind === "transfer") {
@@ -124,9 +127,21 @@ function showStep(step: Step): string[] {
   return [...lines, ...step.notes.map((note) => `    note ${note.trimEnd()}`)];
 }
 
-function showInstruction({ source, lines, flags, kind, ...body }: Instruction): string {
+/** Without what is as it is when nothing is said. */
+function showInstruction({ lines, flags, kind, ...all }: Instruction): string {
+  const quiet = ["source", "keyword", "comments", "written"];
+  const unset = ["mounts", "network", "security", "devices", "link", "parents", "exclude", "keepGitDir"];
+  const said = (key: string, value: unknown) =>
+    !quiet.includes(key) && !(unset.includes(key) && (value === "" || value === false || isEmptyList(value)));
+  const shown = (value: object): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(value).filter(([key, each]) => said(key, each)));
+  const body = "transfer" in all ? { transfer: shown(all.transfer) } : shown(all);
   const range = lines.start === lines.end ? `${lines.start}` : `${lines.start}-${lines.end}`;
   return `${range} ${kind}${flags.map((flag) => ` --${flag}`).join("")} ${JSON.stringify(body)}`;
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function showDiagnostic({ severity, message, lines }: Diagnostic): string {
