@@ -63,6 +63,7 @@ export class BuildInputs implements AsyncDisposable {
   #remote: Promise<string> | undefined;
   #dockerfile: SourceFile | undefined;
   #ignoreBeside: string | undefined;
+  #ignoreText: Promise<string | undefined> | undefined;
 
   constructor(parts: InputParts) {
     this.#parts = parts;
@@ -131,6 +132,12 @@ export class BuildInputs implements AsyncDisposable {
     return readFileSync(host, "utf8");
   }
 
+  /** The vertex that read the Dockerfile. */
+  get definition(): Digest {
+    return this.#internal(`load build definition from ${this.#parts.options["filename"] || "Dockerfile"}`)
+      .digest;
+  }
+
   #internal(what: string) {
     return { digest: sha256Of(`${what}\0${this.#parts.scratch}`), name: `[internal] ${what}`, inputs: [] };
   }
@@ -161,7 +168,7 @@ export class BuildInputs implements AsyncDisposable {
         const ignored = this.#ignoreBeside ?? this.#read(directory, ".dockerignore");
         return new SourceTree(directory, "context", filterOf(ignored));
       }
-      return await this.#loadLocal("context", "[internal]", followPaths, this.#ignoreBeside);
+      return await this.#loadLocal("context", followPaths, await this.ignoreText());
     };
     const set = { key, title: "build context", followPaths: new Set<string>(), load };
     this.#filesets.set(key, set);
@@ -170,12 +177,10 @@ export class BuildInputs implements AsyncDisposable {
 
   async #loadLocal(
     name: string,
-    prefix: string,
     followPaths: readonly string[],
-    ignoreText: string | undefined,
+    ignored: string | undefined,
   ): Promise<SourceTree> {
     const { client, signal } = this.#parts;
-    const ignored = ignoreText ?? (await this.#ignoreFile(name, prefix));
     const exclude = ignored === undefined ? undefined : ignoreLines(ignored);
     const all = followPaths.some((path) => path === "");
     const local = await client.local(name, { exclude, followPaths: all ? undefined : followPaths, signal });
@@ -205,9 +210,13 @@ export class BuildInputs implements AsyncDisposable {
     return set.loaded;
   }
 
-  /** What of `.dockerignore` applies to the main context, for a client that cannot tell what it left out. */
-  get ignoreBeside(): string | undefined {
-    return this.#ignoreBeside;
+  /** The `.dockerignore` of the build context, if it has one. */
+  async ignoreText(): Promise<string | undefined> {
+    if (this.#ignoreBeside !== undefined) return this.#ignoreBeside;
+    const remote = this.#remoteAddress();
+    if (remote !== undefined) return this.#read(await this.#remoteDirectory(remote), ".dockerignore");
+    this.#ignoreText ??= this.#ignoreFile("context", "[internal]");
+    return await this.#ignoreText;
   }
 
   /** A named context as files for `--from`. */
@@ -262,13 +271,9 @@ export class BuildInputs implements AsyncDisposable {
     if (known !== undefined) return known;
     const { client, scratch, signal } = this.#parts;
     const load = async (followPaths: readonly string[]): Promise<SourceTree> => {
-      if (address.startsWith("local:"))
-        return await this.#loadLocal(
-          address.slice("local:".length),
-          `[context ${name}]`,
-          followPaths,
-          undefined,
-        );
+      const local = address.startsWith("local:") ? address.slice("local:".length) : undefined;
+      if (local !== undefined)
+        return await this.#loadLocal(local, followPaths, await this.#ignoreFile(local, `[context ${name}]`));
       const directory = await fetchContext(address, { client, directory: scratch, signal });
       return new SourceTree(directory, "context");
     };

@@ -20,20 +20,26 @@ import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Records } from "#store/records.ts";
+import { lintReport, outlineOf, targetList } from "./answer-questions.ts";
 import type { GivenArguments } from "./build-args.ts";
 import { BuildCache } from "./build-cache.ts";
 import type { BuildEngine } from "./build-engine.ts";
+import { BuildInputs } from "./build-inputs.ts";
+import type { LintReport, Outline, QuestionRequest, Targets } from "./build-questions.ts";
 import type { BuildRequest, BuildResult, PlatformResult } from "./build-request.ts";
 import { CacheMounts } from "./cache-mounts.ts";
 import type { CacheUsage, PruneOptions } from "./cache-record.ts";
 import { receiveContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile.ts";
 import { DockerfileBuild } from "./dockerfile-build.ts";
+import { BuildGraph } from "./graph.ts";
 import type { StageImage } from "./image-sources.ts";
 import type { Diagnostic } from "./lines.ts";
+import type { QuestionParts } from "./lint-source.ts";
 import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } from "./messages.ts";
 import { type Miss, MissRecords } from "./misses.ts";
 import { planBuild } from "./plan.ts";
+import { silence } from "./progress.ts";
 import { type SolveRequest, solve } from "./solve.ts";
 import { SolverHall } from "./solver.ts";
 import { StepCache } from "./step-cache.ts";
@@ -208,6 +214,32 @@ export class Builder {
     } finally {
       this.#lastMisses = build.misses.list;
     }
+  }
+
+  /** `--check`. @throws Fault when there is no Dockerfile; a bad one is told in the report. */
+  async check(request: QuestionRequest): Promise<LintReport> {
+    return await this.#ask(request, lintReport);
+  }
+
+  /** `--call=outline`. @throws BuildFault. */
+  async outline(request: QuestionRequest): Promise<Outline> {
+    return await this.#ask(request, outlineOf);
+  }
+
+  /** `--call=targets`. @throws BuildFault. */
+  async targets(request: QuestionRequest): Promise<Targets> {
+    return await this.#ask(request, targetList);
+  }
+
+  async #ask<T>(
+    request: QuestionRequest,
+    answer: (inputs: BuildInputs, parts: QuestionParts) => Promise<T>,
+  ): Promise<T> {
+    await using directory = await this.#directory();
+    const { engine } = this.#parts;
+    const shared = { graph: new BuildGraph(), progress: silence, inputs: new Map(), scratch: directory.path };
+    await using inputs = new BuildInputs({ ...request, ...shared, engine });
+    return await answer(inputs, { engine, platform: this.#platform(), options: request.options });
   }
 
   /** Steps of the last build that were not taken from the cache, and why. */

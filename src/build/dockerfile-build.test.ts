@@ -38,6 +38,7 @@ CMD echo hi
     expect(solved.told.output).toBe("1\none\ntwo\n");
     expect([...solved.told.vertices.values()].map(({ name }) => name)).toEqual([
       "[internal] load build definition from Dockerfile",
+      "[internal] load .dockerignore",
       "[internal] load metadata for docker.io/library/busybox:latest",
       "[base 6/6] RUN <<EOT (echo one...)",
       "[base 5/6] RUN echo 1",
@@ -46,7 +47,6 @@ CMD echo hi
       "[base 3/6] COPY a.txt ./",
       "[base 2/6] WORKDIR /src",
       "[base 1/6] FROM docker.io/library/busybox:latest",
-      "[internal] load .dockerignore",
     ]);
     const { config } = solved.result!.perPlatform[0]!;
     expect(config.history.map(({ created_by, empty_layer }) => [created_by, empty_layer ?? false])).toEqual([

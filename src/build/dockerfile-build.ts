@@ -17,6 +17,7 @@ import { type Dockerfile, parseDockerfile } from "./dockerfile.ts";
 import { BuildGraph, type BuildNode } from "./graph.ts";
 import { imageConfig, type MadeLayer } from "./image-history.ts";
 import { importInline, inlineCache } from "./inline-cache.ts";
+import { lintSource } from "./lint-source.ts";
 import { type LoweredStage, Lowering } from "./lower.ts";
 import { Misses, type MissRecords } from "./misses.ts";
 import type { SourceFile } from "./progress.ts";
@@ -95,6 +96,7 @@ export class DockerfileBuild {
     });
     this.#source = await inputs.dockerfile();
     const { dockerfile, stages } = readDockerfile(this.#source, options["target"] ?? "");
+    await this.#check(inputs, this.#source);
     const platforms = platformsOf(options, own);
     const lowered = await this.#lower(graph, inputs, dockerfile, stages, platforms);
     for (const node of BuildGraph.reach(lowered.map(({ node }) => node))) progress.vertex(described(node));
@@ -132,6 +134,24 @@ export class DockerfileBuild {
       source: this.#source,
       [Symbol.dispose]: () => kept.dispose(),
     };
+  }
+
+  /** Tells the checks that do not hold. @throws Fault when the Dockerfile wants them to. */
+  async #check(inputs: BuildInputs, source: SourceFile): Promise<void> {
+    const { engine, platform } = this.#parts;
+    const { options, progress } = this.#request;
+    const ignoreText = /^\s*(?:copy|add)\s/im.test(source.text) ? await inputs.ignoreText() : undefined;
+    const { warnings, failed } = lintSource(source, ignoreText, { engine, platform, options });
+    for (const { rule, detail, description, url, lines } of warnings) {
+      const short = `${rule}: ${detail} (line ${lines[0]?.start ?? 0})`;
+      progress.warning({ vertex: inputs.definition, rule, short, detail: description, url, source, lines });
+    }
+    if (!failed) return;
+    const rules = [...new Set(warnings.map(({ rule }) => rule))].sort();
+    throw new BuildFault("invalid", `lint violation found for rules: ${rules.join(", ")}`, {
+      source,
+      lines: warnings[0]?.lines ?? [],
+    });
   }
 
   async #lower(

@@ -1,0 +1,41 @@
+/** The build checks on a Dockerfile as a request has it. */
+import { isFault } from "#spec/fault.ts";
+import type { Platform } from "#spec/image.ts";
+import type { BuildEngine } from "./build-engine.ts";
+import { platformsOf, prefixed } from "./build-options.ts";
+import type { QuestionRequest } from "./build-questions.ts";
+import { parseDockerfile } from "./dockerfile.ts";
+import { ignoreFilter, ignoreLines } from "./ignore-patterns.ts";
+import { type Linted, lint } from "./lint.ts";
+import { platformArgs } from "./lower.ts";
+import type { SourceFile } from "./progress.ts";
+import { stagesOf } from "./stage-graph.ts";
+
+export interface QuestionParts {
+  readonly engine: BuildEngine;
+  readonly platform: Platform;
+  readonly options: QuestionRequest["options"];
+}
+
+/** The checks on a Dockerfile that can be read. */
+export function lintSource(source: SourceFile, ignoreText: string | undefined, parts: QuestionParts): Linted {
+  const { engine, options, platform } = parts;
+  const [dockerfile, diagnostics] = parseDockerfile(source.text);
+  const buildArgs = prefixed(options, "build-arg:");
+  const [targetPlatform = platform] = platformsOf(options, platform);
+  const lines = ignoreText === undefined ? [] : ignoreLines(ignoreText);
+  return lint({
+    ...{ dockerfile, diagnostics, buildArgs, stages: stagesOf(dockerfile) },
+    platformArgs: platformArgs({ buildPlatform: platform, targetPlatform }),
+    baseOf: (name) => {
+      try {
+        return engine.images.get(name).config;
+      } catch (error) {
+        if (isFault(error, "not-found") || isFault(error, "invalid")) return undefined;
+        throw error;
+      }
+    },
+    ignored: lines.length === 0 ? undefined : ignoreFilter(lines, ".dockerignore"),
+    settings: buildArgs["BUILDKIT_DOCKERFILE_CHECK"],
+  });
+}
