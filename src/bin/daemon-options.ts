@@ -1,5 +1,6 @@
 /** Pure. What `wherryd` is told by its command line and its configuration file: dockerd's names and meanings. */
 import * as v from "valibot";
+import { type FirewallMode, firewallModes } from "#network/host-rules.ts";
 import type { AddressPool } from "#network/ipam.ts";
 import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
@@ -18,6 +19,7 @@ export interface DaemonOptions {
   readonly ip6tables: boolean;
   readonly addressPools: readonly AddressPool[] | undefined;
   readonly dns: readonly string[];
+  readonly firewall: FirewallMode;
   readonly labels: readonly string[];
   readonly logConfig: LogConfig;
   readonly registry: RegistryOptions;
@@ -42,6 +44,7 @@ const flags = {
   "fixed-cidr-v6": { key: "fixed-cidr-v6", many: false },
   "default-address-pool": { key: "default-address-pools", many: true },
   dns: { key: "dns", many: true },
+  firewall: { key: "firewall", many: false },
   label: { key: "labels", many: true },
   "log-driver": { key: "log-driver", many: false },
   "cdi-spec-dir": { key: "cdi-spec-dirs", many: true },
@@ -72,6 +75,7 @@ const fileSchema = v.strictObject({
   ip6tables: v.optional(v.boolean()),
   "default-address-pools": v.optional(v.array(pool)),
   dns: v.optional(v.array(v.string())),
+  firewall: v.optional(v.string()),
   labels: v.optional(v.array(v.string())),
   "log-driver": v.optional(v.string()),
   "cdi-spec-dirs": v.optional(v.array(v.string())),
@@ -176,6 +180,7 @@ export function decideOptions(
     ip6tables: !line.switches.has("no-ip6tables") && file.ip6tables !== false,
     addressPools: pools?.map(({ base, size }) => ({ base: parseSubnet(base), size })),
     dns: line.values.dns ?? file.dns ?? [],
+    firewall: decideFirewall(one("firewall") ?? "strict"),
     labels: line.values.label ?? file.labels ?? [],
     logConfig: decideLogConfig(
       one("log-driver"),
@@ -210,6 +215,13 @@ function decideIpv6(on: boolean, text: string | undefined): DaemonOptions["ipv6"
   if (familyOf(subnet.address) !== 6)
     throw new Fault("invalid", `invalid --fixed-cidr-v6 ${text}: want an IPv6 subnet`);
   return { subnet: formatSubnet(networkOf(subnet)) };
+}
+
+function decideFirewall(text: string): FirewallMode {
+  const mode = firewallModes.find((each) => each === text);
+  if (mode === undefined)
+    throw new Fault("invalid", `invalid firewall mode ${JSON.stringify(text)}: want strict or docker`);
+  return mode;
 }
 
 function decideLogConfig(
@@ -257,6 +269,8 @@ A container engine that speaks Docker's API.
       --dns ADDRESS                 Name server of containers; may be repeated
       --exec-root DIR               What a reboot ends (default /run/wherry)
       --fixed-cidr-v6 CIDR          IPv6 subnet of the default bridge, with --ipv6
+      --firewall MODE               strict: the host's own filter decides about published ports too
+                                    docker: they bypass it (default strict)
   -H, --host URL                    unix://PATH or tcp://ADDRESS:PORT; may be repeated
                                     (default unix:///run/wherry/wherry.sock)
       --http-proxy URL              Proxy for registries (default $HTTP_PROXY)

@@ -108,10 +108,10 @@ async function serve(
       ...{ cdiDirectories: o.cdiDirectories, init: o.init, initPath: o.initPath },
     }),
   );
-  const { addressPools, bip, dns, execRoot, ip6tables, ipv6 } = o;
+  const { addressPools, bip, dns, execRoot, firewall, ip6tables, ipv6 } = o;
   const network = stack.use(
     await Networks.open({
-      ...{ records, execRoot, name, bip, ipv6, ip6tables, addressPools, dns, now, report },
+      ...{ records, execRoot, name, bip, ipv6, ip6tables, addressPools, dns, firewall, now, report },
     }),
   );
   const logMachine = { hostname: hostFacts().hostname, pid: process.pid, newId: () => randomHex(32) };

@@ -6,8 +6,8 @@ import { CString, dlopen, FFIType, type Pointer } from "bun:ffi";
 import { Fault } from "#spec/fault.ts";
 import { cString } from "./libc.ts";
 
-/** `NFT_CTX_OUTPUT_JSON`. */
-const jsonOutput = 1 << 4;
+/** `NFT_CTX_OUTPUT_HANDLE`. */
+const outputHandles = 1 << 3;
 
 function open() {
   try {
@@ -40,6 +40,15 @@ export function runNft(commands: string): string {
 }
 
 /**
+ * Every table, chain, set and rule as `nft -a list ruleset` writes them: with `# handle 7` behind.
+ * Not as JSON: writing a table that has an owner so, libnftables 1.0.6 breaks its heap.
+ */
+export function listRulesets(): string {
+  using session = new NftSession({ handles: true });
+  return session.run("list ruleset");
+}
+
+/**
  * One program to the kernel, for as long as it lives, in the network namespace it was made in: tables that it makes with
  * `flags owner` (Linux 5.12) can be changed by it alone, outlive `nft flush ruleset`, and go when it is disposed of.
  */
@@ -48,7 +57,7 @@ export class NftSession implements Disposable {
   readonly #context: Pointer | bigint;
   #closed = false;
 
-  constructor(flags: { readonly json?: boolean } = {}) {
+  constructor(o: { readonly handles?: boolean } = {}) {
     library ??= open();
     this.#library = library;
     const context = library.nft_ctx_new(0);
@@ -56,7 +65,7 @@ export class NftSession implements Disposable {
     this.#context = context;
     library.nft_ctx_buffer_output(context);
     library.nft_ctx_buffer_error(context);
-    if (flags.json === true) library.nft_ctx_output_set_flags(context, jsonOutput);
+    if (o.handles === true) library.nft_ctx_output_set_flags(context, outputHandles);
   }
 
   /** As `runNft`. */
@@ -74,12 +83,6 @@ export class NftSession implements Disposable {
     if (!this.#closed) this.#library.nft_ctx_free(this.#context);
     this.#closed = true;
   }
-}
-
-/** Everything there is, as libnftables-json(5) has it: the list `nftables`. */
-export function listRulesets(): unknown {
-  using session = new NftSession({ json: true });
-  return JSON.parse(session.run("list ruleset"));
 }
 
 function textAt(pointer: Pointer | bigint | null): string {

@@ -23,7 +23,7 @@ const group = 1 << 6;
 /** `struct sockaddr_nl`. */
 const addressBytes = 12;
 /** `SOL_SOCKET`, `SO_RCVBUFFORCE`: a large transaction is told of in one go. */
-const [socketLevel, receiveBufferForce, receiveBytes] = [1, 33, 4 << 20];
+const [socketLevel, receiveBufferForce, usualReceiveBytes] = [1, 33, 4 << 20];
 
 export interface RulesetWatcher {
   /** In order, each when it has taken effect. */
@@ -34,13 +34,16 @@ export interface RulesetWatcher {
 }
 
 /** In the network namespace of the calling thread, until disposed. @throws Errno when the kernel has no nftables. */
-export function watchRulesets(watcher: RulesetWatcher): Disposable {
-  const following = new Following(openSocket(), watcher);
+export function watchRulesets(
+  watcher: RulesetWatcher,
+  o: { readonly receiveBytes?: number } = {},
+): Disposable {
+  const following = new Following(openSocket(o.receiveBytes ?? usualReceiveBytes), watcher);
   void following.follow();
   return following;
 }
 
-function openSocket(): number {
+function openSocket(receiveBytes: number): number {
   const fd = check(
     c.socket(netlinkFamily, rawNonBlockCloseOnExec, netfilterProtocol),
     () => "open a netlink socket",

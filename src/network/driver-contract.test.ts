@@ -20,6 +20,8 @@ const drivers: readonly [string, () => NetworkDriver][] = [
       const firewall = new Firewall({
         table: "wherry-contract",
         content: () => ({ families: [4, 6], networks: [], published: [] }),
+        mode: "strict",
+        bridgePrefix: "whcontr",
         report: (fault) => {
           throw fault;
         },

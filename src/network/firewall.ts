@@ -10,6 +10,7 @@ import type { RulesetChange } from "#kernel/ruleset-changes.ts";
 import { watchRulesets } from "#kernel/ruleset-watch.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Family } from "#spec/ip.ts";
+import { type FirewallMode, HostRules } from "./host-rules.ts";
 import {
   addNetwork,
   addPorts,
@@ -40,6 +41,7 @@ export class Firewall implements Disposable {
   readonly #content: () => FirewallContent;
   readonly #report: (fault: Fault) => void;
   readonly #stack = new DisposableStack();
+  readonly #hostRules: HostRules;
   #copies: readonly Copy[] = [];
   #barred: readonly number[] = [];
   /** The engine's own, as the kernel numbers it; known from the change that made the table. */
@@ -49,11 +51,20 @@ export class Firewall implements Disposable {
     readonly table: string;
     /** Asked whenever the table has to be made anew; records are written before what they name. */
     readonly content: () => FirewallContent;
+    readonly mode: FirewallMode;
+    /** How names of the engine's bridges begin, but of those whose names the user chose. */
+    readonly bridgePrefix: string;
     readonly report: (fault: Fault) => void;
   }) {
     this.#table = o.table;
     this.#content = o.content;
     this.#report = o.report;
+    this.#hostRules = this.#stack.use(
+      new HostRules({
+        ...{ mode: o.mode, table: o.table, bridgePrefix: o.bridgePrefix, report: o.report },
+        bridges: () => o.content().networks.map(({ bridge }) => bridge),
+      }),
+    );
   }
 
   /** Makes the tables, with exactly what `content` says, and watches over them from then on. */
@@ -61,13 +72,17 @@ export class Firewall implements Disposable {
     this.#stack.use(
       watchRulesets({
         changed: (change) => this.#changed(change),
-        lost: () => this.#repair("more rules changed than could be looked at"),
+        lost: () => {
+          this.#repair("more rules changed than could be looked at");
+          this.#hostRules.changed();
+        },
         failed: this.#report,
       }),
     );
     const plain = { table: this.#table, owned: false, run: runNft };
     this.#copies = [...this.#heldCopy(), plain];
     for (const copy of this.#copies) this.#replace(copy);
+    this.#hostRules.start();
   }
 
   /** None where the kernel knows no owners. */
@@ -91,10 +106,12 @@ export class Firewall implements Disposable {
   }
 
   #changed({ tables, pid, program }: RulesetChange): void {
-    if (!tables.has(this.#table)) return;
+    const isOurs = tables.has(this.#table);
     // The first is the one `start` made.
-    this.#ownPid ??= pid;
-    if (pid !== this.#ownPid) this.#repair(`${program} (process ${pid}) changed the table ${this.#table}`);
+    if (isOurs) this.#ownPid ??= pid;
+    if (pid === this.#ownPid) return;
+    if (isOurs) this.#repair(`${program} (process ${pid}) changed the table ${this.#table}`);
+    this.#hostRules.changed();
   }
 
   #repair(why: string): void {
@@ -117,10 +134,12 @@ export class Firewall implements Disposable {
 
   addNetwork(network: BridgedNetwork): void {
     this.#add((table) => addNetwork(table, network));
+    if (this.#copies.length > 0) this.#hostRules.bridgesChanged();
   }
 
   removeNetwork(network: BridgedNetwork): void {
     for (const { table, run } of this.#copies) ignoreMissing(() => run(deleteNetwork(table, network)));
+    if (this.#copies.length > 0) this.#hostRules.bridgesChanged();
   }
 
   publish(published: readonly PublishedTarget[]): void {

@@ -30,6 +30,7 @@ import type { NetworkDriver } from "./driver.ts";
 import { checkEndpoint } from "./endpoint-settings.ts";
 import { Firewall } from "./firewall.ts";
 import { forwardIpv4 } from "./forwarding.ts";
+import type { FirewallMode } from "./host-rules.ts";
 import { type AddressPool, completePools, localPool, type UsedBy } from "./ipam.ts";
 import { NameServers } from "./name-server.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -55,6 +56,8 @@ export interface NetworksOptions {
   /** False: IPv6 is left to other rules, and nothing of it is translated or kept apart. */
   readonly ip6tables?: boolean | undefined;
   readonly dns?: readonly string[] | undefined;
+  /** Whether the host's own filter decides about published ports too; `strict` when absent. */
+  readonly firewall?: FirewallMode | undefined;
   readonly now: () => string;
   /** Told of what could not be put right. */
   readonly report: (fault: Fault) => void;
@@ -86,6 +89,9 @@ export class Networks implements Disposable {
         networks: this.#networks.list().filter(isBridged).map(bridged),
         published: this.#sandboxes.list().flatMap(targetsOf),
       }),
+      mode: o.firewall ?? "strict",
+      // The beginning of all names that `BridgeDriver.device` makes up.
+      bridgePrefix: `wh${o.name.slice(0, 5)}`,
       report: o.report,
     });
     this.#pools = completePools(o.addressPools, localPool(ownDigest(o.name)));

@@ -26,6 +26,7 @@ afterAll(async () => {
   await engine[Symbol.asyncDispose]();
 });
 afterEach(async () => {
+  nft("flush", "ruleset");
   await engine.removeContainers();
   await client.networks.prune();
 });
@@ -64,6 +65,18 @@ function nft(...words: string[]): void {
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(`nft ${words.join(" ")}: ${stderr}`);
+}
+
+function iptables(...words: string[]): string {
+  const { status, stdout, stderr } = spawnSync("nsenter", [`--net=${engine.netns}`, "iptables", ...words], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`iptables ${words.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+function hostRules(text: string): void {
+  inNamespace(engine.netns, () => runNft(text));
 }
 
 /** Sorted by line: elements of sets have no order. */
@@ -218,5 +231,98 @@ describe("closed", () => {
       encoding: "utf8",
     });
     expect(stdout).toBe("");
+  });
+});
+
+describe("the host's own filter", () => {
+  test("decides about published ports as about any service of the host, and at once when it changes", async () => {
+    const one = await run("one", "bridge", published(18080));
+    await run("two", "bridge", published(18083));
+    const both = async () =>
+      await Promise.all([18080, 18083].map((port) => neighbour.fetches(neighbour.hostAddress, port)));
+    expect(await both()).toEqual(["one", "two"]);
+    hostRules(`table inet filter {
+      set friends { type ipv4_addr; flags interval; elements = { 10.99.0.0/16 }
+      }
+      chain input {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iif lo accept
+        ip saddr @friends accept
+        tcp dport { 22, 18079-18081 } log prefix "in " counter jump services
+      }
+      chain services { ip daddr ${neighbour.hostAddress} accept
+      }
+    }`);
+    await until(async () => Bun.deepEquals(await both(), ["one", ""]));
+    // The host itself, and containers, whom no rule of it lets in either.
+    expect(await fetchesFrom(engine.netns, "127.0.0.1", 18083)).toBe("two");
+    expect(await fetchesFrom(one.netns, one.gateway, 18083)).toBe("");
+    nft("add", "element", "inet", "filter", "friends", `{ ${neighbour.address} }`);
+    await until(async () => Bun.deepEquals(await both(), ["one", "two"]));
+    nft("delete", "element", "inet", "filter", "friends", `{ ${neighbour.address} }`);
+    nft(
+      "insert",
+      "rule",
+      "inet",
+      "filter",
+      "input",
+      "tcp",
+      "dport",
+      "vmap",
+      "{ 18080 : drop, 18083 : accept }",
+    );
+    await until(async () => Bun.deepEquals(await both(), ["", "two"]));
+    nft("flush", "ruleset");
+    await until(async () => Bun.deepEquals(await both(), ["one", "two"]));
+  });
+
+  test("may be of iptables, with rules that only iptables knows: those let nobody in", async () => {
+    await run("one", "bridge", published(18080));
+    await run("two", "bridge", published(18083));
+    await run("three", "bridge", published(18084));
+    for (const words of [
+      "-P INPUT DROP",
+      "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+      "-A INPUT -m addrtype --dst-type MULTICAST -j DROP",
+      "-A INPUT -p tcp -m multiport --dports 18080,443 -j ACCEPT",
+      "-A INPUT -p tcp --dport 18083 -m recent --name x --set -j ACCEPT",
+      "-A INPUT -s 10.231.0.0/24 -p tcp --dport 18084 -j ACCEPT",
+    ])
+      iptables(...words.split(" "));
+    const asked = async () =>
+      await Promise.all([18080, 18083, 18084].map((port) => neighbour.fetches(neighbour.hostAddress, port)));
+    await until(async () => Bun.deepEquals(await asked(), ["one", "", "three"]));
+    expect(engine.log).toContain("a rule of the host cannot be applied to published ports (ip filter INPUT)");
+  });
+
+  test("keeps what it says of forwarded packets, and the engine says what that means", async () => {
+    await run("one", "bridge", published(18080));
+    iptables("-P", "FORWARD", "DROP");
+    await until(() => engine.log.includes("(table ip filter, chain FORWARD): containers have no way out"));
+    expect(await neighbour.fetches(neighbour.hostAddress, 18080)).toBe("");
+  });
+
+  test("is bypassed with --firewall docker, by rules in front of its own that go in mode strict", async () => {
+    iptables("-P", "FORWARD", "DROP");
+    iptables("-P", "INPUT", "DROP");
+    iptables("-A", "INPUT", "-i", "lo", "-j", "ACCEPT");
+    await engine.stop();
+    await engine.start("--firewall", "docker");
+    client = await engine.client();
+    await client.networks.create({ Name: "own", Options: { "com.docker.network.bridge.name": "mybridge" } });
+    await run("one", "bridge", published(18080));
+    await run("two", "own", published(18083));
+    const both = async () =>
+      await Promise.all([18080, 18083].map((port) => neighbour.fetches(neighbour.hostAddress, port)));
+    await until(async () => Bun.deepEquals(await both(), ["one", "two"]));
+    expect(iptables("-S", "FORWARD")).toContain("-A FORWARD -o mybridge");
+    iptables("-F", "FORWARD");
+    await until(async () => Bun.deepEquals(await both(), ["one", "two"]));
+    await engine.stop();
+    await engine.start();
+    client = await engine.client();
+    expect(iptables("-S", "FORWARD")).toBe("-P FORWARD DROP\n");
+    expect(await neighbour.fetches(neighbour.hostAddress, 18080)).toBe("");
   });
 });
