@@ -38,7 +38,7 @@ export function watchRulesets(
   watcher: RulesetWatcher,
   o: { readonly receiveBytes?: number } = {},
 ): Disposable {
-  const following = new Following(openSocket(o.receiveBytes ?? usualReceiveBytes), watcher);
+  const following = new Following(o.receiveBytes ?? usualReceiveBytes, watcher);
   void following.follow();
   return following;
 }
@@ -64,36 +64,53 @@ function openSocket(receiveBytes: number): number {
 }
 
 class Following implements Disposable {
-  readonly #socket: number;
+  readonly #receiveBytes: number;
   readonly #watcher: RulesetWatcher;
+  #socket: number;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #closed = false;
 
-  constructor(socket: number, watcher: RulesetWatcher) {
-    this.#socket = socket;
+  constructor(receiveBytes: number, watcher: RulesetWatcher) {
+    this.#receiveBytes = receiveBytes;
     this.#watcher = watcher;
+    this.#socket = openSocket(receiveBytes);
   }
 
   async follow(): Promise<void> {
     while (!this.#closed) {
-      const changes = new RulesetChanges();
-      this.#reader = Bun.file(this.#socket).stream().getReader();
       try {
-        for (;;) {
-          const { done, value } = await this.#reader.read();
-          if (done || this.#closed) break;
-          for (const change of changes.take(Buffer.from(value))) this.#watcher.changed(change);
-        }
+        await this.#read();
+        break;
       } catch (thrown) {
-        if (this.#closed) break;
-        if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOBUFS")) {
-          this.#watcher.failed(Fault.from(thrown));
-          break;
-        }
-        this.#watcher.lost();
+        if (this.#closed || !this.#again(thrown)) break;
       }
     }
     c.close(this.#socket);
+  }
+
+  async #read(): Promise<void> {
+    const changes = new RulesetChanges();
+    this.#reader = Bun.file(this.#socket).stream().getReader();
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done || this.#closed) return;
+      for (const change of changes.take(Buffer.from(value))) this.#watcher.changed(change);
+    }
+  }
+
+  /** With a socket of its own: Bun does not always read one again that failed once. */
+  #again(thrown: unknown): boolean {
+    try {
+      if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOBUFS")) throw thrown;
+      const socket = openSocket(this.#receiveBytes);
+      c.close(this.#socket);
+      this.#socket = socket;
+      this.#watcher.lost();
+      return true;
+    } catch (error) {
+      this.#watcher.failed(Fault.from(error));
+      return false;
+    }
   }
 
   [Symbol.dispose](): void {
