@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Connection, type ConnectionOptions } from "./connection.ts";
-import { type Listener, listen } from "./listen.ts";
+import { type Listener, listen, type TlsOptions } from "./listen.ts";
 
 /** How long answers in progress may take once the server is asked to close. */
 export const closeGraceMs = 5000;
@@ -11,6 +11,7 @@ export const connectionsMax = 4096;
 export interface HttpServerOptions extends ConnectionOptions {
   /** @default connectionsMax */
   readonly connectionsMax?: number;
+  readonly tls?: TlsOptions | undefined;
 }
 
 /** Listeners and their connections. Dispose to close: listeners first, then connections as they become free. */
@@ -31,7 +32,7 @@ export class HttpServer implements AsyncDisposable {
     const server = new HttpServer(options);
     try {
       for (const host of hosts)
-        server.#listeners.push(await listen(host, (socket) => server.#accept(socket)));
+        server.#listeners.push(await listen(host, (socket) => server.#accept(socket), options.tls));
       return server;
     } catch (thrown) {
       await server[Symbol.asyncDispose]();

@@ -3,11 +3,21 @@ import { readFileSync } from "node:fs";
 import { chmod, chown, lstat, mkdir, unlink } from "node:fs/promises";
 import net from "node:net";
 import { dirname } from "node:path";
+import { createServer as createTlsServer } from "node:tls";
 import { Fault, isFault } from "#spec/fault.ts";
 
 /** `sun_path` of a Linux socket address without its closing zero. */
 const socketPathBytesMax = 107;
 const defaultTcpPort = 2375;
+const defaultTlsPort = 2376;
+
+/** PEM texts. */
+export interface TlsOptions {
+  readonly cert: string;
+  readonly key: string;
+  /** Whose certificates clients must show; undefined: anybody may come. */
+  readonly authority: string | undefined;
+}
 
 export interface Listener extends AsyncDisposable {
   /** As a client would name it, with the port really used. */
@@ -19,11 +29,17 @@ export interface Listener extends AsyncDisposable {
  * `tcp://ADDRESS[:PORT]`, and gives every connection to `onConnection`, unread.
  * @throws Fault `conflict` when it is in use, `invalid` when it cannot be an address, `denied`, `unsupported`.
  */
-export async function listen(host: string, onConnection: (socket: net.Socket) => void): Promise<Listener> {
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, onConnection);
+export async function listen(
+  host: string,
+  onConnection: (socket: net.Socket) => void,
+  tls?: TlsOptions,
+): Promise<Listener> {
   const [, scheme = "", rest = ""] = /^([a-z]+):\/\/(.*)$/.exec(host) ?? [];
-  if (scheme === "unix") return listenUnix(server, host, rest);
-  if (scheme === "tcp") return listenTcp(server, host, rest);
+  const plain = () => net.createServer({ allowHalfOpen: true, noDelay: true }, onConnection);
+  if (scheme === "unix") return listenUnix(plain(), host, rest);
+  if (scheme === "tcp" && tls === undefined) return listenTcp(plain(), host, rest, defaultTcpPort);
+  if (scheme === "tcp" && tls !== undefined)
+    return listenTcp(tlsServer(tls, onConnection), host, rest, defaultTlsPort);
   throw new Fault("unsupported", `cannot listen on ${host}: use unix://PATH or tcp://ADDRESS:PORT`);
 }
 
@@ -57,10 +73,43 @@ async function listenUnix(server: net.Server, host: string, path: string): Promi
   };
 }
 
-async function listenTcp(server: net.Server, host: string, rest: string): Promise<Listener> {
+/** @throws Fault `invalid` for certificates that are none. */
+function tlsServer(
+  { cert, key, authority }: TlsOptions,
+  onConnection: (socket: net.Socket) => void,
+): net.Server {
+  const verify = authority !== undefined;
+  try {
+    const options = {
+      cert,
+      key,
+      minVersion: "TLSv1.2",
+      requestCert: verify,
+      rejectUnauthorized: verify,
+    } as const;
+    const server = createTlsServer(
+      { ...options, allowHalfOpen: true, noDelay: true, ...(verify && { ca: authority }) },
+      (socket) => {
+        if (verify && !socket.authorized) socket.destroy();
+        else onConnection(socket);
+      },
+    );
+    // Those who come without TLS, or without a certificate.
+    return server.on("tlsClientError", (_error, socket) => socket.destroy());
+  } catch (cause) {
+    throw new Fault("invalid", `cannot serve TLS: ${Fault.from(cause).message}`, { cause });
+  }
+}
+
+async function listenTcp(
+  server: net.Server,
+  host: string,
+  rest: string,
+  defaultPort: number,
+): Promise<Listener> {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:/]*))(?::([0-9]+))?\/?$/.exec(rest) ?? [];
   const address = bracketed ?? plain;
-  const portNumber = port === undefined ? defaultTcpPort : Number(port);
+  const portNumber = port === undefined ? defaultPort : Number(port);
   if (address === undefined || portNumber > 65535)
     throw new Fault("invalid", `cannot listen on ${host}: want tcp://ADDRESS:PORT`);
   await start(server, host, { port: portNumber, host: address === "" ? "0.0.0.0" : address });

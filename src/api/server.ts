@@ -20,6 +20,7 @@ import { execRoutes } from "./exec.ts";
 import { closeGraceMs, HttpServer } from "./http-server.ts";
 import { imageArchiveRoutes } from "./image-archives.ts";
 import { imageRoutes } from "./images.ts";
+import type { TlsOptions } from "./listen.ts";
 import { lookingRoutes } from "./looking.ts";
 import { networkRoutes } from "./networks.ts";
 import { errorReply, statusOf } from "./reply.ts";
@@ -33,6 +34,8 @@ import { volumeRoutes } from "./volumes.ts";
 export interface ApiOptions extends ApiParts {
   /** `unix://PATH` and `tcp://ADDRESS:PORT`. */
   readonly hosts: readonly string[];
+  /** Of tcp:// hosts; clients there speak TLS then. */
+  readonly tls?: TlsOptions | undefined;
   /** Told one line per request that failed inside the engine; with the cause, unlike the answer. */
   readonly log?: (line: string) => void;
 }
@@ -67,6 +70,7 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
         return errorReply(thrown);
       }
     },
+    tls: options.tls,
     http2: (connection, gone) => options.buildkit.serve(connection, AbortSignal.any([gone, lifetime.signal])),
     report: (thrown, exchange) => log(`${describe(exchange)}: ${explain(thrown)}`),
   });

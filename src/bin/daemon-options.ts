@@ -7,6 +7,7 @@ import { Fault } from "#spec/fault.ts";
 import { familyOf, formatSubnet, networkOf, parseSubnet } from "#spec/ip.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
 import { decideRegistry, registryFileEntries, registryFlags } from "./registry-flags.ts";
+import { decideTls, type TlsFiles, tlsFileEntries, tlsFlags, tlsSwitches } from "./tls-flags.ts";
 
 export interface DaemonOptions {
   readonly dataRoot: string;
@@ -30,6 +31,8 @@ export interface DaemonOptions {
   readonly init: boolean;
   readonly initPath: string | undefined;
   readonly debug: boolean;
+  /** Of tcp:// hosts. */
+  readonly tls: TlsFiles | undefined;
   readonly help: boolean;
   readonly version: boolean;
 }
@@ -52,6 +55,7 @@ const flags = {
   "log-level": { key: "log-level", many: false },
   "log-opt": { key: "log-opts", many: true },
   ...registryFlags,
+  ...tlsFlags,
 } as const;
 type FlagName = keyof typeof flags;
 
@@ -87,6 +91,7 @@ const fileSchema = v.strictObject({
   /** Containers always outlive the engine here. */
   "live-restore": v.optional(v.boolean()),
   ...registryFileEntries,
+  ...tlsFileEntries,
 });
 type FileOptions = v.InferOutput<typeof fileSchema>;
 
@@ -99,7 +104,10 @@ export interface CommandLine {
   readonly configFile: string | undefined;
 }
 
-const switchNames = ["help", "version", "debug", "init", "live-restore", "ipv6", "ip6tables"];
+const switchNames: readonly string[] = [
+  ...["help", "version", "debug", "init", "live-restore", "ipv6", "ip6tables"],
+  ...tlsSwitches,
+];
 
 /** @throws Fault `invalid` for a flag nobody knows, or one without its value. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
@@ -188,6 +196,7 @@ export function decideOptions(
       file["log-opts"],
     ),
     registry: decideRegistry(line.values, file, environment),
+    tls: decideTls(line.values, line.switches, file, environment),
     served: decideServed(one("registry"), one("registry-config")),
     cdiDirectories: line.values["cdi-spec-dir"] ?? file["cdi-spec-dirs"],
     init: line.switches.has("init") || file.init === true,
@@ -296,5 +305,10 @@ A container engine that speaks Docker's API.
       --registry-certs-dir DIR      Like /etc/docker/certs.d; may be repeated
       --registry-config FILE        What 'wherry registry serve --config' takes, for that registry
       --registry-mirror URL         Asked before Docker's registry, or REGISTRY=URL; may be repeated
+      --tls                         TLS on tcp:// hosts; implied by --tlsverify
+      --tlscacert FILE              Whose certificates clients must show (default ~/.docker/ca.pem)
+      --tlscert FILE                The engine's certificate (default ~/.docker/cert.pem)
+      --tlskey FILE                 Its key (default ~/.docker/key.pem)
+      --tlsverify                   TLS, and clients must show a certificate
   -v, --version                     Say the version and end
 `;

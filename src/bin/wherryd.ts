@@ -149,7 +149,7 @@ async function serve(
   );
   const builder = await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") });
   const buildkit = openBuildkit(o, { builder, engine, network, records, log });
-  const api = await serveApi({ engine, builder, buildkit, ...made, hosts: o.hosts, log });
+  const api = await serveApi({ engine, builder, buildkit, ...made, hosts: o.hosts, tls: readTls(o), log });
   stack.use(api);
   network.bar(api.hosts.flatMap((host) => /^tcp:.*:(\d+)$/.exec(host)?.[1] ?? []).map(Number));
   const changed = tellReload.bind(undefined, engine, events);
@@ -179,6 +179,24 @@ function tellReload(engine: Engine, events: Events, attributes: Readonly<Record<
 async function openRegistry({ dataRoot, registry }: DaemonOptions): Promise<Registry> {
   const arrivals = await Arrivals.open(join(dataRoot, "arrivals"));
   return new Registry({ options: { ...registry, userAgent: `wherry/${version} (linux)` }, arrivals });
+}
+
+/** @throws Fault `invalid` naming the file that cannot be read. */
+function readTls({ tls }: DaemonOptions) {
+  if (tls === undefined) return undefined;
+  const read = (what: string, path: string): string => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (cause) {
+      throw new Fault("invalid", `could not read ${what} ${path}: ${Fault.from(cause).message}`, { cause });
+    }
+  };
+  const { cert, key, authority } = tls;
+  return {
+    cert: read("the certificate", cert),
+    key: read("the key", key),
+    authority: authority === undefined ? undefined : read("the CA certificate", authority),
+  };
 }
 
 async function writePidFile({ pidFile }: DaemonOptions, stack: AsyncDisposableStack): Promise<void> {
