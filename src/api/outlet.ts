@@ -35,6 +35,7 @@ export class Outlet implements Sink {
   write(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#socket.destroyed || !this.#socket.writable) throw new Fault("cancelled", "the client is gone");
     if (bytes.length === 0) return undefined;
+    if (bytes.length >= gatherBytes) return this.#writeLarge(bytes);
     this.#gathered.push(bytes);
     this.#bytes += bytes.length;
     if (this.#bytes >= gatherBytes) {
@@ -45,6 +46,16 @@ export class Outlet implements Sink {
       setImmediate(this.flush);
     }
     return undefined;
+  }
+
+  /** As it is, uncopied: what the socket does not take at once is waited for. */
+  #writeLarge(bytes: Uint8Array): Promise<void> | undefined {
+    this.flush();
+    if (this.#chunked) this.#socket.write(`${bytes.length.toString(16)}\r\n`);
+    this.#socket.write(bytes);
+    if (this.#chunked) this.#socket.write(chunkEnd);
+    // More than a socket's own mark: what it did not take is always waited for.
+    return this.#socket.writableNeedDrain ? drained(this.#socket) : undefined;
   }
 
   /** Sends what is gathered and, when chunked, the last chunk. */

@@ -6,6 +6,8 @@ import { type BodyFraming, MalformedRequest } from "./request-head.ts";
 /** What is read and thrown away of a body its handler left, so that the connection can be used again. */
 export const drainBytesMax = 256 * 1024;
 
+const smallPieceBytes = 4096;
+
 /**
  * The body of one request, delimited by its framing, read as it arrives: while nobody reads, the client waits.
  * Iterate it once. The bytes after it stay in the inbox.
@@ -97,8 +99,10 @@ async function* chunked(inbox: Inbox): AsyncGenerator<Uint8Array, void, undefine
     if (bytes === undefined) throw new Fault("invalid", "unexpected EOF in the request body");
     const data: Uint8Array[] = [];
     inbox.unread(bytes.subarray(decoder.push(bytes, data)));
-    const [only] = data;
-    if (only !== undefined) yield data.length === 1 ? only : Buffer.concat(data);
+    // Pieces too small to be worth a turn each go together.
+    const bytesOf = data.reduce((sum, { length }) => sum + length, 0);
+    if (bytesOf < data.length * smallPieceBytes) yield Buffer.concat(data);
+    else yield* data;
   }
 }
 

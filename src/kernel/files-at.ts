@@ -306,14 +306,34 @@ function decodeStat(): FileStat {
 
 /** The names in an open directory from its position on, without `.` and `..`, in no order. */
 export function listDescriptor(fd: number): BytePath[] {
+  return listKinds(fd, () => true);
+}
+
+/** Those of directories alone. */
+export function listDirectories(fd: number): BytePath[] {
+  const unsure: BytePath[] = [];
+  const sure = listKinds(fd, (kind, name) => {
+    // Some file systems do not say.
+    if (kind === unknownKind) unsure.push(name);
+    return kind === directoryKind;
+  });
+  const isDirectory = (name: BytePath) =>
+    ((statAt(fd, name)?.mode ?? 0) & fileKind.mask) === fileKind.directory;
+  return [...sure, ...unsure.filter(isDirectory)];
+}
+/** getdents64(2), `d_type`. */
+const unknownKind = 0;
+const directoryKind = 4;
+
+function listKinds(fd: number, wanted: (kind: number, name: BytePath) => boolean): BytePath[] {
   const names: BytePath[] = [];
   for (;;) {
     const length = check(c.getdents64(fd, out, outBuffer.length), () => "list a directory");
     if (length === 0) return names;
     for (let at = 0; at < length; ) {
       const start = at + 19;
-      const name = outBuffer.toString("latin1", start, outBuffer.indexOf(0, start));
-      if (name !== "." && name !== "..") names.push(name as BytePath);
+      const name = outBuffer.toString("latin1", start, outBuffer.indexOf(0, start)) as BytePath;
+      if (name !== "." && name !== ".." && wanted(outBuffer[at + 18] ?? 0, name)) names.push(name);
       at += outView.getUint16(at + 16, true);
     }
   }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Beneath } from "./beneath.ts";
 import { type BytePath, bytePath } from "./byte-path.ts";
-import { removeEmpty, removeTreeAt, removingTree } from "./remove-tree.ts";
+import { removeFlatAside, removeTreeAt, removingTree } from "./remove-tree.ts";
 
 function tree(): { directory: string } & Disposable {
   const directory = mkdtempSync(join(tmpdir(), "wherry-remove-"));
@@ -26,10 +26,9 @@ test("a tree is removed with its directories aside, and what its links lead to s
   using root = Beneath.open(made.directory);
   const [directory, name] = root.parent(bytePath("doomed"));
   let directories = 0;
-  for (const empty of removingTree(directory, name)) {
-    if (empty === undefined) continue;
+  for (const flat of removingTree(directory, name)) {
     directories++;
-    await removeEmpty(empty);
+    await removeFlatAside(flat);
   }
   expect(directories).toBe(6);
   expect(existsSync(join(made.directory, "doomed"))).toBe(false);

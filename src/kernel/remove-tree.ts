@@ -2,12 +2,13 @@
  * Removing directory trees of any depth with few descriptors, never through a link.
  */
 import { randomBytes } from "node:crypto";
-import { rmdir } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import type { BytePath } from "./byte-path.ts";
 import {
   closeDescriptor,
   descriptorPath,
   listDescriptor,
+  listDirectories,
   openAt,
   openFlag,
   removeAt,
@@ -15,39 +16,32 @@ import {
 } from "./files-at.ts";
 import { Errno } from "./libc.ts";
 
-/** A directory with nothing in it. */
-export interface EmptyDirectory {
+/** A directory with nothing in it but files. */
+export interface FlatDirectory {
   /** An open descriptor, until the generator goes on. */
   readonly parent: number;
   readonly name: BytePath;
 }
 
 /**
- * Removes `name` in the open directory, whatever it is; nothing there is no error. Yields after every file, so that the
- * caller can pause, and every directory once it is empty, which the caller removes before it goes on. Directories are moved
- * up to the top before they are emptied: a tree may be deeper than any path.
+ * Removes `name` in the open directory, whatever it is; nothing there is no error. Yields every directory once nothing but
+ * files is in it, which the caller removes before it goes on. Directories are moved up to the top before that: a tree may
+ * be deeper than any path.
  */
-export function* removingTree(directory: number, name: BytePath): Generator<EmptyDirectory | undefined> {
+export function* removingTree(directory: number, name: BytePath): Generator<FlatDirectory> {
   if (removeFile(directory, name)) return;
-  const top = openAt(directory, name, openFlag.read | openFlag.directory | openFlag.noFollow);
+  const top = openDirectory(directory, name);
   try {
     const prefix = randomBytes(8).toString("hex");
     let moved = 0;
-    const pending: BytePath[] = [];
-    for (const child of listDescriptor(top)) {
-      if (!removeFile(top, child)) pending.push(child);
-      yield;
-    }
+    const pending = listDirectories(top);
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      const fd = openAt(top, next, openFlag.read | openFlag.directory | openFlag.noFollow);
+      const fd = openDirectory(top, next);
       try {
-        for (const child of listDescriptor(fd)) {
-          if (!removeFile(fd, child)) {
-            const up = `${prefix}-${++moved}` as BytePath;
-            if (moveUp(fd, child, top, up)) pending.push(up);
-            else yield* removingTree(fd, child);
-          }
-          yield;
+        for (const child of listDirectories(fd)) {
+          const up = `${prefix}-${++moved}` as BytePath;
+          if (moveUp(fd, child, top, up)) pending.push(up);
+          else yield* removingTree(fd, child);
         }
       } finally {
         closeDescriptor(fd);
@@ -60,15 +54,32 @@ export function* removingTree(directory: number, name: BytePath): Generator<Empt
   yield { parent: directory, name };
 }
 
-/** The same without pauses. */
+/** The same at once. */
 export function removeTreeAt(directory: number, name: BytePath): void {
-  for (const empty of removingTree(directory, name))
-    if (empty !== undefined) removeAt(empty.parent, empty.name, true);
+  for (const flat of removingTree(directory, name)) for (const _ of removingFlat(flat));
 }
 
-/** Aside, by the thread pool: journalling file systems take as long for one directory as for twenty files, or wait for a disk. */
-export async function removeEmpty({ parent, name }: EmptyDirectory): Promise<void> {
-  await rmdir(Buffer.from(`${descriptorPath(parent)}/${name}`, "latin1"));
+/** Yields after every file, so that the caller can pause. */
+export function* removingFlat({ parent, name }: FlatDirectory): Generator<void> {
+  const fd = openDirectory(parent, name);
+  try {
+    for (const child of listDescriptor(fd)) {
+      removeFile(fd, child);
+      yield;
+    }
+  } finally {
+    closeDescriptor(fd);
+  }
+  removeAt(parent, name, true);
+}
+
+/** By a thread of the pool: where a journal or a disk is waited for, a file takes a millisecond, a directory several. */
+export async function removeFlatAside({ parent, name }: FlatDirectory): Promise<void> {
+  await rm(Buffer.from(`${descriptorPath(parent)}/${name}`, "latin1"), { recursive: true, force: true });
+}
+
+function openDirectory(parent: number, name: BytePath): number {
+  return openAt(parent, name, openFlag.read | openFlag.directory | openFlag.noFollow);
 }
 
 /** False for a directory. */

@@ -1,17 +1,31 @@
-/** Directory trees that nobody wants any more. */
-import { dirname } from "node:path";
+/** Taking away a whole tree of files. */
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
-import { removeEmpty, removingTree } from "#kernel/remove-tree.ts";
+import { type FlatDirectory, removeFlatAside, removingFlat, removingTree } from "#kernel/remove-tree.ts";
 import { Breath } from "./breath.ts";
 
-/** Removes whatever is at `path`, never through a link, pausing for others now and then. Idempotent. */
+/** Whether a thread of the pool is at it: it has few, and all else that waits for files needs them, too. */
+let isAside = false;
+
+/** Removes what is at `path`, in small steps, so that others get their turn. Idempotent. */
 export async function discardTree(path: string): Promise<void> {
-  using above = Beneath.open(dirname(path));
+  const slash = path.lastIndexOf("/");
+  using parent = Beneath.open(path.slice(0, slash));
   const breath = new Breath();
-  const [directory, name] = above.parent(bytePath(path.slice(path.lastIndexOf("/") + 1)));
-  for (const empty of removingTree(directory, name)) {
-    if (empty !== undefined) await removeEmpty(empty);
+  const [directory, name] = parent.parent(bytePath(path.slice(slash + 1)));
+  for (const flat of removingTree(directory, name)) {
+    if (isAside) {
+      for (const _ of removingFlat(flat)) if (breath.due) await breath.take();
+    } else await removeAside(flat);
     if (breath.due) await breath.take();
+  }
+}
+
+async function removeAside(flat: FlatDirectory): Promise<void> {
+  isAside = true;
+  try {
+    await removeFlatAside(flat);
+  } finally {
+    isAside = false;
   }
 }
