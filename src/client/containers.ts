@@ -177,13 +177,21 @@ export class ContainersClient {
 
   async attach(
     id: string,
-    o: { readonly stdin: boolean; readonly logs?: boolean; readonly detachKeys?: string | undefined },
+    o: {
+      readonly stdin: boolean;
+      /** @default true */
+      readonly stdout?: boolean;
+      /** @default true */
+      readonly stderr?: boolean;
+      readonly logs?: boolean;
+      readonly detachKeys?: string | undefined;
+    },
   ): Promise<HijackedStream> {
     const query = {
       stream: true,
       stdin: o.stdin,
-      stdout: true,
-      stderr: true,
+      stdout: o.stdout ?? true,
+      stderr: o.stderr ?? true,
       logs: o.logs,
       detachKeys: o.detachKeys,
     };

@@ -43,6 +43,21 @@ for (const [program, absent] of programs)
           ["busybox", "sh", "-c", "echo out; echo err >&2; exit 42"],
           { code: 42, stdout: "out\n", stderr: "err\n" },
         ],
+        [
+          "the output alone that is attached",
+          ["-a", "stdout", "busybox", "sh", "-c", "echo out; echo err >&2; exit 3"],
+          { code: 3, stdout: "out\n", stderr: "" },
+        ],
+        [
+          "the errors alone that are attached",
+          ["-a", "stderr", "busybox", "sh", "-c", "echo out; echo err >&2"],
+          { stdout: "", stderr: "err\n" },
+        ],
+        [
+          "neither output nor errors to who attaches its input alone",
+          ["-a", "stdin", "-i", "busybox", "sh", "-c", "echo out; echo err >&2; exit 3"],
+          { code: 3, stdout: "", stderr: "" },
+        ],
         ["the environment", ["-e", "A=1", "-e", "B", "busybox", "sh", "-c", "echo $A$B"], { stdout: "1\n" }],
         ["the working directory", ["-w", "/made/here", "busybox", "pwd"], { stdout: "/made/here\n" }],
         ["the user", ["-u", "web", "busybox", "id"], { stdout: "uid=33(web) gid=44(www) groups=44(www)\n" }],

@@ -170,7 +170,7 @@ const run: Command = {
       await write(o.io.stdout, `${id}\n`);
       return 0;
     }
-    return await runAttached(o, client, id, attach.includes("stdin"));
+    return await runAttached(o, client, id, attach);
   },
 };
 
@@ -185,10 +185,19 @@ async function startOrRemove({ flags }: Invocation, client: Client, id: string):
   }
 }
 
-async function runAttached(o: Invocation, client: Client, id: string, stdin: boolean): Promise<number> {
+async function runAttached(
+  o: Invocation,
+  client: Client,
+  id: string,
+  attach: readonly StreamName[],
+): Promise<number> {
   const { flags, io } = o;
   const tty = flags.on("tty");
-  await using stream = await client.containers.attach(id, { stdin, detachKeys: flags.text("detach-keys") });
+  const [stdin, stdout, stderr] = (["stdin", "stdout", "stderr"] as const).map((each) =>
+    attach.includes(each),
+  ) as [boolean, boolean, boolean];
+  const detachKeys = flags.text("detach-keys");
+  await using stream = await client.containers.attach(id, { stdin, stdout, stderr, detachKeys });
   const { exit } = await client.containers.wait(id, flags.on("rm") ? "removed" : "next-exit");
   exit.catch(() => undefined);
   const proxies = flags.text("sig-proxy") !== "false";
