@@ -10,7 +10,7 @@ import { resizeConsole } from "./control.ts";
 import { ExecOutput, type OutputPipe } from "./exec-output.ts";
 import { signaller } from "./exec-processes.ts";
 import { removeStubborn } from "./run-directory.ts";
-import type { RunningExec } from "./running-exec.ts";
+import { exitHome, type RunningExec } from "./running-exec.ts";
 
 /** How often it is looked whether one that is nobody's child has ended. */
 const checkMs = 500;
@@ -18,8 +18,8 @@ const checkMs = 500;
 const lostExitCode = 255;
 
 /**
- * The execs with directories in this one that live; the directories of others are removed. Their output is thrown away,
- * so that none of them waits. `signal` ends the watching, not the execs.
+ * The execs with directories in this one that live, or left word of their end; the directories of others are removed. Their
+ * output is thrown away, so that none of them waits. `signal` ends the watching, not the execs.
  */
 export async function findExecs(directory: string, signal: AbortSignal): Promise<Map<string, RunningExec>> {
   const found = new Map<string, RunningExec>();
@@ -28,8 +28,13 @@ export async function findExecs(directory: string, signal: AbortSignal): Promise
   const keepers = findKeepers(directory);
   for (const id of ids) {
     const keeper = keepers.get(id);
-    if (keeper === undefined) await removeStubborn(join(directory, id));
-    else found.set(id, adopt(join(directory, id), keeper, signal));
+    if (keeper !== undefined) {
+      found.set(id, adopt(join(directory, id), keeper, signal));
+      continue;
+    }
+    const code = await exitCodeIn(join(directory, id, exitHome));
+    if (code !== undefined) found.set(id, endedExec(code));
+    await removeStubborn(join(directory, id));
   }
   return found;
 }
@@ -55,10 +60,28 @@ function findKeepers(directory: string): Map<string, Keeper> {
   for (const [pid, id] of calledWith) {
     const identity = identify(pid);
     if (identity === undefined || calledWith.get(parentOf(pid) ?? 0) === id) continue;
-    const child = children.get(pid)?.find((each) => !calledWith.has(each));
-    keepers.set(id, { identity, child });
+    keepers.set(id, { identity, child: processOf(pid) });
   }
   return keepers;
+
+  /** Below who waits for it there may be crun, which waits, too. */
+  function processOf(keeper: number): number | undefined {
+    const below = children.get(keeper) ?? [];
+    const waiting = below.find((each) => calledWith.has(each));
+    return below.find((each) => !calledWith.has(each)) ?? (waiting && processOf(waiting));
+  }
+}
+
+/** One that ended while no engine was there. */
+function endedExec(exitCode: number): RunningExec {
+  return {
+    pid: 0,
+    output: new ExecOutput([]).frames(),
+    exit: Promise.resolve(exitCode),
+    [Symbol.asyncDispose]: async () => undefined,
+    resize: async () => undefined,
+    kill: async () => undefined,
+  };
 }
 
 function adopt(directory: string, { identity, child }: Keeper, signal: AbortSignal): RunningExec {
@@ -70,10 +93,10 @@ function adopt(directory: string, { identity, child }: Keeper, signal: AbortSign
       await new Promise((resolve) => setTimeout(resolve, checkMs).unref());
     }
     output.processEnded();
-    const code = await exitCodeIn(join(directory, "exit"));
+    const code = await exitCodeIn(join(directory, exitHome));
     await output.ended;
     await removeStubborn(directory);
-    return code;
+    return code ?? lostExitCode;
   };
   return {
     pid: child ?? 0,
@@ -101,10 +124,10 @@ function openOutputs(directory: string): OutputPipe[] {
   return pipes;
 }
 
-/** What a conmon left. */
-async function exitCodeIn(directory: string): Promise<number> {
+/** What a conmon or a shell left. */
+async function exitCodeIn(directory: string): Promise<number | undefined> {
   const [name] = await readdir(directory).catch(() => []);
-  if (name === undefined) return lostExitCode;
-  const code = Number(await readFile(join(directory, name), "latin1"));
-  return Number.isInteger(code) ? code : lostExitCode;
+  if (name === undefined) return undefined;
+  const text = await readFile(join(directory, name), "latin1");
+  return /^\d{1,3}\s*$/.test(text) ? Number(text) : undefined;
 }

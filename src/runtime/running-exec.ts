@@ -3,6 +3,9 @@ import type { OciProcess } from "#spec/oci-runtime.ts";
 import type { ConsoleSize } from "./control.ts";
 import type { OutputFrame } from "./exec-output.ts";
 
+/** In an exec's directory: where its exit code is left, as the only file, by who outlives the engine. */
+export const exitHome = "exit";
+
 export interface Input extends AsyncDisposable {
   write(bytes: Uint8Array): Promise<void>;
   end(): Promise<void>;

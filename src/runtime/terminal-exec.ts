@@ -12,7 +12,7 @@ import { sigkill, signaller } from "./exec-processes.ts";
 import { startFailure } from "./failure.ts";
 import { type LowLevel, runtimeSaid } from "./low-level.ts";
 import { removeStubborn } from "./run-directory.ts";
-import type { ExecOrder, Input, RunningExec } from "./running-exec.ts";
+import { type ExecOrder, exitHome, type Input, type RunningExec } from "./running-exec.ts";
 
 /** What a shell says of a process that was killed; nobody knows better when conmon is gone. */
 const killedExitCode = 137;
@@ -20,7 +20,7 @@ const killedExitCode = 137;
 /** @throws Fault with `detail.exitCode` when the command cannot be started; nothing is left then. */
 export async function runUnderConmon(runtime: LowLevel, o: ExecOrder): Promise<RunningExec> {
   const { directory, process, streams } = o;
-  await mkdir(join(directory, "exit"), { recursive: true, mode: 0o700 });
+  await mkdir(join(directory, exitHome), { recursive: true, mode: 0o700 });
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => await removeStubborn(directory));
   const execSpec = join(directory, "process.json");
@@ -30,7 +30,7 @@ export async function runUnderConmon(runtime: LowLevel, o: ExecOrder): Promise<R
       containerId: o.containerId,
       uuid: o.execId,
       directory,
-      exitDirectory: join(directory, "exit"),
+      exitDirectory: join(directory, exitHome),
       logPath: undefined,
       tty: process.terminal === true,
       stdin: streams.stdin,

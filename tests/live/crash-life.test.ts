@@ -3,7 +3,7 @@
  * containers end while it is away. When it comes back, all is as if it had been there.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Client } from "#client/client.ts";
 import type { HostConfig } from "#spec/container.ts";
 import type { Healthcheck } from "#spec/image.ts";
@@ -30,9 +30,9 @@ async function start(script: string, host: HostConfig = {}, Healthcheck: Healthc
 }
 
 /** `away` happens while no engine lives. */
-async function crash(away: () => void = () => undefined): Promise<void> {
+async function crash(away: () => unknown = () => undefined): Promise<void> {
   await engine.stop("SIGKILL");
-  away();
+  await away();
   await engine.start();
   client = await engine.client();
 }
@@ -145,6 +145,45 @@ test("an exec lives on with its container, and ends with it", async () => {
     async () => (processesWith("sleep 31340").length === 0 ? true : undefined),
     "the end of the exec",
   );
+}, 30_000);
+
+test("how detached execs ended is known, also of one that did without an engine, and of one that lived over its death", async () => {
+  const id = await start("sleep 99");
+  const script = (name: string, code: number) =>
+    `while ! test -e /${name}; do sleep 0.02; done; exit ${code}`;
+  const waiting = async (name: string, code: number, Tty = false): Promise<string> => {
+    const Cmd = ["sh", "-c", script(name, code)];
+    const exec = await client.containers.createExec(id, { Cmd, Tty });
+    await client.containers.startExecDetached(exec);
+    return exec;
+  };
+  const [early, terminal, late] = [
+    await waiting("early", 7),
+    await waiting("terminal", 8, true),
+    await waiting("late", 9),
+  ];
+  const root = `/proc/${await pidOf(id)}/root`;
+  await crash(async () => {
+    for (const [name, code] of [
+      ["early", 7],
+      ["terminal", 8],
+    ] as const) {
+      writeFileSync(`${root}/${name}`, "");
+      const lives = () => processesWith(`sh -c ${script(name, code)}`).length > 0;
+      await until(async () => (lives() ? undefined : true), `the end of the exec that waits for ${name}`);
+    }
+  });
+  const codeOf = async (exec: string) => {
+    const { Running, ExitCode } = await client.containers.inspectExec(exec);
+    return Running ? undefined : ExitCode;
+  };
+  expect(await until(async () => await codeOf(early), "the first exec's end")).toBe(7);
+  expect(await until(async () => await codeOf(terminal), "the end of the one with a terminal")).toBe(8);
+  const { Running, Pid } = await client.containers.inspectExec(late);
+  expect(Running).toBe(true);
+  expect(readFileSync(`/proc/${Pid}/cmdline`, "latin1")).toContain("test -e /late");
+  writeFileSync(`${root}/late`, "");
+  expect(await until(async () => await codeOf(late), "the last exec's end")).toBe(9);
 }, 30_000);
 
 test("logs that were followed can be followed on, without a gap", async () => {
