@@ -285,6 +285,8 @@ export interface LogPart {
   open(record: ContainerRecord, path: string, signal: AbortSignal): Promise<void>;
   /** From a start on, or from when the engine comes back: keeps the log within its limits. */
   keep(record: ContainerRecord, path: string, reopen: () => Promise<void>): void;
+  /** False while the disk takes no more of what is written to the log. */
+  hasRoom(path: string): boolean;
   /** After the end of a run. Idempotent. */
   settle(record: ContainerRecord, path: string): Promise<void>;
   /** Before the files are removed. Idempotent. */

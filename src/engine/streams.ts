@@ -81,7 +81,8 @@ export class Streams {
       throw new Fault("conflict", `container ${reference} is paused, unpause the container before attach.`);
     this.#parts.emit("container", "attach", record.id, containerAttributes(record));
     const ended = waiters.nextExit(record.id, o.signal);
-    const output = logs.read(launch.files(record.id).log, {
+    const path = launch.files(record.id).log;
+    const frames = logs.read(path, {
       stdout: o.stdout,
       stderr: o.stderr,
       from: o.logs ? "start" : "end",
@@ -89,10 +90,13 @@ export class Streams {
       ...(o.stream && { follow: { ended } }),
       signal: o.signal,
     });
+    const tty = record.config.Tty === true;
+    const output =
+      o.stream && (o.stderr || tty) ? withWarning(frames, tty, () => logs.hasRoom(path)) : frames;
     const wantsInput = o.stdin && o.stream && record.config.OpenStdin === true;
     const input = wantsInput ? this.#input(record, o.signal) : undefined;
     return {
-      tty: record.config.Tty === true,
+      tty,
       output,
       input,
       detached: () => this.#parts.emit("container", "detach", record.id, containerAttributes(record)),
@@ -120,6 +124,19 @@ export class Streams {
     const attributes = { ...containerAttributes(record), height: String(height), width: String(width) };
     this.#parts.emit("container", "resize", record.id, attributes);
   }
+}
+
+/** Output comes by way of the log: what a full disk did not take, its reader misses, and is told so where it ends. */
+async function* withWarning(
+  frames: AsyncIterable<Frame>,
+  tty: boolean,
+  hasRoom: () => boolean,
+): AsyncGenerator<Frame> {
+  yield* frames;
+  if (hasRoom()) return;
+  const text =
+    "wherry: the disk that holds this container's log is full, its last output may be missing: remove what is not needed";
+  yield { stream: tty ? "stdout" : "stderr", bytes: Buffer.from(`${text}${tty ? "\r" : ""}\n`) };
 }
 
 /** An input that is opened by its first use; once the process is gone, what is written is lost, as in a broken pipe. */

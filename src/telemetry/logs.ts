@@ -3,6 +3,8 @@
  * Owns: who reads which log, so that followers learn of new files; one shipper for each log that has a receiver. The files are
  * conmon's to write.
  */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { logLimits, outlivesRun } from "./log-config.ts";
@@ -21,6 +23,8 @@ export interface LogsOptions {
   readonly report: (fault: Fault) => void;
 }
 
+/** A file that grows needs blocks of its own, and some for what leads to them. */
+const roomBytesMin = 64 << 10;
 /** How long a removal waits for a receiver to take the last lines; not at all for one that cannot be reached. */
 const lastLinesMs = 5000;
 
@@ -107,6 +111,16 @@ export class Logs implements AsyncDisposable {
   keep(record: ContainerRecord, path: string, reopen: () => Promise<void>): void {
     this.#keeper.keep(path, logLimits(record.host.LogConfig), reopen);
     this.#shipperIfAny(record, path)?.begin();
+  }
+
+  /** False while the disk takes no more of what is written to the log; true also for one that is gone. */
+  hasRoom(path: string): boolean {
+    try {
+      const { bfree, bsize } = statfsSync(dirname(path));
+      return bfree * bsize >= roomBytesMin;
+    } catch {
+      return true;
+    }
   }
 
   /** After a container's end: what was kept too much goes, what was not shipped is. Idempotent. */
