@@ -50,10 +50,20 @@ interface Figure {
 const image = "wherry-bench:latest";
 const logMebibytes = 64;
 
+const ownProgram = join(import.meta.dir, "../../bin/wherry");
+
 async function cli(side: Side, ...args: string[]): Promise<void> {
-  const program = Bun.which("docker") === null ? [join(import.meta.dir, "../../bin/wherry")] : ["docker"];
+  await runProgram(Bun.which("docker") === null ? ownProgram : "docker", side, args);
+}
+
+/** What a shell asks at a tab: wherry's own program, and for a peer docker's. */
+async function complete(side: Side, ...words: string[]): Promise<void> {
+  await runProgram(side.name === "wherry" ? ownProgram : "docker", side, ["__complete", ...words]);
+}
+
+async function runProgram(program: string, side: Side, args: readonly string[]): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: side.host, WHERRY_HOST: side.host, DOCKER_BUILDKIT: "0" };
-  const child = spawn(program[0] ?? "", args, { env, stdio: "ignore" });
+  const child = spawn(program, args, { env, stdio: "ignore" });
   const [code] = (await once(child, "exit")) as [number];
   if (code !== 0) throw new Error(`${args.join(" ")} on ${side.name}: exit ${code}`);
 }
@@ -135,6 +145,12 @@ const figures: readonly Figure[] = [
     finish: remove,
   },
   { name: "exec (API)", prepare: started, run: exec, finish: remove },
+  {
+    name: "completion (each CLI's own)",
+    prepare: async (side) => await started(side),
+    run: async (side) => await complete(side, "stop", ""),
+    finish: remove,
+  },
   {
     name: "start, bridge (API)",
     before: async (side) => await create(side, ["sleep", "600"]),
