@@ -11,7 +11,7 @@ import { isZero } from "./honoured.ts";
 import { jsonReply, type Reply } from "./reply.ts";
 import { checkResources } from "./resource-checks.ts";
 
-const updatable: Readonly<Record<UpdatableField, true>> = {
+const updatable: Readonly<Record<UpdatableField | "PublishAdd" | "PublishRm", true>> = {
   BlkioWeight: true,
   BlkioWeightDevice: true,
   BlkioDeviceReadBps: true,
@@ -31,17 +31,25 @@ const updatable: Readonly<Record<UpdatableField, true>> = {
   NanoCpus: true,
   PidsLimit: true,
   RestartPolicy: true,
+  PublishAdd: true,
+  PublishRm: true,
 };
+
+type UpdateBody = HostConfig & Pick<v.InferOutput<typeof updateBody>, "PublishAdd" | "PublishRm">;
 
 export async function updateContainer({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const sent = await json(request, v.unknown());
   refuseFixed(sent);
-  const changes: HostConfig = { ...check(updateBody, sent) };
+  const { PublishAdd: add, PublishRm: remove, ...changes }: UpdateBody = { ...check(updateBody, sent) };
   checkRestartPolicy(changes);
   if (request.version < 40) delete changes.PidsLimit;
   else if (changes.PidsLimit !== undefined && (changes.PidsLimit ?? 0) <= 0) changes.PidsLimit = 0;
   const { host, warnings } = checkResources(changes, engine.system.facts(), { update: true });
-  await engine.containers.update(param(request, "name"), host, { signal: request.lifetime });
+  const name = param(request, "name");
+  const ports = add || remove;
+  if (ports) await engine.networks.publish(name, { add: add ?? {}, remove: remove ?? {} });
+  if (!ports || Object.keys(host).length > 0)
+    await engine.containers.update(name, host, { signal: request.lifetime });
   const answer: UpdateAnswer = { Warnings: warnings.length === 0 ? null : warnings };
   return jsonReply(answer);
 }

@@ -390,6 +390,7 @@ export class EngineDouble implements EngineFace {
     },
     remove: async (ref) => void this.asked.push(["network remove", ref]),
     prune: async (wanted) => (wanted(bridgeNetwork) ? ["bridge"] : []),
+    publish: async (...args) => void this.asked.push(["publish", ...args]),
     connect: async (...args) => void this.asked.push(["connect", ...args]),
     disconnect: async (...args) => void this.asked.push(["disconnect", ...args]),
   };

@@ -5,6 +5,7 @@ import type {
   CreateRequest,
   EndpointSettings,
   HostConfig,
+  PortBinding,
 } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import type { Digest } from "#spec/digest.ts";
@@ -346,7 +347,12 @@ export interface EngineNetworks {
   prune(wanted: (network: NetworkRecord) => boolean): Promise<string[]>;
   connect(ref: string, o: { container: string; settings: EndpointSettings }): Promise<void>;
   disconnect(ref: string, o: { container: string; force: boolean }): Promise<void>;
+  /** Opens and closes ports of a container, running or not. @throws Fault `not-found` for one that is not published. */
+  publish(container: string, changes: { add: PortMap; remove: PortMap }): Promise<void>;
 }
+
+/** By container port, `80/tcp`; null or empty: any port of the host, or all of them. */
+export type PortMap = Readonly<Record<string, readonly PortBinding[] | null>>;
 
 export interface VolumeRecord {
   readonly name: string;

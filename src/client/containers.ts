@@ -25,7 +25,11 @@ export type CreateBody = ContainerConfig & {
   readonly NetworkingConfig?: unknown;
 };
 
-export type UpdateBody = Pick<HostConfig, UpdatableField>;
+export type UpdateBody = Pick<HostConfig, UpdatableField> & {
+  /** Ports to open and to close, by container port; a binding that says nothing means all of the port. */
+  readonly PublishAdd?: HostConfig["PortBindings"];
+  readonly PublishRm?: HostConfig["PortBindings"];
+};
 
 export interface ExecBody {
   readonly Cmd: readonly string[];

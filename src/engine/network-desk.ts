@@ -13,9 +13,11 @@ import {
 } from "#spec/network.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { Emit } from "./emit.ts";
+import { containerAttributes } from "./event-attributes.ts";
 import type { Launch } from "./launch.ts";
 import { isLive } from "./lifecycle.ts";
 import type { NetworkPart } from "./parts.ts";
+import { changedPorts, type PortChanges } from "./port-changes.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 export interface NetworkDeskParts {
@@ -135,6 +137,33 @@ export class NetworkDesk {
     if (before === undefined || !(await networks.disconnect(this.#member(record), network))) return;
     const after = networks.sandbox(record.id) ?? before;
     await networks.editFiles(record, { before, after, ...this.#place(record) });
+  }
+
+  /**
+   * Opens and closes ports of a container, at once when it runs; what stays open is not touched.
+   * @throws Fault `not-found` for a port that is not published; `conflict` where the container has no ports of its own.
+   */
+  async publish(reference: string, changes: PortChanges): Promise<void> {
+    const { emit, index, network, supervisor } = this.#parts;
+    const { id } = index.get(reference);
+    await supervisor.exclusively(id, async () => {
+      const before = index.get(id);
+      const mode = before.host.NetworkMode ?? "";
+      if (before.desired === "removed" || mode === "host" || mode.startsWith("container:"))
+        throw new Fault(
+          "conflict",
+          `ports of container ${before.name} cannot be changed: it ${before.desired === "removed" ? "is marked for removal" : `shares the network of another (${mode})`}`,
+        );
+      const after = { ...before, ...changedPorts(before, changes) };
+      index.put(after);
+      try {
+        if (isLive(before)) await network.republish(this.#member(after));
+      } catch (thrown) {
+        index.put(before);
+        throw thrown;
+      }
+    });
+    emit("container", "update", id, containerAttributes(index.get(id)));
   }
 
   #memberId(o: { readonly container: string; readonly force: boolean }): string {

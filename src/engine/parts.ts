@@ -171,6 +171,11 @@ export interface NetworkPart {
   ): Promise<Sandbox | undefined>;
   /** False when it was not on it. */
   disconnect(o: NetworkedContainer, network: NetworkRecord): Promise<boolean>;
+  /**
+   * The ports of a running container become those of its request, where they are not.
+   * @throws Fault when one of them is taken or cannot be; nothing changed then.
+   */
+  republish(o: NetworkedContainer): Promise<Sandbox | undefined>;
   /** The container has another name from now on. */
   rename(containerId: string, name: string): void;
   sandbox(containerId: string): Sandbox | undefined;

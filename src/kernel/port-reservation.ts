@@ -71,20 +71,32 @@ function openSocket(family: number, type: number, protocol: number): number | un
   }
 }
 
-const booked = new Set<string>();
+/** Of each protocol, family and port: the addresses. */
+const booked = new Map<string, Set<string>>();
+const everywhere: readonly string[] = ["0.0.0.0", "::"];
 /** Where numbers nobody asked for are looked for, as IANA has it (RFC 6335). */
 const [firstFree, lastFree] = [49152, 65535];
 
 /** @throws Errno `EADDRINUSE`. */
 function bookPort(protocol: PortProtocol, address: string, wanted: number): PortReservation {
-  const taken = (port: number) =>
-    [address, "0.0.0.0", "::"].some((each) => booked.has(`${protocol} ${each} ${port}`));
+  const keyOf = (port: number) => `${protocol} ${familyOf(address)} ${port}`;
+  const taken = (port: number) => {
+    const others = booked.get(keyOf(port)) ?? new Set();
+    const all = everywhere.includes(address);
+    return others.has(address) || (all ? others.size > 0 : everywhere.some((each) => others.has(each)));
+  };
   let port = wanted;
   if (port === 0) for (port = firstFree; taken(port) && port < lastFree; ) port++;
   if (taken(port)) throw new Errno(addressInUse, `take the port ${address}:${port}/${protocol}`);
-  const key = `${protocol} ${address} ${port}`;
-  booked.add(key);
-  return { port, [Symbol.dispose]: () => void booked.delete(key) };
+  const addresses = booked.get(keyOf(port)) ?? new Set<string>();
+  booked.set(keyOf(port), addresses.add(address));
+  return {
+    port,
+    [Symbol.dispose]: () => {
+      addresses.delete(address);
+      if (addresses.size === 0) booked.delete(keyOf(port));
+    },
+  };
 }
 
 const addressInUse = 98;

@@ -147,7 +147,16 @@ const restartPolicy = maybe(
 );
 
 /** The body of `POST /containers/{id}/update`. */
-export const updateBody = fields({ ...resources, RestartPolicy: restartPolicy });
+
+const portMap = maybe(v.record(v.string(), v.nullable(v.array(portBinding))));
+
+/** With fields of wherry's own: ports to open and to close. */
+export const updateBody = fields({
+  ...resources,
+  RestartPolicy: restartPolicy,
+  PublishAdd: portMap,
+  PublishRm: portMap,
+});
 
 const host = {
   ...resources,
@@ -159,7 +168,7 @@ const host = {
   ContainerIDFile: text,
   LogConfig: maybe(fields({ Type: text, Config: textMap })),
   NetworkMode: text,
-  PortBindings: maybe(v.record(v.string(), v.nullable(v.array(portBinding)))),
+  PortBindings: portMap,
   PublishAllPorts: flag,
   RestartPolicy: restartPolicy,
   AutoRemove: flag,

@@ -1,14 +1,18 @@
-/** `update`: limits and restart policy of containers, running or not. */
+/** `update`: limits, restart policy and published ports of containers, running or not. */
 import { type Command, errorText, write } from "#cli/command.ts";
 import { limitFlags } from "#cli/create-flags.ts";
 import { FlagValues } from "#cli/flag-values.ts";
-import type { FlagSpec } from "#cli/flags.ts";
+import type { FlagSpec, Flags } from "#cli/flags.ts";
+import { publishedPorts } from "#cli/port-flags.ts";
 import { limitRequest, parseRestart } from "#cli/resource-flags.ts";
+import type { UpdateBody } from "#client/containers.ts";
 import { Fault } from "#spec/fault.ts";
 
 const flags: readonly FlagSpec[] = [
   ...limitFlags,
   { name: "kernel-memory", kind: "text", value: "bytes", help: "Kernel memory limit", hidden: true },
+  { name: "publish-add", kind: "list", help: "Publish a port, also of a container that runs (as run -p)" },
+  { name: "publish-rm", kind: "list", help: "Publish a port no more: [[IP:]HOST:]CONTAINER[/PROTOCOL]" },
   { name: "restart", kind: "text", help: "Restart policy for when the container exits" },
 ];
 
@@ -22,6 +26,8 @@ const update: Command = {
     const restart = o.flags.text("restart") ?? "";
     const body = {
       ...limitRequest(new FlagValues(o.flags, flags)),
+      ...portChange(o.flags, "publish-add", "PublishAdd"),
+      ...portChange(o.flags, "publish-rm", "PublishRm"),
       ...(restart !== "" && { RestartPolicy: parseRestart(restart) }),
     };
     const client = await o.client();
@@ -39,5 +45,9 @@ const update: Command = {
     return failures.length > 0 ? 1 : 0;
   },
 };
+
+function portChange(flags: Flags, flag: string, field: "PublishAdd" | "PublishRm"): UpdateBody {
+  return flags.has(flag) ? { [field]: publishedPorts(flags.list(flag)).bindings } : {};
+}
 
 export const commands: Readonly<Record<string, Command>> = { update };

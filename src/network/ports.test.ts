@@ -1,0 +1,74 @@
+import { describe, expect, test } from "bun:test";
+import type { HostConfig } from "#spec/container.ts";
+import type { PublishedPort } from "#spec/network.ts";
+import { type PortPlace, portRequests, settlePorts } from "./ports.ts";
+
+const place: PortPlace = { hostIp: "0.0.0.0", modes: { 4: "nat", 6: "nat" } };
+const asks = (PortBindings: HostConfig["PortBindings"], where = place) =>
+  portRequests({}, { PortBindings: PortBindings ?? null }, where).map(({ addresses }) =>
+    addresses.map(({ bound, ip }) => `${ip}${bound ? "" : " open"}`),
+  );
+
+describe("where a port is opened", () => {
+  test.each([
+    ["", place, ["0.0.0.0", "::"]],
+    ["0.0.0.0", place, ["0.0.0.0"]],
+    ["[::]", place, ["::"]],
+    ["FD00:0::1", place, ["fd00::1"]],
+    ["", { ...place, modes: { 4: "nat" } }, ["0.0.0.0"]],
+    ["", { ...place, hostIp: "127.0.0.1" }, ["127.0.0.1"]],
+    ["", { ...place, hostIp: "::1" }, ["::1"]],
+    ["", { ...place, modes: { 4: "nat", 6: "routed" } }, ["0.0.0.0", ":: open"]],
+    ["", { ...place, modes: { 6: "isolated" } }, []],
+  ] as const)("%s %#", (HostIp, where, addresses) => {
+    expect(asks({ "80/tcp": [{ HostIp }] }, where as PortPlace)).toEqual([[...addresses]]);
+  });
+
+  test("no address of that family is a fault with a way out", () => {
+    expect(() => asks({ "80/tcp": [{ HostIp: "::" }] }, { ...place, modes: { 4: "nat" } })).toThrow(
+      "the port 80/tcp cannot be published on ::: the container has no IPv6 address: put it on a network with IPv6",
+    );
+  });
+
+  test.each(["0/tcp", "70000/tcp", "80/xyz", "x"])("%s is no port", (key) => {
+    expect(() => asks({ [key]: null })).toThrow(`invalid port specification: "${key}"`);
+  });
+});
+
+test("all exposed ports: ranges are taken apart, bound ones stay as they are", () => {
+  const config = { ExposedPorts: { "80/tcp": {}, "90-92/sctp": {} } };
+  const host = { PublishAllPorts: true, PortBindings: { "80/tcp": [{ HostPort: "8000-8001" }] } };
+  const found = portRequests(config, host, place);
+  expect(
+    found.map(({ containerPort, hostPort, protocol }) => [containerPort, protocol, hostPort?.high]),
+  ).toEqual([
+    [80, "tcp", 8001],
+    [90, "sctp", undefined],
+    [91, "sctp", undefined],
+    [92, "sctp", undefined],
+  ]);
+});
+
+describe("what is open and what is asked for", () => {
+  const open = (hostPort: number, hostIp = "0.0.0.0"): PublishedPort => ({
+    ...{ protocol: "tcp", containerPort: 80, hostIp, hostPort },
+  });
+  const settle = (ports: readonly PublishedPort[], HostPort: string, where = place) => {
+    const requests = portRequests({}, { PortBindings: { "80/tcp": [{ HostPort }] } }, where);
+    const { gone, kept, wanted } = settlePorts(ports, requests);
+    return [kept.length, wanted.length, gone.length];
+  };
+
+  test("stays open when every address has the same number", () => {
+    expect(settle([open(8000), open(8000, "::")], "")).toEqual([2, 0, 0]);
+    expect(settle([open(8000), open(8001, "::")], "")).toEqual([0, 1, 2]);
+    expect(settle([open(8000), open(8000, "::")], "8000-8009")).toEqual([2, 0, 0]);
+    expect(settle([open(7999), open(7999, "::")], "8000-8009")).toEqual([0, 1, 2]);
+  });
+
+  test("is closed where the container is reached at its own address", () => {
+    const routed: PortPlace = { hostIp: "0.0.0.0", modes: { 4: "routed" } };
+    expect(settle([open(8000)], "8000", routed)).toEqual([0, 1, 1]);
+    expect(settle([open(0)], "8000", routed)).toEqual([1, 0, 0]);
+  });
+});
