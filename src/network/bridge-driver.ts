@@ -194,6 +194,6 @@ export function defaultBridgeOptions(device: string): Record<string, string> {
   };
 }
 
-function macBytes(mac: string): Uint8Array {
+export function macBytes(mac: string): Uint8Array {
   return Uint8Array.from(mac.split(/[:-]/), (part) => Number.parseInt(part, 16));
 }

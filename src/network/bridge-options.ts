@@ -50,7 +50,7 @@ export function bridgeOptions(options: Readonly<Record<string, string>>): Bridge
   const prefix = options[bridgeOption.prefix];
   return {
     name: name === undefined || name === "" ? undefined : linkName(name),
-    mtu: mtu(options),
+    mtu: mtuOption(options),
     icc: truth(options, bridgeOption.icc, true),
     masquerade: truth(options, bridgeOption.masquerade, true),
     sources: {
@@ -103,7 +103,8 @@ function linkName(name: string, max = linkNameMax): string {
   return name;
 }
 
-function mtu(options: Readonly<Record<string, string>>): number | undefined {
+/** Undefined for the usual one. @throws Fault `invalid` in dockerd's words. */
+export function mtuOption(options: Readonly<Record<string, string>>): number | undefined {
   const key = options[bridgeOption.mtu] === undefined ? legacyMtu : bridgeOption.mtu;
   const text = options[key];
   if (text === undefined || text === "") return undefined;

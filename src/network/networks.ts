@@ -35,6 +35,7 @@ import { type AddressPool, completePools, localPool, type UsedBy } from "./ipam.
 import { NameServers } from "./name-server.ts";
 import { Namespaces } from "./namespaces.ts";
 import { NetworkTable } from "./network-table.ts";
+import { ParentDriver } from "./parent-driver.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
 import { checkNetworkRequest, planPools, routeWarnings, wantedFamilies } from "./plan-network.ts";
 import { decidePredefined, defaultNetwork } from "./predefined.ts";
@@ -62,9 +63,6 @@ export interface NetworksOptions {
   /** Told of what could not be put right. */
   readonly report: (fault: Fault) => void;
 }
-
-/** Kinds of networks that Docker has and this engine has not. */
-const absentDrivers: readonly string[] = ["macvlan", "ipvlan"];
 
 export class Networks implements Disposable {
   readonly #o: NetworksOptions;
@@ -102,7 +100,13 @@ export class Networks implements Disposable {
       hostServers,
       report: o.report,
     });
-    const drivers = [new BridgeDriver(o.name, this.#firewall), hostDriver, nullDriver];
+    const drivers = [
+      new BridgeDriver(o.name, this.#firewall),
+      new ParentDriver("macvlan"),
+      new ParentDriver("ipvlan"),
+      hostDriver,
+      nullDriver,
+    ];
     this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
     this.#attachments = new Attachments({
       networks: this.#networks,
@@ -132,11 +136,6 @@ export class Networks implements Disposable {
   #driver(name: string): NetworkDriver {
     const driver = this.#drivers.get(name);
     if (driver !== undefined) return driver;
-    if (absentDrivers.includes(name))
-      throw new Fault(
-        "unsupported",
-        `the network driver ${name} is not supported by this engine yet: use bridge`,
-      );
     throw new Fault("not-found", `plugin ${JSON.stringify(name)} not found`);
   }
 

@@ -85,7 +85,16 @@ describe("what cannot be is said", () => {
     ["a predefined name", { Name: "host" }, "operation is not permitted on predefined host network "],
     ["a second host network", { Driver: "host" }, 'only one instance of "host" network is allowed'],
     ["an unknown driver", { Driver: "nosuch" }, 'plugin "nosuch" not found'],
-    ["macvlan", { Driver: "macvlan" }, "the network driver macvlan is not supported by this engine yet"],
+    [
+      "a parent that is not there",
+      { Driver: "macvlan", Options: { parent: "eth9" } },
+      "invalid subinterface vlan name eth9, example formatting is eth0.10",
+    ],
+    [
+      "a mode of macvlan that is none",
+      { Driver: "macvlan", Options: { macvlan_mode: "bent" } },
+      "requested macvlan mode 'bent' is not valid, 'bridge' mode is the macvlan driver default",
+    ],
     ["overlay", { Driver: "overlay" }, "This node is not a swarm manager."],
     ["neither family", { EnableIPv4: false }, "IPv4 or IPv6 must be enabled"],
     [
