@@ -130,13 +130,7 @@ export class Uploads {
     let mark = upload.mark;
     try {
       for await (const part of request.body) {
-        const sizeBytes = upload.sizeBytes + part.length;
-        if (sizeBytes > limits.blobBytesMax)
-          throw new RegistryRefusal("SIZE_INVALID", `blobs have at most ${limits.blobBytesMax} bytes`, {
-            status: 413,
-          });
-        if (sizeBytes > room)
-          throw new RegistryRefusal("DENIED", `${request.repository} has reached its quota`);
+        checkSize(upload.sizeBytes + part.length, { ...limits, room, repository: request.repository });
         await upload.append(part);
         running?.hash.update(part);
         mark = upload.mark;
@@ -185,6 +179,15 @@ export class Uploads {
     if (this.#progress.size >= hashesMax && oldest !== undefined) this.#progress.delete(oldest);
     this.#progress.set(key, progress);
   }
+}
+
+function checkSize(
+  sizeBytes: number,
+  o: { readonly blobBytesMax: number; readonly room: number; readonly repository: string },
+): void {
+  if (sizeBytes > o.blobBytesMax)
+    throw new RegistryRefusal("SIZE_INVALID", `blobs have at most ${o.blobBytesMax} bytes`, { status: 413 });
+  if (sizeBytes > o.room) throw new RegistryRefusal("DENIED", `${o.repository} has reached its quota`);
 }
 
 function algorithmOf(text: string): Algorithm {
