@@ -115,6 +115,31 @@ describe("tokens", () => {
     expect((await refusal(() => access.principal(token(o)))).status).toBe(401);
   });
 
+  test("and passwords go together, each with its own rights", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "wherry-both-"));
+    const htpasswd = join(directory, "users");
+    await writeFile(htpasswd, `bob:${await bcrypt("secret")}\n`);
+    const both = new RegistryAccess({
+      ...{ anonymousPull: false, htpasswd },
+      rights: [{ users: ["bob"], repositories: ["open/*"], actions: ["pull", "push"] }],
+      token: {
+        key: publicKey.export({ type: "spki", format: "pem" }).toString(),
+        ...{ issuer: "issuer", service: "here", realm: "https://auth/token" },
+      },
+    });
+    const ann = await both.principal(token());
+    const bob = await both.principal(basic("bob:secret"));
+    both.require(ann, "push", "team/x");
+    both.require(bob, "push", "open/x");
+    expect((await refusal(() => both.require(ann, "push", "open/x"))).status).toBe(401);
+    expect((await refusal(() => both.require(bob, "push", "team/x"))).status).toBe(403);
+    const nobody = await both.principal(null);
+    expect((await refusal(() => both.require(nobody, "pull", "open/x"))).headers["WWW-Authenticate"]).toBe(
+      'Bearer realm="https://auth/token",service="here",scope="repository:open/x:pull", Basic realm="wherry registry"',
+    );
+    await rm(directory, { recursive: true });
+  });
+
   test("that were changed are none", async () => {
     const [head, , signature] = token().split(".");
     const body = Buffer.from(JSON.stringify({ ...claims(), sub: "root" })).toString("base64url");

@@ -131,7 +131,7 @@ export class Uploads {
     try {
       for await (const part of request.body) {
         checkSize(upload.sizeBytes + part.length, { ...limits, room, repository: request.repository });
-        await upload.append(part);
+        await append(upload, part);
         running?.hash.update(part);
         mark = upload.mark;
       }
@@ -178,6 +178,16 @@ export class Uploads {
     const [oldest] = this.#progress.keys();
     if (this.#progress.size >= hashesMax && oldest !== undefined) this.#progress.delete(oldest);
     this.#progress.set(key, progress);
+  }
+}
+
+/** What there is no room for is given up at once, or it would hold the room there is. */
+async function append(upload: Growing, part: Uint8Array): Promise<void> {
+  try {
+    await upload.append(part);
+  } catch (error) {
+    await upload.discard().catch(() => undefined);
+    throw error;
   }
 }
 
