@@ -2,13 +2,19 @@
 import { readdirSync, statSync } from "node:fs";
 import { Beneath } from "#kernel/beneath.ts";
 import { bytePath, cleanBytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, descriptorPath, openFlag, statDescriptor } from "#kernel/files-at.ts";
+import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
-import { treeTar } from "#store/layer-seal.ts";
-import { unpackTar } from "#store/unpack.ts";
+import { copyTree } from "#store/copy-tree.ts";
+
+const currentDirectory = -100;
 
 /** Owner, mode and content. Links in the container's path stay in its root. Nothing there is nothing to copy. */
-export async function copyUp(rootfs: string, destination: string, volume: string): Promise<void> {
+export async function copyUp(
+  rootfs: string,
+  destination: string,
+  volume: string,
+  o: { readonly signal: AbortSignal },
+): Promise<void> {
   const path = cleanBytePath(destination);
   if (path === undefined || !statSync(volume).isDirectory() || readdirSync(volume).length > 0) return;
   using root = Beneath.open(rootfs);
@@ -20,11 +26,12 @@ export async function copyUp(rootfs: string, destination: string, volume: string
     throw error;
   }
   try {
-    const { uid, gid, mode } = statDescriptor(source);
-    await unpackTar(treeTar(descriptorPath(source), undefined), volume);
-    using target = Beneath.open(volume);
-    target.chown(bytePath(""), uid, gid);
-    target.chmod(bytePath(""), mode & 0o7777);
+    const target = openAt(currentDirectory, bytePath(volume), openFlag.read | openFlag.directory);
+    try {
+      await copyTree(source, target, o);
+    } finally {
+      closeDescriptor(target);
+    }
   } finally {
     closeDescriptor(source);
   }

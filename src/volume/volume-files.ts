@@ -2,14 +2,12 @@
  * The files of a volume for those who look in from outside, and whole volumes made of others.
  * Promises: a volume that is made or put back is whole or as it was before; links in it lead nowhere but into itself.
  */
-import { statSync } from "node:fs";
-import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
-import { openAt, openFlag } from "#kernel/files-at.ts";
+import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
 import { MountedTree } from "#kernel/mounted-tree.ts";
 import { Fault } from "#spec/fault.ts";
+import { copyTree } from "#store/copy-tree.ts";
 import { decompress } from "#store/decompress.ts";
-import { treeTar } from "#store/layer-seal.ts";
 import { archiveTree } from "#store/tree-archive.ts";
 import {
   describePath,
@@ -85,11 +83,13 @@ export class VolumeFiles {
   /** Everything of `source` into `target`, an empty directory: owners, modes, links, attributes, holes. */
   async copy(source: string, target: string, o: Waiting): Promise<void> {
     await using held = await this.#hold(source, o);
-    await unpackTar(treeTar(held.path, undefined, o), target, o);
-    using root = Beneath.open(target);
-    const { uid, gid, mode } = statSync(held.path);
-    root.chown(bytePath(""), uid, gid);
-    root.chmod(bytePath(""), mode & 0o7777);
+    using stack = new DisposableStack();
+    const opened = (path: string): number => {
+      const fd = openAt(currentDirectory, bytePath(path), openFlag.read | openFlag.directory);
+      stack.defer(() => closeDescriptor(fd));
+      return fd;
+    };
+    await copyTree(opened(held.path), opened(target), o);
   }
 
   async #view(name: string, o: Waiting): Promise<AsyncDisposable & { readonly tree: MountedTree }> {

@@ -47,7 +47,7 @@ export class VolumeMounts {
         const restrictions = mount.type === "tmpfs" ? [] : mountRestrictions(source);
         ready.push({ ...mount, source, restrictions });
         if (mount.type === "volume" && mount.copyUp && o.first)
-          await copyUp(o.rootfs, mount.destination, source);
+          await copyUp(o.rootfs, mount.destination, source, o);
       }
     } catch (error) {
       await this.unmount(user, mounts);
