@@ -2,7 +2,7 @@
  * Paths of people into a tree of files, read as Docker's `cp` reads them: always from the root, `..` taken from the text,
  * a slash or `/.` at the end asking for a directory.
  */
-import { type BytePath, bytePath, lastName, pathText } from "#kernel/byte-path.ts";
+import { type BytePath, bytePath, joinPath, lastName, parentPath, pathText } from "#kernel/byte-path.ts";
 import { closeDescriptor, type FileStat, fileKind, openFlag, statDescriptor } from "#kernel/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import type { MountedTree } from "#kernel/mounted-tree.ts";
@@ -77,13 +77,23 @@ export function statTreePath(tree: MountedTree, text: string): PathStat | undefi
     }
     using file = HeldFile.at(tree, path.path);
     if (file === undefined) return undefined;
-    const target = file.is("symlink") ? { target: tree.realPath(path.path) } : {};
+    const target = file.is("symlink") ? { target: linkTarget(tree, path.path) } : {};
     return { path, stat: file.stat, place: path.path, ...target };
   } catch (error) {
     if (error instanceof Errno && error.code === "ENOENT") return undefined;
     if (isMissing(error)) throw new Fault("invalid", `lstat ${text}: not a directory`, { cause: error });
     throw error;
   }
+}
+
+/** Of a link that leads to nothing: what it says, read in its directory. */
+function linkTarget(tree: MountedTree, link: BytePath): BytePath {
+  const real = tree.realPath(link);
+  const stat = tree.stat(real);
+  if (stat === undefined || (stat.mode & fileKind.mask) !== fileKind.symlink) return real;
+  const said = tree.readLink(real);
+  const next = said.startsWith("/") ? said : joinPath(parentPath(real), said);
+  return tree.realPath(parseTreePath(pathText(next)).path);
 }
 
 function statFollowed(tree: MountedTree, path: BytePath): FileStat {
