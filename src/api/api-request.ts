@@ -85,12 +85,13 @@ export function moment(request: ApiRequest, name: string): bigint | undefined {
 export async function json<Schema extends v.GenericSchema>(
   request: ApiRequest,
   schema: Schema,
+  timeoutMs = jsonTimeoutMs,
 ): Promise<v.InferOutput<Schema>> {
   const mediaType = request.headers.get("content-type");
   const empty = request.body.sizeBytes === 0;
   if (!(mediaType === undefined && empty)) checkJsonType(mediaType ?? "");
   if (empty) return check(schema, {});
-  const bytes = await inTime(request.body.bytes(jsonBytesMax));
+  const bytes = await inTime(request.body.bytes(jsonBytesMax), timeoutMs);
   checkDepth(bytes);
   return check(schema, parse(new TextDecoder().decode(bytes)));
 }
@@ -103,14 +104,12 @@ function checkJsonType(mediaType: string): void {
     throw new Fault("invalid", `unsupported Content-Type header (${mediaType}): must be 'application/json'`);
 }
 
-async function inTime(bytes: Promise<Uint8Array>): Promise<Uint8Array> {
+async function inTime(bytes: Promise<Uint8Array>, timeoutMs: number): Promise<Uint8Array> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () =>
-      reject(
-        new MalformedRequest(408, `the request body did not come within ${jsonTimeoutMs / 1000} seconds`),
-      ),
-    jsonTimeoutMs,
+      reject(new MalformedRequest(408, `the request body did not come within ${timeoutMs / 1000} seconds`)),
+    timeoutMs,
   );
   try {
     return await Promise.race([bytes, late]);

@@ -98,18 +98,21 @@ async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
   const wanted = pruneTest(filters, allowed, Date.now());
   const used = usedVolumes(engine);
   const deleted: string[] = [];
+  let reclaimed = 0;
   for (const volume of engine.volumes.list()) {
     if (used.has(volume.name) || request.signal.aborted || !wanted(volume)) continue;
     if (!all && !Object.hasOwn(volume.labels, anonymousLabel)) continue;
     try {
+      const bytes = await engine.diskUse.bytesOf(volume.mountpoint);
       await engine.volumes.remove(volume.name, { force: false });
       deleted.push(volume.name);
+      reclaimed += bytes;
     } catch {
       // Taken by a container meanwhile.
     }
   }
-  engine.events.pruned("volume", 0);
-  return jsonReply({ VolumesDeleted: deleted, SpaceReclaimed: 0 });
+  engine.events.pruned("volume", reclaimed);
+  return jsonReply({ VolumesDeleted: deleted, SpaceReclaimed: reclaimed });
 }
 
 function usedVolumes(engine: EngineFace): Set<string> {

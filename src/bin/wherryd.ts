@@ -98,7 +98,7 @@ async function serve(
   await mkdir(o.execRoot, { recursive: true, mode: 0o711 });
   const records = stack.use(Records.open(join(o.dataRoot, "records.db")));
   const blobs = await Blobs.open(join(o.dataRoot, "blobs"));
-  const layers = await Layers.open(join(o.dataRoot, "layers"), { records });
+  const layers = await Layers.open(join(o.dataRoot, "layers"), { records, report });
   const events = Events.open(records, nowNano);
   const machine = await machineFacts(log);
   const confine = (record: Pick<ContainerRecord, "host">) => confineRecord(record, machine);

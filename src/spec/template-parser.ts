@@ -19,6 +19,11 @@ export type TemplateNode =
       /** `:=` makes a variable, `=` changes one. */
       readonly declares: boolean;
     }
+  /** Out of the nearest range, or on to its next turn. */
+  | { readonly kind: "break" }
+  | { readonly kind: "continue" }
+  /** What `define` or `block` called so, with `value` as its dot. */
+  | { readonly kind: "template"; readonly name: string; readonly value: Expression | undefined }
   | Branch<"if">
   | Branch<"with">
   | {
@@ -42,13 +47,19 @@ type Piece = { readonly text: string } | { readonly tokens: readonly Token[] };
 const tokenPattern =
   /\s*("(?:[^"\\]|\\.)*"|`[^`]*`|\$\w*(?:\.\w+)*|-?\d+(?:\.\d+)?|\.[\w.]*|[A-Za-z_]\w*|:=|[|(),=])/gy;
 
+export interface Template {
+  readonly nodes: TemplateNode[];
+  /** By `define` and `block`. */
+  readonly definitions: ReadonlyMap<string, TemplateNode[]>;
+}
+
 /** @throws Fault `invalid` in Go's words. */
-export function parseTemplate(text: string): TemplateNode[] {
+export function parseTemplate(text: string): Template {
   const pieces = splitPieces(text);
-  const reader = { at: 0, pieces };
+  const reader: Reader = { at: 0, pieces, definitions: new Map(), ranges: 0, within: 0 };
   const nodes = parseNodes(reader, []);
   if (reader.at < pieces.length) throw broken("unexpected {{end}}");
-  return nodes;
+  return { nodes, definitions: reader.definitions };
 }
 
 function splitPieces(text: string): Piece[] {
@@ -88,6 +99,10 @@ function tokenize(text: string): Token[] {
 interface Reader {
   at: number;
   readonly pieces: readonly Piece[];
+  readonly definitions: Map<string, TemplateNode[]>;
+  /** Of blocks around what is read now: those of `range`, and all. */
+  ranges: number;
+  within: number;
 }
 
 /** Up to one of the words in `stops`, which is left to be read. */
@@ -101,6 +116,10 @@ function parseNodes(reader: Reader, stops: readonly string[]): TemplateNode[] {
     }
     const [word = ""] = piece.tokens;
     if (stops.includes(word)) return nodes;
+    if (word === "define") {
+      readDefinition(reader, piece.tokens);
+      continue;
+    }
     if (word === "end" || word === "else") {
       if (stops.length === 0) throw broken(`unexpected {{${word}}}`);
       return nodes;
@@ -112,22 +131,79 @@ function parseNodes(reader: Reader, stops: readonly string[]): TemplateNode[] {
   return nodes;
 }
 
+/** Beside everything else, it prints nothing. */
+function readDefinition(reader: Reader, tokens: readonly Token[]): void {
+  if (reader.within > 0) throw broken("unexpected {{define}}");
+  const name = templateName(tokens, "define");
+  if (tokens.length > 2) throw broken(`unexpected ${JSON.stringify(tokens[2])} in define clause`);
+  reader.at++;
+  reader.definitions.set(name, parseBody(reader));
+}
+
+function parseBody(reader: Reader): TemplateNode[] {
+  const { ranges } = reader;
+  reader.within++;
+  reader.ranges = 0;
+  const body = parseNodes(reader, ["end"]);
+  reader.at++;
+  reader.within--;
+  reader.ranges = ranges;
+  return body;
+}
+
+function templateName(tokens: readonly Token[], clause: string): string {
+  const [, token = ""] = tokens;
+  const name = /^["`]/.test(token) ? operand(token) : undefined;
+  if (name?.kind !== "literal") throw broken(`unexpected ${JSON.stringify(token)} in ${clause} clause`);
+  return String(name.value);
+}
+
+function parseReference(reader: Reader, tokens: readonly Token[]): TemplateNode {
+  const [word = "", , ...rest] = tokens;
+  const name = templateName(tokens, word);
+  const value = rest.length === 0 ? undefined : parsePipeline(rest);
+  if (word === "block") {
+    if (value === undefined) throw broken("missing value for block clause");
+    reader.definitions.set(name, parseBody(reader));
+  }
+  return { kind: "template", name, value };
+}
+
 function parseAction(reader: Reader, tokens: readonly Token[]): TemplateNode {
   const [word, ...rest] = tokens;
   switch (word) {
     case undefined:
       throw broken("missing value for command");
+    case "block":
+    case "template":
+      return parseReference(reader, tokens);
+    case "break":
+    case "continue":
+      if (rest.length > 0) throw broken(`unexpected ${JSON.stringify(rest[0])} in {{${word}}}`);
+      if (reader.ranges === 0) throw broken(`{{${word}}} outside {{range}}`);
+      return { kind: word };
     case "if":
     case "with": {
+      reader.within++;
       const then = parseNodes(reader, ["else", "end"]);
-      return { kind: word, value: parsePipeline(rest), then, otherwise: parseElse(reader, word) };
+      const node: TemplateNode = {
+        ...{ kind: word, value: parsePipeline(rest), then },
+        otherwise: parseElse(reader, word),
+      };
+      reader.within--;
+      return node;
     }
     case "range": {
       const assign = rest.indexOf(":=");
       const names = rest.slice(0, Math.max(0, assign)).filter((token) => token !== ",");
       const value = parsePipeline(rest.slice(assign + 1));
+      reader.within++;
+      reader.ranges++;
       const body = parseNodes(reader, ["else", "end"]);
-      return { kind: "range", names, value, body, otherwise: parseElse(reader, "range") };
+      reader.ranges--;
+      const otherwise = parseElse(reader, "range");
+      reader.within--;
+      return { kind: "range", names, value, body, otherwise };
     }
     default:
       if (rest[0] === ":=" || rest[0] === "=")

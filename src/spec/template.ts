@@ -4,7 +4,7 @@
  */
 import { Fault } from "./fault.ts";
 import { entriesOf, isRow, isTrue, show, templateFunctions, type Value } from "./template-functions.ts";
-import { type Expression, parseTemplate, type TemplateNode } from "./template-parser.ts";
+import { type Expression, parseTemplate, type Template, type TemplateNode } from "./template-parser.ts";
 
 /** Variables by name; a cell is shared by the blocks below the one that declared it. */
 type Scope = ReadonlyMap<string, { value: Value }>;
@@ -26,14 +26,27 @@ export const rowWords: TemplateWords = {
 
 /** A template ready to be applied to any number of values. @throws Fault `invalid` when it cannot be read. */
 export function compileTemplate(text: string, words = objectWords): (data: Value) => string {
-  const nodes = said(words.parse, () => parseTemplate(text.replaceAll("\\t", "\t").replaceAll("\\n", "\n")));
-  const source = { text };
-  return (data) => said(words.execute, () => render(nodes, data, new Map([["$", { value: data }]]), source));
+  const { nodes, definitions } = said(words.parse, () =>
+    parseTemplate(text.replaceAll("\\t", "\t").replaceAll("\\n", "\n")),
+  );
+  return (data) =>
+    said(words.execute, () => {
+      const source: Source = { text, definitions, leaving: undefined, depth: 0 };
+      return render(nodes, data, new Map([["$", { value: data }]]), source);
+    });
 }
 
+/** What is applied, and how far it has come. */
 interface Source {
   readonly text: string;
+  readonly definitions: Template["definitions"];
+  /** Set from a `break` or `continue` until its range has seen it. */
+  leaving: "break" | "continue" | undefined;
+  /** Templates within templates. */
+  depth: number;
 }
+
+const depthMax = 1000;
 
 function said<R>(words: string, work: () => R): R {
   try {
@@ -49,7 +62,11 @@ function render(nodes: readonly TemplateNode[], dot: Value, scope: Scope, source
   let names = scope;
   const value = (expression: Expression): Value => evaluate(expression, dot, names, source);
   for (const node of nodes) {
-    if (node.kind === "text") out += node.text;
+    if (source.leaving !== undefined) break;
+    if (node.kind === "break" || node.kind === "continue") source.leaving = node.kind;
+    else if (node.kind === "template")
+      out += renderNamed(node.name, node.value === undefined ? undefined : value(node.value), source);
+    else if (node.kind === "text") out += node.text;
     else if (node.kind === "assign") names = assign(node, value(node.value), names);
     else if (node.kind === "print") out += show(value(node.value));
     else if (node.kind === "if")
@@ -61,6 +78,18 @@ function render(nodes: readonly TemplateNode[], dot: Value, scope: Scope, source
         : render(node.otherwise, dot, names, source);
     } else out += renderRange(node, value(node.value), dot, names, source);
   }
+  return out;
+}
+
+/** A definition has its dot and nothing of the variables around. */
+function renderNamed(name: string, dot: Value, source: Source): string {
+  const nodes = source.definitions.get(name);
+  if (nodes === undefined)
+    throw new Fault("invalid", `template: :1: template ${JSON.stringify(name)} not defined`);
+  if (++source.depth > depthMax)
+    throw new Fault("invalid", `template: :1: exceeded maximum template depth (${depthMax})`);
+  const out = render(nodes, dot, new Map([["$", { value: dot }]]), source);
+  source.depth--;
   return out;
 }
 
@@ -82,15 +111,18 @@ function renderRange(
 ): string {
   const entries = entriesOf(over);
   if (entries.length === 0) return render(node.otherwise, dot, scope, source);
-  return entries
-    .map(([key, value]) => {
-      const names = new Map(scope);
-      const [first, second] = node.names;
-      if (second !== undefined) names.set(first ?? "", { value: key }).set(second, { value });
-      else if (first !== undefined) names.set(first, { value });
-      return render(node.body, value, names, source);
-    })
-    .join("");
+  let out = "";
+  for (const [key, value] of entries) {
+    const names = new Map(scope);
+    const [first, second] = node.names;
+    if (second !== undefined) names.set(first ?? "", { value: key }).set(second, { value });
+    else if (first !== undefined) names.set(first, { value });
+    out += render(node.body, value, names, source);
+    const { leaving } = source;
+    source.leaving = undefined;
+    if (leaving === "break") break;
+  }
+  return out;
 }
 
 function evaluate(expression: Expression, dot: Value, scope: Scope, source: Source): Value {

@@ -50,6 +50,12 @@ export interface ApplyOptions {
   readonly plainBytesMax?: number;
 }
 
+export interface LayersOptions {
+  readonly records: Records;
+  /** Told of what an earlier engine left and nobody can take away. */
+  readonly report?: (fault: Fault) => void;
+}
+
 export class Layers {
   readonly #root: string;
   readonly #index: LayerIndex;
@@ -65,12 +71,12 @@ export class Layers {
   }
 
   /** Makes what is missing and removes what no record speaks of. */
-  static async open(root: string, o: { readonly records: Records }): Promise<Layers> {
+  static async open(root: string, o: LayersOptions): Promise<Layers> {
     for (const name of ["layers", "writable", "skeletons", "incoming"])
       await mkdir(join(root, name), { recursive: true, mode: 0o700 });
     await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
     const layers = new Layers(root, o.records);
-    await layers.#sweep();
+    await layers.#sweep(o.report ?? (() => undefined));
     return layers;
   }
 
@@ -371,16 +377,22 @@ export class Layers {
     await discardTree(path);
   }
 
-  async #sweep(): Promise<void> {
+  /** What cannot be taken away is told, and tried again the next time: it must not keep the engine from starting. */
+  async #sweep(report: (fault: Fault) => void): Promise<void> {
+    const told = async (what: string, work: () => Promise<void>): Promise<void> =>
+      await work().catch((cause: unknown) => {
+        const message = `${what} is left over and cannot be removed: ${Fault.from(cause).message}`;
+        report(new Fault("unavailable", message, { cause }));
+      });
     const writables = new Set(this.#index.writables().map(({ id }) => id));
     for (const id of await readdir(join(this.#root, "writable")))
-      if (!writables.has(id)) await this.removeWritable(id);
+      if (!writables.has(id)) await told(this.#writableDirectory(id), () => this.removeWritable(id));
     const layers = new Set(this.#index.list().map(({ chainId }) => encodedDigest(chainId)));
     for (const kind of ["layers", "skeletons"])
       for (const name of readdirSync(join(this.#root, kind)))
         if (!layers.has(name) && name !== scratch) renameSync(join(this.#root, kind, name), this.#incoming());
     for (const name of readdirSync(join(this.#root, "incoming")))
-      await this.#discard(join(this.#root, "incoming", name));
+      await told(join(this.#root, "incoming", name), () => this.#discard(join(this.#root, "incoming", name)));
   }
 }
 

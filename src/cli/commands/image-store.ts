@@ -31,7 +31,7 @@ const prune: Command = {
       "Untagged" in each ? `untagged: ${each.Untagged}\n` : `deleted: ${each.Deleted}\n`,
     );
     if (lines.length > 0) await write(io.stdout, `Deleted Images:\n${lines.join("")}\n`);
-    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed)}\n`);
+    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed, 4)}\n`);
     return 0;
   },
 };

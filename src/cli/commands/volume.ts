@@ -109,7 +109,7 @@ const prune: Command = {
     const { VolumesDeleted, SpaceReclaimed } = await (await client()).volumes.prune(filters);
     if (VolumesDeleted !== null && VolumesDeleted.length > 0)
       await write(io.stdout, `Deleted Volumes:\n${VolumesDeleted.map((name) => `${name}\n`).join("")}\n`);
-    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed)}\n`);
+    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed, 4)}\n`);
     return 0;
   },
 };
