@@ -132,6 +132,9 @@ async function build(side: Side, tag: string): Promise<void> {
   }
 }
 
+/** By side, what a run made. */
+const created = new Map<string, string>();
+
 const figures: readonly Figure[] = [
   { name: "run --rm, bridge (CLI)", run: async (side) => await cli(side, "run", "--rm", image, "true") },
   {
@@ -166,6 +169,12 @@ const figures: readonly Figure[] = [
       await exit;
       await remove(side, id);
     },
+  },
+  {
+    name: "create (API)",
+    before: async () => "",
+    run: async (side) => created.set(side.name, await create(side, ["true"])),
+    after: async (side) => await remove(side, created.get(side.name) ?? ""),
   },
   { name: "create and remove", run: async (side) => await remove(side, await create(side, ["true"])) },
   {
