@@ -10,12 +10,12 @@ import { S3Depot } from "#registry/depot-s3.ts";
 import { parseHtpasswd } from "#registry/htpasswd.ts";
 import { collect } from "#registry/registry-collect.ts";
 import { RegistryMetrics } from "#registry/registry-metrics.ts";
-import { defaultRegistryOptions } from "#registry/registry-options.ts";
 import { RegistryServer, type ServerOptions } from "#registry/registry-server.ts";
 import { Webhooks } from "#registry/registry-webhooks.ts";
 import type { DepotPlace, ServeFile, ServeOptions } from "#registry/serve-options.ts";
 import type { UpstreamOptions } from "#registry/upstream.ts";
 import { Fault } from "#spec/fault.ts";
+import { decideRegistry } from "./registry-flags.ts";
 import { version } from "./version.ts";
 
 const blobBytesMax = 64 * 2 ** 30;
@@ -93,7 +93,8 @@ async function upstreamOptions(file: ServeFile): Promise<UpstreamOptions | undef
     remote,
     credentials: username === undefined ? undefined : { username, password },
     registry: {
-      ...defaultRegistryOptions,
+      // A way out through $HTTPS_PROXY, as the engine has it.
+      ...decideRegistry({}, {}, process.env),
       insecure: file["proxy-insecure"] === true ? [remote.host] : [],
       ...(directory !== undefined && { certificates: [directory] }),
       userAgent: `wherry/${version} (registry cache)`,
