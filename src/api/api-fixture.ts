@@ -2,6 +2,8 @@
 import { join } from "node:path";
 import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
+import type { CacheRecord } from "#buildkit/buildkit-parts.ts";
+import type { PruneOrder } from "#buildkit/usage.ts";
 import { EngineDouble } from "./engine-double.ts";
 import { serveApi } from "./server.ts";
 import { temporaryDirectory } from "./test-client.ts";
@@ -19,6 +21,9 @@ export class ApiFixture implements AsyncDisposable {
   readonly logged: string[] = [];
   /** What the builder double does. */
   build: (request: ClassicRequest) => AsyncIterable<BuildMessage> = async function* () {};
+  /** What the builder double left on disk, and how it was asked to remove it. */
+  buildCache: CacheRecord[] = [];
+  readonly pruned: PruneOrder[] = [];
   readonly socket: string;
   readonly #stack: AsyncDisposableStack;
 
@@ -39,6 +44,11 @@ export class ApiFixture implements AsyncDisposable {
           serve: async () => undefined,
           checkSession: () => undefined,
           serveSession: async () => undefined,
+          usage: () => fixture.buildCache,
+          prune: async function* (order) {
+            fixture.pruned.push(order);
+            yield* fixture.buildCache;
+          },
         },
         hosts: [`unix://${fixture.socket}`],
         version: "0.1.0",
@@ -54,6 +64,8 @@ export class ApiFixture implements AsyncDisposable {
   reset(): void {
     this.engine.reset();
     this.logged.length = 0;
+    this.pruned.length = 0;
+    this.buildCache = [];
   }
 
   /** One request; a body that is no text goes as JSON. */

@@ -7,14 +7,11 @@ import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, integer, text } from "./api-request.ts";
 import { credentialsByImage } from "./registry-auth.ts";
-import { jsonReply, type Reply, streamReply } from "./reply.ts";
+import { type Reply, streamReply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
 export function buildRoutes(parts: ApiParts): Route[] {
-  return [
-    route("POST", "/build", (request) => build(parts, request)),
-    route("POST", "/build/prune", () => jsonReply({ CachesDeleted: null, SpaceReclaimed: 0 })),
-  ];
+  return [route("POST", "/build", (request) => build(parts, request))];
 }
 
 /** What is wrong before the first message becomes the status; later failures are a message of the stream. */

@@ -11,6 +11,7 @@ import { formatVersion, newestVersion } from "./api-version.ts";
 import { archiveRoutes } from "./archive.ts";
 import { attachRoutes } from "./attach.ts";
 import { buildRoutes } from "./build.ts";
+import { buildPruneRoutes } from "./build-prune.ts";
 import { buildkitRoutes } from "./buildkit.ts";
 import { commitRoutes } from "./commit.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
@@ -101,6 +102,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...imageArchiveRoutes(parts),
     ...transferRoutes(parts),
     ...buildRoutes(parts),
+    ...buildPruneRoutes(parts),
     ...buildkitRoutes(parts),
     ...networkRoutes(parts),
     ...volumeRoutes(parts),

@@ -1,4 +1,6 @@
 /** What images, containers and volumes take up on disk, and what of it nobody needs. */
+import type { CacheRecord } from "#buildkit/buildkit-parts.ts";
+import type { BuildCacheUsage } from "#spec/docker-df.ts";
 import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
@@ -16,22 +18,38 @@ export function diskUsageRoutes(parts: ApiParts): Route[] {
   return [route("GET", "/system/df", (request) => diskUsage(parts, request))];
 }
 
-async function diskUsage({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+async function diskUsage({ engine, buildkit }: ApiParts, request: ApiRequest): Promise<Reply> {
   const { version } = request;
   const asked = version >= 42 ? request.query.getAll("type") : [];
   for (const type of asked)
     if (!objectTypes.includes(type)) throw new Fault("invalid", `unknown object type: ${type}`);
   const wants = (type: string): boolean => asked.length === 0 || asked.includes(type);
   const images = wants("image") ? imageUsage(engine, version) : { total: 0, summaries: null };
+  const cache = wants("build-cache") ? buildkit.usage() : [];
   return jsonReply({
     LayersSize: images.total,
     Images: images.summaries,
     Containers: wants("container") ? await containerUsage(engine, version) : null,
     Volumes: wants("volume") ? await volumeUsage(engine) : null,
-    // Steps that a build keeps are layers of images here.
-    BuildCache: null,
-    ...(version < 42 && { BuilderSize: 0 }),
+    BuildCache: cache.length === 0 ? null : cache.map(cacheUsage),
+    ...(version < 42 && { BuilderSize: cache.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }),
   });
+}
+
+function cacheUsage(record: CacheRecord): BuildCacheUsage {
+  const { usedMs } = record;
+  return {
+    ID: record.id,
+    ...(record.parents.length > 0 && { Parents: [...record.parents] }),
+    Type: record.type,
+    Description: record.description,
+    InUse: record.inUse,
+    Shared: record.shared,
+    Size: record.sizeBytes,
+    CreatedAt: new Date(record.createdMs).toISOString(),
+    LastUsedAt: usedMs === undefined ? null : new Date(usedMs).toISOString(),
+    UsageCount: record.uses,
+  };
 }
 
 function imageUsage(engine: EngineFace, version: number): { total: number; summaries: ImageSummary[] } {

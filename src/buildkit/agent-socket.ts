@@ -42,7 +42,9 @@ async function forward(channel: GrpcChannel, id: string, socket: Socket, signal:
   try {
     using call = channel.open(session.forwardAgent, { metadata: { [sessionHeader.sshId]: [id] }, signal });
     const asked = (async () => {
-      for await (const data of socket as AsyncIterable<Buffer>) await call.send({ data });
+      // The agent answers after the client has said all it has to say.
+      const said = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const data of said) await call.send({ data });
       call.end();
     })();
     for await (const { data } of call.responses) if (!socket.write(data)) await once(socket, "drain");

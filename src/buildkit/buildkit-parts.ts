@@ -23,6 +23,12 @@ export interface CacheRecord {
   readonly mutable: boolean;
 }
 
+/** A record of the builder's cache. */
+export interface BuilderUsage extends Omit<CacheRecord, "type" | "usedMs" | "mutable"> {
+  readonly kind: string;
+  readonly lastUsedMs: number;
+}
+
 export interface BuildkitBuilder {
   build(request: BuildRequest): Promise<BuildResult>;
   store(
@@ -34,9 +40,14 @@ export interface BuildkitBuilder {
   outline?(request: QuestionRequest): Promise<Outline>;
   targets?(request: QuestionRequest): Promise<Targets>;
   /** What it keeps between builds, beside images. */
-  cacheRecords?(): CacheRecord[];
-  /** False when it is in use, or not there. */
-  removeCache?(id: string): Promise<boolean>;
+  usage?(): readonly BuilderUsage[];
+  prune?(o: {
+    readonly all: boolean;
+    /** By name, any of the values; here only `id`. */
+    readonly filters: ReadonlyMap<string, readonly string[]>;
+    readonly keepBytes: number;
+    readonly keepMs: number;
+  }): Promise<readonly { readonly record: BuilderUsage; readonly freedBytes: number }[]>;
 }
 
 export interface BuildkitParts {

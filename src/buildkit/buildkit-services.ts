@@ -6,11 +6,12 @@
 import type { Duplex } from "node:stream";
 import { type Services, serveGrpc, unary } from "#grpc/grpc-server.ts";
 import { session } from "#spec/buildkit-session.ts";
-import type { BuildkitParts } from "./buildkit-parts.ts";
+import type { BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
 import type { SessionHead } from "./client-sessions.ts";
 import { controlService } from "./control-service.ts";
 import { gatewayService } from "./gateway-service.ts";
 import { ResultShelf } from "./result-shelf.ts";
+import { cacheRecords, type PruneOrder, prune } from "./usage.ts";
 
 const serving = 1;
 
@@ -35,6 +36,16 @@ export class Buildkit {
       parts.report(`${path}: ${words}`);
     };
     await serveGrpc(connection, services, { signal, report });
+  }
+
+  /** What builds leave on disk. */
+  usage(): CacheRecord[] {
+    return cacheRecords(this.#parts);
+  }
+
+  /** Removes of it what the order says; ends with what is done when the signal fires. */
+  prune(order: PruneOrder, signal: AbortSignal): AsyncIterable<CacheRecord> {
+    return prune(this.#parts, order, signal);
   }
 
   /** @throws Fault for a session that cannot be. */

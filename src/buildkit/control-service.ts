@@ -10,7 +10,7 @@ import { type ExportAnswer, runExporter } from "./exports.ts";
 import { runFrontend } from "./frontend.ts";
 import type { ResultShelf } from "./result-shelf.ts";
 import { serveTunnel } from "./session-tunnel.ts";
-import { diskUsage, prune } from "./usage.ts";
+import { diskUsage, orderOf, prune, usageRecord } from "./usage.ts";
 import { buildkitVersion, workerRecord } from "./worker.ts";
 
 export function controlService(parts: BuildkitParts, shelf: ResultShelf): [string, Answer][] {
@@ -27,7 +27,7 @@ export function controlService(parts: BuildkitParts, shelf: ResultShelf): [strin
     [control.session.path, (call) => serveTunnel(parts.sessions, call)],
     unary(control.diskUsage, ({ filter }) => diskUsage(parts, filter)),
     streaming(control.prune, async (request, call, say) => {
-      for await (const record of prune(parts, request, call.signal)) await say(record);
+      for await (const record of prune(parts, orderOf(request), call.signal)) await say(usageRecord(record));
     }),
     streaming(control.listenBuildHistory, async (request, call, say) => {
       for await (const event of parts.history.listen(request, call.signal)) await say(event);
@@ -63,7 +63,7 @@ async function solve(
     if (result !== undefined) answer = await exportAll(parts, job, result);
     return answer;
   } catch (thrown) {
-    failed = buildError(thrown);
+    failed = buildError(thrown, parts.mirrors.root);
     throw failed;
   } finally {
     parts.jobs.end(job);

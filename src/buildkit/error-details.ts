@@ -5,6 +5,7 @@
 import { BuildFault } from "#build/build-request.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode, type RpcDetail } from "#spec/grpc-status.ts";
+import { explainFull } from "#store/disk-full.ts";
 
 const errdefs = "github.com/moby/buildkit/errdefs.";
 
@@ -12,8 +13,8 @@ function detail(name: string, value: unknown): RpcDetail {
   return { typeUrl: `${errdefs}${name}+json`, value: Buffer.from(JSON.stringify(value)) };
 }
 
-/** Any end of a build as the status of a call. */
-export function buildError(thrown: unknown): GrpcError {
+/** Any end of a build as the status of a call. `root` is the directory whose disk builds fill. */
+export function buildError(thrown: unknown, root: string): GrpcError {
   if (thrown instanceof GrpcError) return thrown;
   const fault = Fault.from(thrown);
   if (fault.kind === "cancelled")
@@ -31,7 +32,17 @@ export function buildError(thrown: unknown): GrpcError {
       details.push(detail("Source", { info, ranges }));
     }
   }
-  return new GrpcError(grpcCode.unknown, fault.message, details, { cause: thrown });
+  const text = fullDisk(thrown, root) ?? fault.message;
+  return new GrpcError(grpcCode.unknown, text, details, { cause: thrown });
+}
+
+/** What to do, when a full disk is behind it. */
+function fullDisk(thrown: unknown, root: string): string | undefined {
+  for (let each = thrown; each instanceof Error; each = each.cause) {
+    const explained = explainFull(each, root);
+    if (explained !== each && explained instanceof Fault) return explained.message;
+  }
+  return undefined;
 }
 
 /** For a question the frontend does not know: the client asks another frontend then. */

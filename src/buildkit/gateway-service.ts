@@ -31,7 +31,7 @@ export function gatewayService(parts: BuildkitParts, shelf: ResultShelf): [strin
       try {
         return { result: await solve(parts, shelf, { job, request, call }) };
       } catch (thrown) {
-        throw buildError(thrown);
+        throw buildError(thrown, parts.mirrors.root);
       }
     }),
     unary(gateway.return, async ({ result, error }, call) => {

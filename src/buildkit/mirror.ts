@@ -43,6 +43,8 @@ export class Mirror {
   /** Path to what it was like when it was written. */
   #before = new Map<string, string>();
   readonly #now = new Map<string, string>();
+  /** Listed, content on its way. */
+  readonly #coming = new Set<string>();
   /** With the times they should have. */
   readonly #directories = new Map<string, bigint | undefined>([["", undefined]]);
   /** Directories whose times this sync changes. */
@@ -97,7 +99,8 @@ export class Mirror {
     }
     if (before !== undefined) this.#remove(path);
     if (kind === "file" && stat.size > 0) {
-      this.#now.delete(path); // Known only when its content is there.
+      this.#now.delete(path);
+      this.#coming.add(path);
       return true;
     }
     this.#make(stat, kind === "file" ? "empty" : kind, host);
@@ -125,6 +128,7 @@ export class Mirror {
         fchmodSync(descriptor, permissionsOf(stat.mode));
         futimesSync(descriptor, seconds(stat.modTime), seconds(stat.modTime));
         closeSync(descriptor);
+        this.#coming.delete(stat.path);
         this.#now.set(stat.path, likeness(stat));
       },
     };
@@ -162,7 +166,8 @@ export class Mirror {
       );
     if (!this.#directories.has(parentOf(path)))
       throw new Fault("invalid", `the client lists ${JSON.stringify(path)} in no directory of its listing`);
-    if (this.#now.has(path)) throw new Fault("invalid", `the client lists ${JSON.stringify(path)} twice`);
+    if (this.#now.has(path) || this.#coming.has(path))
+      throw new Fault("invalid", `the client lists ${JSON.stringify(path)} twice`);
     if (this.#now.size >= entriesMax)
       throw new Fault("invalid", `a build context can have ${entriesMax} files at most: see .dockerignore`);
   }

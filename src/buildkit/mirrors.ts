@@ -18,13 +18,13 @@ export interface KeptMirror extends MirrorAbout {
 }
 
 export class Mirrors {
-  readonly #root: string;
+  readonly root: string;
   readonly #now: () => number;
   readonly #idle = new Map<string, MirrorAbout>();
   readonly #busy = new Map<string, MirrorAbout | undefined>();
 
   private constructor(root: string, now: () => number) {
-    this.#root = root;
+    this.root = root;
     this.#now = now;
   }
 
@@ -49,7 +49,7 @@ export class Mirrors {
   /** False when it is in use, or not there. */
   async remove(id: string): Promise<boolean> {
     if (!this.#idle.delete(id)) return false;
-    await rm(join(this.#root, id), { recursive: true, force: true });
+    await rm(join(this.root, id), { recursive: true, force: true });
     return true;
   }
 
@@ -63,7 +63,7 @@ export class Mirrors {
     sync: (mirror: Mirror) => Promise<void>,
   ): Promise<AsyncDisposable & { readonly directory: string }> {
     const [id, known] = this.#take(key);
-    const root = join(this.#root, id);
+    const root = join(this.root, id);
     const usedMs = this.#now();
     try {
       const mirror = await Mirror.open(root);

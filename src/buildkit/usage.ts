@@ -1,6 +1,17 @@
 /** What builds leave on disk, for `buildx du` and `prune`: kept copies of contexts, and the builder's cache. */
 import type { PruneRequest, UsageWritten } from "#spec/buildkit-control.ts";
-import type { BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
+import type { BuilderUsage, BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
+
+export interface PruneOrder {
+  /** See `filterOf`. */
+  readonly filters: readonly string[];
+  /** Also what images share, and what is internal. */
+  readonly all: boolean;
+  /** What may stay; 0 for nothing. */
+  readonly keepBytes: number;
+  /** What was used since then stays. */
+  readonly keepMs: number;
+}
 
 export function cacheRecords({ mirrors, builder }: BuildkitParts): CacheRecord[] {
   const copies = mirrors.list().map(
@@ -13,48 +24,53 @@ export function cacheRecords({ mirrors, builder }: BuildkitParts): CacheRecord[]
       mutable: true,
     }),
   );
-  return [...copies, ...(builder.cacheRecords?.() ?? [])];
+  return [...copies, ...(builder.usage?.() ?? []).map(builderRecord)];
+}
+
+function builderRecord(usage: BuilderUsage): CacheRecord {
+  return { ...usage, type: usage.kind, usedMs: usage.lastUsedMs, mutable: usage.kind === "exec.cachemount" };
 }
 
 export function diskUsage(parts: BuildkitParts, filters: readonly string[]): { record: UsageWritten[] } {
-  const matches = filterOf(filters);
-  return { record: cacheRecords(parts).filter(matches).map(usageRecord) };
+  return { record: cacheRecords(parts).filter(filterOf(filters)).map(usageRecord) };
 }
 
-/** Everything without a user that fits the filters; with bounds, the least used first until the bounds are kept. */
+export function orderOf(request: PruneRequest): PruneOrder {
+  const { filter: filters, all, keepDuration, maxUsedSpace, reservedSpace } = request;
+  return { filters, all, keepBytes: Math.max(maxUsedSpace, reservedSpace), keepMs: keepDuration / 1e6 };
+}
+
+/** Removes what has no user and fits the filters: kept copies of contexts first, then the builder's, the least used first. */
 export async function* prune(
   parts: BuildkitParts,
-  request: PruneRequest,
+  order: PruneOrder,
   signal: AbortSignal,
-): AsyncGenerator<UsageWritten, void, undefined> {
-  const matches = filterOf(request.filter);
+): AsyncGenerator<CacheRecord, void, undefined> {
   const all = cacheRecords(parts);
-  const youngestMs = parts.now() - request.keepDuration / 1e6;
-  const candidates = all
-    .filter((each) => !each.inUse && matches(each))
-    .filter((each) => request.all || each.type !== "internal")
-    .filter((each) => request.keepDuration <= 0 || usedMs(each) < youngestMs)
+  const matching = all.filter(filterOf(order.filters)).filter(({ inUse }) => !inUse);
+  const old = matching
+    .filter((each) => order.keepMs <= 0 || parts.now() - usedMs(each) >= order.keepMs)
     .sort((left, right) => usedMs(left) - usedMs(right));
-  const bound = Math.max(request.maxUsedSpace, request.reservedSpace);
-  let total = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  for (const each of candidates) {
+  let left = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  for (const each of old.filter(({ type }) => type === "source.local")) {
     signal.throwIfAborted();
-    if (bound > 0 && total <= bound) return;
-    const removed =
-      each.type === "source.local"
-        ? await parts.mirrors.remove(each.id)
-        : await parts.builder.removeCache?.(each.id);
-    if (removed !== true) continue;
-    total -= each.sizeBytes;
-    yield usageRecord(each);
+    if (order.keepBytes > 0 && left <= order.keepBytes) return;
+    if (!(await parts.mirrors.remove(each.id))) continue;
+    left -= each.sizeBytes;
+    yield each;
   }
+  const others = matching.filter(({ type }) => type !== "source.local").map(({ id }) => id);
+  if (others.length === 0) return;
+  const filters = new Map(order.filters.length === 0 ? [] : [["id", others] as const]);
+  const gone = await parts.builder.prune?.({ ...order, filters });
+  for (const { record, freedBytes } of gone ?? []) yield { ...builderRecord(record), sizeBytes: freedBytes };
 }
 
 function usedMs(record: CacheRecord): number {
   return record.usedMs ?? record.createdMs;
 }
 
-function usageRecord(record: CacheRecord): UsageWritten {
+export function usageRecord(record: CacheRecord): UsageWritten {
   return {
     ID: record.id,
     Mutable: record.mutable,

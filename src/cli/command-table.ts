@@ -29,6 +29,7 @@ const listing: Loader = async () => await import("./commands/ps.ts").then((each)
 const usage: Loader = async () => await import("./commands/stats.ts").then((each) => each.commands);
 const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
+const buildCache: Loader = async () => await import("./commands/builder.ts").then((each) => each.commands);
 const archiving: Loader = async () => await import("./commands/archive.ts").then((each) => each.commands);
 const storing: Loader = async () => await import("./commands/image-store.ts").then((each) => each.commands);
 const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
@@ -108,6 +109,8 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "Display detailed information on one or more containers",
   ),
   "container prune": from(space, "prune", "Remove all stopped containers"),
+  "builder du": from(buildCache, "du", "Show what builds keep"),
+  "builder prune": from(buildCache, "prune", "Remove build cache"),
   "system df": from(space, "df", "Show disk usage"),
   "volume clone": from(volumeFiles, "clone", "Make a volume with all that another one has"),
   "volume cp": from(volumeFiles, "cp", "Copy files/folders between a volume and the local filesystem"),
@@ -165,8 +168,8 @@ export const commandGroups: Readonly<Record<string, string>> = {
   manifest: "Manage image manifests and manifest lists",
   volume: "Manage volumes",
   network: "Manage networks",
-  system: "Manage the engine",
   builder: "Manage builds",
+  system: "Manage the engine",
   /** What is in it, `bin` says. */
   registry: "Serve and manage registries",
 };

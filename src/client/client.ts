@@ -4,6 +4,7 @@ import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { parseAddress } from "./address.ts";
 import { ArchivesClient } from "./archives.ts";
+import { BuildsClient } from "./builds.ts";
 import { Connection } from "./connection.ts";
 import { ContainersClient } from "./containers.ts";
 import { ImagesClient } from "./images.ts";
@@ -19,6 +20,7 @@ export class Client {
   readonly images: ImagesClient;
   readonly volumes: VolumesClient;
   readonly networks: NetworksClient;
+  readonly builds: BuildsClient;
   readonly #connection: Connection;
 
   private constructor(connection: Connection) {
@@ -28,6 +30,7 @@ export class Client {
     this.images = new ImagesClient(connection);
     this.volumes = new VolumesClient(connection);
     this.networks = new NetworksClient(connection);
+    this.builds = new BuildsClient(connection);
   }
 
   /** Agrees on a version with the engine at `host`, unless one is given. @throws Fault `unavailable` when none answers. */

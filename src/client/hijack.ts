@@ -3,6 +3,7 @@
  * Promises: what comes right behind the answer's head is not lost; both directions end on their own (half-close).
  */
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { Fault } from "#spec/fault.ts";
 import { formatAddress } from "./address.ts";
 import type { Connection, Query } from "./connection.ts";
@@ -28,6 +29,66 @@ export async function hijack(
   path: string,
   o: { readonly query?: Query; readonly body?: unknown } = {},
 ): Promise<HijackedStream> {
+  const { socket, head, rest } = await upgraded(connection, path, { ...o, protocol: "tcp" });
+  return {
+    multiplexed: /^content-type:\s*application\/vnd\.docker\.multiplexed-stream/im.test(head),
+    output: outputOf(socket, rest),
+    write: async (bytes) => await write(socket, bytes),
+    end: () => void socket.end(),
+    [Symbol.asyncDispose]: async () => void socket.destroy(),
+  };
+}
+
+/**
+ * A connection given over to HTTP/2, for gRPC: nothing was read of it yet.
+ * @throws Fault with the engine's words when it refuses.
+ */
+export async function upgradeToHttp2(
+  connection: Connection,
+  path: string,
+  headers: readonly (readonly [string, string])[] = [],
+): Promise<Duplex> {
+  const { socket, rest } = await upgraded(connection, path, { protocol: "h2c", headers });
+  return await streamOf(socket, rest);
+}
+
+/** A socket as a stream of which `rest` was read before: bytes given back to a socket itself are lost to HTTP/2 in Bun. */
+async function streamOf(socket: Socket, rest: Buffer): Promise<Duplex> {
+  const { Duplex: Stream } = await import("node:stream");
+  const stream = new Stream({
+    allowHalfOpen: true,
+    autoDestroy: false,
+    read: () => void socket.resume(),
+    write: (chunk: Uint8Array, _encoding, done) => void socket.write(chunk, done),
+    final: (done) => void socket.end(done),
+    destroy: (error, done) => {
+      socket.destroy();
+      done(error);
+    },
+  });
+  if (rest.length > 0) stream.push(rest);
+  socket.on("error", () => undefined);
+  socket.on("data", (part) => {
+    if (!stream.push(part)) socket.pause();
+  });
+  socket.on("end", () => stream.push(null));
+  socket.on("close", () => stream.destroy());
+  return stream;
+}
+
+interface UpgradeOptions {
+  readonly protocol: "tcp" | "h2c";
+  readonly query?: Query;
+  readonly body?: unknown;
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+/** The socket is paused. */
+async function upgraded(
+  connection: Connection,
+  path: string,
+  o: UpgradeOptions,
+): Promise<{ readonly socket: Socket; readonly head: string; readonly rest: Buffer }> {
   const { address } = connection;
   // Loaded here: most commands never need it.
   const { connect } = await import("node:net");
@@ -46,7 +107,8 @@ export async function hijack(
     "Host: api.moby.localhost",
     "User-Agent: wherry",
     "Connection: Upgrade",
-    "Upgrade: tcp",
+    `Upgrade: ${o.protocol}`,
+    ...(o.headers ?? []).map(([name, value]) => `${name}: ${value}`),
     ...(body === "" ? [] : ["Content-Type: application/json"]),
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];
@@ -54,13 +116,7 @@ export async function hijack(
   const { head, rest } = await readHead(socket);
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1]);
   if (status >= 400) throw refusal(status, await readBody(socket, rest));
-  return {
-    multiplexed: /^content-type:\s*application\/vnd\.docker\.multiplexed-stream/im.test(head),
-    output: outputOf(socket, rest),
-    write: async (bytes) => await write(socket, bytes),
-    end: () => void socket.end(),
-    [Symbol.asyncDispose]: async () => void socket.destroy(),
-  };
+  return { socket, head, rest };
 }
 
 function opened(socket: Socket): Promise<void> {

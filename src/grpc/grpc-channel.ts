@@ -40,6 +40,7 @@ export class GrpcChannel implements Disposable {
     const gone = (): void => this.#closed.abort(new Fault("cancelled", "the client closed its session"));
     this.#session.once("close", gone);
     connection.once("close", gone);
+    connection.once("end", gone);
     this.#session.once("connect", () => this.#session.setLocalWindowSize?.(windowBytes));
   }
 

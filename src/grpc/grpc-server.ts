@@ -98,6 +98,8 @@ export async function serveGrpc(
     call.finally(() => running.delete(call));
   });
   connection.once("close", resolve);
+  // HTTP/2 has no half-closed connections: a client that will say nothing more is gone.
+  connection.once("end", resolve);
   const stop = (): void => {
     session?.destroy();
     connection.destroy();

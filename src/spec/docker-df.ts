@@ -8,5 +8,19 @@ export interface DiskUsage {
   Images: ImageSummary[] | null;
   Containers: ContainerSummary[] | null;
   Volumes: VolumeInspect[] | null;
-  BuildCache: unknown[] | null;
+  BuildCache: BuildCacheUsage[] | null;
+}
+
+/** What builds keep; sizes in bytes, times RFC 3339. */
+export interface BuildCacheUsage {
+  ID: string;
+  Parents?: string[];
+  Type: string;
+  Description: string;
+  InUse: boolean;
+  Shared: boolean;
+  Size: number;
+  CreatedAt: string;
+  LastUsedAt: string | null;
+  UsageCount: number;
 }

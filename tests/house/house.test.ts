@@ -16,7 +16,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   buildkit: ["spec", "kernel", "store", "build", "grpc"],
   api: ["spec", "engine", "build", "buildkit", "registry", "security", "telemetry"],
   client: ["spec", "grpc"],
-  cli: ["spec", "client"],
+  cli: ["spec", "grpc", "client"],
 };
 const files = sourceFiles();
 const product = files.filter(({ isTest }) => !isTest);

@@ -44,6 +44,7 @@ async function removeAll(): Promise<void> {
   for (const { Id } of await client.images.list({ all: true }))
     await client.images.remove(Id, { force: true }).catch(() => undefined);
   expect(await client.images.list({ all: true })).toEqual([]);
+  await client.builds.prune({ all: true });
   for (const place of ["layers/layers", "layers/incoming", "blobs/sha256", "spool"])
     expect(kept(place)).toEqual([]);
 }

@@ -1,78 +1,165 @@
-/** `build`: an image from a directory with a Dockerfile in it. */
-
-import { contextTar } from "#cli/build-context.ts";
-import { type Command, write } from "#cli/command.ts";
-import { headerForAll } from "#cli/credentials.ts";
+/** `build`: an image, or files, from a directory with a Dockerfile in it. */
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { type BuildDisplay, displayOf } from "#cli/build-display.ts";
+import { buildFlags } from "#cli/build-flags.ts";
+import { entryOf, frontendOptions, type Output, outputsOf, questionOf } from "#cli/build-order.ts";
+import { buildServices } from "#cli/build-services.ts";
+import { openSources } from "#cli/build-sources.ts";
+import { type CliIo, type Command, type Invocation, write } from "#cli/command.ts";
+import { headerFor } from "#cli/credentials.ts";
+import type { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
+import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
 
 const build: Command = {
-  usage: "[OPTIONS] PATH | -",
-  flags: [
-    { name: "build-arg", kind: "list", help: "Set build-time variables" },
-    { name: "file", short: "f", kind: "text", help: 'Name of the Dockerfile (default: "PATH/Dockerfile")' },
-    { name: "label", kind: "list", help: "Set metadata for an image" },
-    { name: "network", kind: "text", help: "Set the networking mode for the RUN instructions during build" },
-    { name: "no-cache", kind: "switch", help: "Do not use cache when building the image" },
-    { name: "platform", kind: "text", help: "Set target platform for build" },
-    { name: "pull", kind: "switch", help: "Always attempt to pull a newer version of the image" },
-    {
-      name: "quiet",
-      short: "q",
-      kind: "switch",
-      help: "Suppress the build output and print image ID on success",
-    },
-    { name: "rm", kind: "switch", help: "Remove intermediate containers after a successful build (always)" },
-    { name: "tag", short: "t", kind: "list", help: 'Name and optionally a tag in the "name:tag" format' },
-    { name: "target", kind: "text", help: "Set the target build stage to build" },
-  ],
+  usage: "[OPTIONS] PATH | URL | -",
+  flags: buildFlags,
   least: 1,
   most: 1,
-  run: async ({ args, client, flags, io }) => {
+  run: async (invocation) => {
+    const { args, client, flags, io } = invocation;
     const [path = "."] = args;
+    const abort = new AbortController();
+    using _ = io.onSignals(["SIGINT", "SIGTERM"], () =>
+      abort.abort(new GrpcError(grpcCode.cancelled, "context canceled")),
+    );
     const engine = await client();
-    const context =
-      path === "-"
-        ? { tar: io.stdin as AsyncIterable<Uint8Array>, dockerfile: flags.text("file") ?? "Dockerfile" }
-        : await contextTar(path, flags.text("file"), io.cwd);
-    const quiet = flags.on("quiet");
-    const messages = engine.images.build(context.tar, {
-      dockerfile: context.dockerfile,
-      tags: flags.list("tag"),
-      buildArgs: pairs(flags.list("build-arg"), (name) => io.env[name] ?? null),
-      labels: pairs(flags.list("label"), () => "") as Record<string, string>,
-      target: flags.text("target"),
-      noCache: flags.on("no-cache"),
-      networkMode: flags.text("network"),
-      platform: flags.text("platform"),
-      quiet,
-      pull: flags.on("pull"),
-      registryConfig: await headerForAll(io),
+    await using sources = await openSources(io, {
+      path,
+      file: flags.text("file"),
+      contexts: flags.list("build-context"),
     });
-    for await (const { stream, status, id, progressDetail, error, errorDetail } of messages) {
-      if (stream !== undefined) await write(io.stdout, stream);
-      if (status !== undefined && progressDetail?.current === undefined && !quiet)
-        await write(io.stdout, `${id === undefined ? "" : `${id}: `}${status}\n`);
-      if (error === undefined) continue;
-      await write(io.stderr, `${error}\n`);
-      return errorDetail?.code ?? 1;
+    const outputs = flags.on("push") ? withPush(outputsOf(flags)) : outputsOf(flags);
+    const network = flags.text("network") === "host" ? ["network.host"] : [];
+    using running = await engine.builds.open({
+      options: { ...sources.options, ...frontendOptions(flags, io.env) },
+      exporters: questionOf(flags) === undefined ? outputs.map(({ Type, Attrs }) => ({ Type, Attrs })) : [],
+      cacheExports: flags.list("cache-to").map((text) => entryOf(text, "cache-to")),
+      cacheImports: flags.list("cache-from").map((text) => entryOf(text, "cache-from")),
+      entitlements: [...network, ...flags.list("allow")],
+      sharedKey: sources.sharedKey,
+      services: buildServices({
+        ...{ io, directories: sources.directories, upload: sources.upload },
+        ...{ secrets: flags.list("secret"), agents: flags.list("ssh"), places: placesOf(io, outputs) },
+      }),
+      signal: abort.signal,
+    });
+    try {
+      if (questionOf(flags) !== undefined) return await say(io, await running.answer());
+      const display = flags.on("quiet") ? undefined : displayFor(invocation);
+      const watched = watch(running.status(), display);
+      const answer = await running.result();
+      await watched;
+      return await report(invocation, engine, answer);
+    } catch (thrown) {
+      return await fail(io, thrown);
     }
-    return 0;
   },
 };
 
-/** `KEY=VALUE`, or `KEY` alone. */
-function pairs(
-  texts: readonly string[],
-  fallback: (name: string) => string | null,
-): Record<string, string | null> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const at = text.indexOf("=");
-      if (at === 0)
-        throw new Fault("invalid", `invalid argument ${JSON.stringify(text)}: the name is missing`);
-      return at < 0 ? [text, fallback(text)] : [text.slice(0, at), text.slice(at + 1)];
-    }),
-  );
+function displayFor({ flags, io, nowMs }: Invocation): BuildDisplay {
+  const asked = flags.text("progress") ?? io.env["BUILDKIT_PROGRESS"] ?? "auto";
+  const mode = asked === "auto" ? (io.stderr.isTTY ? "tty" : "plain") : asked;
+  if (mode !== "plain" && mode !== "tty" && mode !== "rawjson")
+    throw new Fault("invalid", `invalid progress mode ${asked}: want auto, plain, tty or rawjson`);
+  const screen = {
+    write: (text: string): void => void io.stderr.write(text),
+    get columns() {
+      return io.stderr.columns ?? 80;
+    },
+    get rows() {
+      return io.stderr.rows ?? 24;
+    },
+  };
+  return displayOf(mode, screen, nowMs);
+}
+
+async function watch(
+  status: AsyncIterable<Parameters<BuildDisplay["take"]>[0]>,
+  display: BuildDisplay | undefined,
+): Promise<void> {
+  try {
+    for await (const message of status) display?.take(message);
+  } catch {
+    // How the build ended is what counts; it says so itself.
+  } finally {
+    display?.end();
+  }
+}
+
+function placesOf(io: CliIo, outputs: readonly Output[]) {
+  const places = new Map<number, NonNullable<Output["place"]>>();
+  for (const [index, { place }] of outputs.entries())
+    if (place !== undefined)
+      places.set(index, { ...place, path: place.path === "-" ? "/dev/stdout" : resolve(io.cwd, place.path) });
+  return places;
+}
+
+function withPush(outputs: Output[]): Output[] {
+  if (!outputs.some(({ Type, Attrs }) => Type === "moby" && Attrs["name"] !== undefined))
+    throw new Fault("invalid", "tag is needed when pushing to registry");
+  return outputs;
+}
+
+async function say(io: CliIo, answer: Readonly<Record<string, Uint8Array>>): Promise<number> {
+  await write(io.stdout, answer["result.txt"] ?? "");
+  return Number(Buffer.from(answer["result.statuscode"] ?? "0").toString());
+}
+
+async function report(
+  { flags, io }: Invocation,
+  engine: Client,
+  answer: Readonly<Record<string, string>>,
+): Promise<number> {
+  const id = answer["containerimage.config.digest"] ?? answer["containerimage.digest"];
+  if (flags.on("quiet") && id !== undefined) await write(io.stdout, `${id}\n`);
+  const [idFile, metadataFile] = [flags.text("iidfile"), flags.text("metadata-file")];
+  if (idFile !== undefined && id !== undefined) await writeFile(resolve(io.cwd, idFile), id);
+  if (metadataFile !== undefined)
+    await writeFile(resolve(io.cwd, metadataFile), `${JSON.stringify(answer, null, 2)}\n`);
+  if (!flags.on("push")) return 0;
+  for (const tag of flags.list("tag")) {
+    const registryAuth = await headerFor(io, tag);
+    for await (const { error } of engine.images.push({ name: tag, auth: registryAuth }))
+      if (error !== undefined) throw new Fault("invalid", error);
+  }
+  return 0;
+}
+
+interface Place {
+  readonly info: { readonly filename: string; readonly data: string };
+  readonly ranges: readonly {
+    readonly start: { readonly line: number };
+    readonly end: { readonly line: number };
+  }[];
+}
+
+/** With the lines of the Dockerfile around the place. */
+async function fail(io: CliIo, thrown: unknown): Promise<number> {
+  if (!(thrown instanceof GrpcError)) throw thrown;
+  const detail = thrown.details.find(({ typeUrl }) => typeUrl.endsWith("errdefs.Source+json"));
+  if (detail !== undefined)
+    await write(io.stderr, snippet(JSON.parse(Buffer.from(detail.value).toString()) as Place));
+  await write(io.stderr, `ERROR: failed to build: failed to solve: ${thrown.message}\n`);
+  return thrown.code === grpcCode.cancelled ? 130 : 1;
+}
+
+const around = 2;
+const rule = `${"-".repeat(20)}\n`;
+
+export function snippet({ info, ranges }: Place): string {
+  const lines = Buffer.from(info.data, "base64").toString().split("\n");
+  const from = Math.min(...ranges.map(({ start }) => start.line));
+  const to = Math.max(...ranges.map(({ end }) => end.line));
+  const shown = lines
+    .map((text, index) => ({ text, number: index + 1 }))
+    .slice(Math.max(0, from - 1 - around), to + around)
+    .map(
+      ({ text, number }) =>
+        ` ${String(number).padStart(3)} | ${number >= from && number <= to ? ">>>" : "   "} ${text}\n`,
+    );
+  return `${info.filename}:${from}\n${rule}${shown.join("")}${rule}`;
 }
 
 export const commands: Readonly<Record<string, Command>> = { build };

@@ -1,0 +1,262 @@
+/**
+ * How a build is shown while it runs: lines as `docker build --progress plain` has them, a list redrawn on a terminal, or
+ * BuildKit's own messages as JSON.
+ */
+import type { StatusRead } from "#spec/buildkit-control.ts";
+
+export interface BuildDisplay {
+  take(status: StatusRead): void;
+  /** Everything was told. */
+  end(): void;
+}
+
+export interface Screen {
+  write(text: string): void;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+type VertexRead = StatusRead["vertexes"][number];
+
+/** @throws never; unknown modes are the caller's to refuse. */
+export function displayOf(
+  mode: "plain" | "tty" | "rawjson",
+  screen: Screen,
+  nowMs: () => number,
+): BuildDisplay {
+  if (mode === "rawjson") return new RawDisplay(screen);
+  return mode === "tty" ? new TerminalDisplay(screen, nowMs) : new PlainDisplay(screen);
+}
+
+class RawDisplay implements BuildDisplay {
+  readonly #screen: Screen;
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+  }
+
+  take(status: StatusRead): void {
+    const time = (nano: bigint | undefined): string | undefined =>
+      nano === undefined ? undefined : new Date(Number(nano / 1_000_000n)).toISOString();
+    const message = {
+      ...(status.vertexes.length > 0 && {
+        vertexes: status.vertexes.map((each) => ({
+          digest: each.digest,
+          ...(each.inputs.length > 0 && { inputs: each.inputs }),
+          name: each.name,
+          started: time(each.started),
+          completed: time(each.completed),
+          ...(each.cached && { cached: true }),
+          ...(each.error !== "" && { error: each.error }),
+        })),
+      }),
+      ...(status.statuses.length > 0 && {
+        statuses: status.statuses.map((each) => ({
+          ...{ id: each.ID, vertex: each.vertex, current: each.current, total: each.total },
+          ...{
+            timestamp: time(each.timestamp),
+            started: time(each.started),
+            completed: time(each.completed),
+          },
+        })),
+      }),
+      ...(status.logs.length > 0 && {
+        logs: status.logs.map((each) => ({
+          ...{ vertex: each.vertex, stream: each.stream, timestamp: time(each.timestamp) },
+          data: Buffer.from(each.msg).toString("base64"),
+        })),
+      }),
+      ...(status.warnings.length > 0 && {
+        warnings: status.warnings.map((each) => ({
+          ...{ vertex: each.vertex, level: each.level, url: each.url },
+          short: Buffer.from(each.short).toString("base64"),
+        })),
+      }),
+    };
+    this.#screen.write(`${JSON.stringify(message)}\n`);
+  }
+
+  end(): void {}
+}
+
+/** One vertex as far as it has been told. */
+interface Step {
+  readonly number: number;
+  vertex: VertexRead;
+  /** Output that does not end with a line break yet. */
+  rest: string;
+  readonly lines: string[];
+  doneSaid: boolean;
+}
+
+/** Numbers in the order vertices begin. */
+class Steps {
+  readonly all = new Map<string, Step>();
+  readonly warnings: string[] = [];
+
+  take({ vertexes, warnings }: StatusRead, changed: (step: Step, isNew: boolean) => void): void {
+    for (const vertex of vertexes) {
+      if (vertex.started === undefined) continue;
+      const known = this.all.get(vertex.digest);
+      const step = known ?? { number: this.all.size + 1, vertex, rest: "", lines: [], doneSaid: false };
+      step.vertex = vertex;
+      this.all.set(vertex.digest, step);
+      changed(step, known === undefined);
+    }
+    for (const { short } of warnings) this.warnings.push(Buffer.from(short).toString());
+  }
+
+  summary(): string {
+    const { length } = this.warnings;
+    if (length === 0) return "";
+    const head = `\n ${length} warning${length === 1 ? "" : "s"} found:\n`;
+    return head + this.warnings.map((each) => ` - ${each}\n`).join("");
+  }
+}
+
+class PlainDisplay implements BuildDisplay {
+  readonly #screen: Screen;
+  readonly #steps = new Steps();
+  #last = 0;
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+  }
+
+  take(status: StatusRead): void {
+    const ended: Step[] = [];
+    this.#steps.take(status, (step, isNew) => {
+      if (isNew) this.#say(step, step.vertex.name, true);
+      if (step.vertex.completed !== undefined && !step.doneSaid) ended.push(step);
+    });
+    for (const { vertex, ID, current, total, completed } of status.statuses) {
+      const step = this.#steps.all.get(vertex);
+      if (step === undefined || completed === undefined) continue;
+      this.#say(step, `${ID}${amount(current, total)} done`);
+    }
+    for (const { vertex, msg, timestamp } of status.logs) {
+      const step = this.#steps.all.get(vertex);
+      if (step === undefined) continue;
+      const since = seconds((timestamp ?? 0n) - (step.vertex.started ?? 0n), 3);
+      const [rest = "", ...lines] = (step.rest + Buffer.from(msg).toString()).split("\n").reverse();
+      step.rest = rest;
+      for (const line of lines.reverse()) this.#say(step, `${since} ${line}`);
+    }
+    for (const step of ended) this.#end(step);
+  }
+
+  #end(step: Step): void {
+    step.doneSaid = true;
+    if (step.rest !== "") this.#say(step, step.rest);
+    step.rest = "";
+    const { started = 0n, completed = 0n, cached, error } = step.vertex;
+    if (error !== "") this.#say(step, error.endsWith("context canceled") ? "CANCELED" : `ERROR: ${error}`);
+    else this.#say(step, cached ? "CACHED" : `DONE ${seconds(completed - started, 1)}s`);
+  }
+
+  #say(step: Step, text: string, isNew = false): void {
+    if (this.#last !== 0 && this.#last !== step.number) this.#screen.write("\n");
+    if (!isNew && this.#last !== step.number) this.#screen.write(`#${step.number} ${step.vertex.name}\n`);
+    this.#last = step.number;
+    this.#screen.write(`#${step.number} ${text}\n`);
+  }
+
+  end(): void {
+    this.#screen.write(this.#steps.summary());
+  }
+}
+
+const linesShown = 6;
+const redrawMs = 100;
+
+/** Finished steps above, then those that run with their last lines of output, each with its time. */
+class TerminalDisplay implements BuildDisplay {
+  readonly #screen: Screen;
+  readonly #nowMs: () => number;
+  readonly #steps = new Steps();
+  readonly #current = new Map<string, string>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #begunMs: number;
+  #drawn = 0;
+
+  constructor(screen: Screen, nowMs: () => number) {
+    this.#screen = screen;
+    this.#nowMs = nowMs;
+    this.#begunMs = nowMs();
+    this.#timer = setInterval(() => this.#draw(), redrawMs);
+  }
+
+  take(status: StatusRead): void {
+    this.#steps.take(status, () => undefined);
+    for (const { vertex, ID, current, total, completed } of status.statuses)
+      this.#current.set(vertex, `${ID}${amount(current, total)}${completed === undefined ? "" : " done"}`);
+    for (const { vertex, msg } of status.logs) {
+      const step = this.#steps.all.get(vertex);
+      if (step === undefined) continue;
+      const [rest = "", ...lines] = (step.rest + Buffer.from(msg).toString()).split(/\r?\n|\r/).reverse();
+      step.rest = rest;
+      step.lines.push(...lines.reverse());
+      step.lines.splice(0, step.lines.length - 1000);
+    }
+  }
+
+  #draw(): void {
+    const lines = this.#lines().slice(-Math.max(1, this.#screen.rows - 1));
+    const width = Math.max(20, this.#screen.columns);
+    const up = this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A`;
+    const shown = lines.map((line) => `\u001b[2K${visible(line, width)}\n`).join("");
+    this.#screen.write(`${up}\u001b[J${shown}`);
+    this.#drawn = lines.length;
+  }
+
+  #lines(): string[] {
+    const steps = [...this.#steps.all.values()];
+    const done = steps.filter(({ vertex }) => vertex.completed !== undefined).length;
+    const total = seconds(BigInt(Math.round((this.#nowMs() - this.#begunMs) * 1e6)), 1);
+    const head = `[+] Building ${total}s (${done}/${steps.length})`;
+    return [head, ...steps.flatMap((step) => this.#stepLines(step))];
+  }
+
+  #stepLines({ vertex, lines }: Step): string[] {
+    const { started = 0n, completed, cached, error } = vertex;
+    const now = BigInt(Math.round(this.#nowMs() * 1000)) * 1000n;
+    const time = `${seconds((completed ?? now) - started, 1)}s`;
+    const mark = error !== "" ? "ERROR" : cached ? "CACHED" : "";
+    const first = ` => ${mark === "" ? "" : `${mark} `}${vertex.name}\u0000${time}`;
+    if (completed !== undefined && error === "") return [first];
+    const status = this.#current.get(vertex.digest);
+    const more = [...(status === undefined ? [] : [status]), ...lines.slice(-linesShown)];
+    return [first, ...more.map((line) => ` => => # ${line}`)];
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#draw();
+    this.#screen.write(this.#steps.summary());
+  }
+}
+
+/** Cut to the width, what follows the NUL at its right end; nothing a program wrote can move the cursor. */
+function visible(line: string, width: number): string {
+  const [text = "", right = ""] = line.split("\u0000");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+  const plain = text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u001f\u007f]/g, "");
+  const room = width - right.length - 1;
+  return `${plain.slice(0, room).padEnd(right === "" ? 0 : room)} ${right}`.trimEnd();
+}
+
+function amount(current: number, total: number): string {
+  if (current === 0 && total === 0) return "";
+  return total > 0 ? ` ${bytes(current)} / ${bytes(total)}` : ` ${bytes(current)}`;
+}
+
+function bytes(count: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  let [value, unit] = [count, 0];
+  while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${unit === 0 ? value : value.toFixed(2)}${units[unit]}`;
+}
+
+function seconds(nano: bigint, digits: number): string {
+  return (Number(nano) / 1e9).toFixed(digits);
+}

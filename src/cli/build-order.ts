@@ -1,0 +1,121 @@
+/** Pure. From the flags of `build` to BuildKit's attributes, exporters and cache entries. */
+import { Fault } from "#spec/fault.ts";
+import { csvFields } from "./csv.ts";
+import type { Flags } from "./flags.ts";
+import { parseSize } from "./units.ts";
+
+export interface Entry {
+  readonly Type: string;
+  readonly Attrs: Record<string, string>;
+}
+
+/** `type=local,dest=out`, or a path alone. */
+export interface Output extends Entry {
+  /** `-` is stdout. */
+  readonly place?: { readonly kind: "directory" | "file"; readonly path: string } | undefined;
+}
+
+/** @throws Fault `invalid` for words that mean nothing. */
+export function frontendOptions(
+  flags: Flags,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const options: Record<string, string> = { "image-resolve-mode": flags.on("pull") ? "pull" : "local" };
+  const text = (flag: string, option: string): void => {
+    const value = flags.text(flag);
+    if (value !== undefined && value !== "") options[option] = value;
+  };
+  text("target", "target");
+  text("cgroup-parent", "cgroup-parent");
+  const platforms = flags.list("platform").flatMap((each) => each.split(","));
+  if (platforms.length > 0) options["platform"] = platforms.join(",");
+  for (const [name, value] of pairs(flags.list("build-arg"), "build-arg", env))
+    options[`build-arg:${name}`] = value;
+  for (const [name, value] of pairs(flags.list("label"), "label")) options[`label:${name}`] = value;
+  const filter = flags.list("no-cache-filter").flatMap((each) => each.split(","));
+  if (flags.on("no-cache")) options["no-cache"] = "";
+  else if (filter.length > 0) options["no-cache"] = filter.join(",");
+  const hosts = flags.list("add-host").map((each) => each.replace(/^([^:=]+)[:=](.*)$/, "$1=$2"));
+  if (hosts.length > 0) options["add-hosts"] = hosts.join(",");
+  const network = flags.text("network") ?? "default";
+  if (network === "host" || network === "none") options["force-network-mode"] = network;
+  else if (network !== "default")
+    throw new Fault(
+      "invalid",
+      `network mode ${JSON.stringify(network)} not supported by buildkit: use default, none or host`,
+    );
+  if (flags.text("shm-size") !== undefined)
+    options["shm-size"] = String(parseSize(flags.text("shm-size") ?? ""));
+  if (flags.list("ulimit").length > 0) options["ulimit"] = flags.list("ulimit").join(",");
+  const question = questionOf(flags);
+  if (question !== undefined) options["requestid"] = `frontend.${question}`;
+  return options;
+}
+
+/** `lint`, `outline`, `targets`; undefined to build. */
+export function questionOf(flags: Flags): string | undefined {
+  if (flags.on("check")) return "lint";
+  const call = flags.text("call") ?? "build";
+  if (call === "build") return undefined;
+  const name = { check: "lint", lint: "lint", outline: "outline", targets: "targets" }[call];
+  if (name === undefined)
+    throw new Fault("invalid", `invalid call ${JSON.stringify(call)}: want build, check, outline or targets`);
+  return name;
+}
+
+function* pairs(
+  texts: readonly string[],
+  flag: string,
+  env?: Readonly<Record<string, string | undefined>>,
+): Generator<[string, string]> {
+  for (const text of texts) {
+    const [name = "", value] = text.split(/=(.*)/s, 2);
+    if (name === "")
+      throw new Fault(
+        "invalid",
+        `invalid argument ${JSON.stringify(text)} for --${flag}: the name is missing`,
+      );
+    if (value !== undefined) yield [name, value];
+    else if (env === undefined) yield [name, ""];
+    else if (env[name] !== undefined) yield [name, env[name]];
+  }
+}
+
+/** What comes out: by default an image. @throws Fault `invalid`. */
+export function outputsOf(flags: Flags): Output[] {
+  const outputs = flags.list("output").map((text) => outputOf(text));
+  if (outputs.length === 0) outputs.push({ Type: "moby", Attrs: {} });
+  const names = flags.list("tag").join(",");
+  return outputs.map((output) =>
+    output.Type === "moby" && names !== "" ? { ...output, Attrs: { name: names, ...output.Attrs } } : output,
+  );
+}
+
+const places: Readonly<Record<string, "directory" | "file">> = { local: "directory", tar: "file" };
+
+function outputOf(text: string): Output {
+  if (text === "-") return { Type: "tar", Attrs: {}, place: { kind: "file", path: "-" } };
+  if (!text.includes("=")) return { Type: "local", Attrs: {}, place: { kind: "directory", path: text } };
+  const { Type, Attrs } = entryOf(text, "output");
+  const { dest, ...rest } = Attrs;
+  const kind = places[Type];
+  if (kind === undefined) return { Type: ["image", "docker"].includes(Type) ? "moby" : Type, Attrs: rest };
+  if (dest === undefined && kind === "directory")
+    throw new Fault("invalid", "dest is required for local output");
+  return { Type, Attrs: rest, place: { kind, path: dest ?? "-" } };
+}
+
+/** `type=inline`, `type=registry,ref=…`; a name alone is a registry's. @throws Fault `invalid`. */
+export function entryOf(text: string, flag: string): Entry {
+  if (!text.includes("=")) return { Type: "registry", Attrs: { ref: text } };
+  const attributes: Record<string, string> = {};
+  for (const field of csvFields(text)) {
+    const [name = "", value] = field.split(/=(.*)/s, 2);
+    if (value === undefined)
+      throw new Fault("invalid", `invalid value ${field} for --${flag}: want key=value`);
+    attributes[name.toLowerCase()] = value;
+  }
+  const { type, ...Attrs } = attributes;
+  if (type === undefined) throw new Fault("invalid", `type is required for --${flag}: ${text}`);
+  return { Type: type, Attrs };
+}
