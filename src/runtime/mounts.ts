@@ -107,9 +107,11 @@ function userMounts({ mounts, recursiveReadOnly }: MountsInput): OciMount[] {
 }
 
 /** @throws Fault `unsupported` where everything below has to be read-only and the kernel cannot. */
-function readOnlyOption({ readOnlyBelow, recursive }: MountPoint, can: boolean): "ro" | "rro" {
+function readOnlyOption({ readOnlyBelow, recursive, single }: MountPoint, can: boolean): "ro" | "rro" {
   if (readOnlyBelow === "must" && !can)
     throw new Fault("unsupported", "rro (recursively read-only) mounts need Linux 5.12 or newer");
+  // crun opens the target of a recursive one as a directory.
+  if (single === true) return "ro";
   return can && readOnlyBelow !== "no" && recursive !== false ? "rro" : "ro";
 }
 

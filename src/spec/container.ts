@@ -248,6 +248,8 @@ export interface MountPoint {
   readonly subpath?: string;
   /** What the mount of its source forbids, known while the container runs: `ro`, `nosuid`, `nodev`, `noexec`. */
   readonly restrictions?: readonly string[];
+  /** Its source is no directory: nothing can be mounted below it. Known while the container runs. */
+  readonly single?: boolean;
   /** Whose files are shown as whose: `auto`, or ranges; see the volume room's `id-map.ts`. */
   readonly idMap?: string;
   /** False: without what is mounted below the source. */

@@ -45,7 +45,8 @@ export class VolumeMounts {
       for (const [number, mount] of mounts.entries()) {
         const source = await this.#source(user, number, mount, o);
         const restrictions = mount.type === "tmpfs" ? [] : mountRestrictions(source);
-        ready.push({ ...mount, source, restrictions });
+        const single = mount.type !== "tmpfs" && !statSync(source).isDirectory();
+        ready.push({ ...mount, source, restrictions, ...(single && { single }) });
         if (mount.type === "volume" && mount.copyUp && o.first)
           await copyUp(o.rootfs, mount.destination, source, o);
       }
