@@ -33,8 +33,9 @@ export async function peek(source: AsyncIterable<Uint8Array>, count: number): Pr
   while (length < count) {
     const next = await iterator.next();
     if (next.done === true) break;
-    parts.push(next.value);
     length += next.value.length;
+    // Lent, and more is asked for before it is used.
+    parts.push(length < count ? Buffer.from(next.value) : next.value);
   }
   async function* bytes() {
     try {

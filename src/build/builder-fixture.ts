@@ -42,7 +42,7 @@ export async function tar(files: Readonly<Record<string, TarFile>>): Promise<Buf
 /** All parts of a stream as one. */
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of source) parts.push(part);
+  for await (const part of source) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

@@ -68,7 +68,7 @@ async function onlyDockerfile(bytes: AsyncIterable<Uint8Array>): Promise<string>
   for await (const part of bytes) {
     length += part.length;
     if (length > dockerfileBytesMax) throw tooLarge(defaultName);
-    parts.push(part);
+    parts.push(Buffer.from(part));
   }
   const all = Buffer.concat(parts);
   if (length === 0) throw new Fault("invalid", `the Dockerfile (${defaultName}) cannot be empty`);

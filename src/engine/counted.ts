@@ -13,6 +13,13 @@ export async function* counted(
   }
 }
 
+/** All of a stream that is known to be small, whose parts may be lent. */
+export async function gathered(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of source) parts.push(Buffer.from(part));
+  return Buffer.concat(parts);
+}
+
 export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }

@@ -25,7 +25,7 @@ import {
   joinImages,
   ociImages,
 } from "./archive-plan.ts";
-import { counted, once } from "./counted.ts";
+import { counted, gathered, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { Images } from "./images.ts";
 import type { Leases } from "./leases.ts";
@@ -142,9 +142,7 @@ class Load {
   /** Into memory, while there is room. */
   async #takeSmall(name: string, file: ArchivedFile): Promise<boolean> {
     if (this.#documentsBytes + file.sizeBytes > documentsBytesMax) return false;
-    const parts: Uint8Array[] = [];
-    for await (const part of file.body) parts.push(Buffer.from(part));
-    this.#documents.set(name, Buffer.concat(parts));
+    this.#documents.set(name, await gathered(file.body));
     this.#documentsBytes += file.sizeBytes;
     return true;
   }

@@ -13,12 +13,10 @@ import { chooseManifest, type ImageManifest, isImageConfigType, parseManifest } 
 import { formatPlatform, platformRank } from "#spec/platform.ts";
 import { familiarName, familiarReference, type Reference, repositoryName } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
-import { decompress } from "#store/decompress.ts";
 import { chainIdOf, type LayerRecord } from "#store/layer-records.ts";
 import type { Layers } from "#store/layers.ts";
-import { ReadAhead } from "#store/read-ahead.ts";
 import { SharedWork } from "#store/shared-work.ts";
-import { counted, once } from "./counted.ts";
+import { counted, gathered, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
 import type { Images } from "./images.ts";
@@ -30,8 +28,6 @@ import { unpackedBytesMax } from "./unpacked-bound.ts";
 
 /** As many downloads as usually run at once; those behind them are said to wait. */
 const shownAtOnce = 3;
-/** Of one layer, decompressed before its turn. */
-const readAheadBytes = 16 << 20;
 
 export interface PullsParts {
   readonly registry: Pick<RegistryPart, "source">;
@@ -72,12 +68,6 @@ interface Wanted {
   readonly diffId: Digest;
   readonly chainId: ChainId;
   readonly progress: LayerProgress;
-}
-
-/** A layer that is here, and its bytes as they become plain. */
-interface OpenedBlob {
-  readonly blob: FetchedBlob;
-  readonly plain: ReadAhead;
 }
 
 export class Pulls {
@@ -184,27 +174,15 @@ export class Pulls {
     const signal = AbortSignal.any([outer, stop.signal]);
     const fetching = missing.map(async (each) => await fetchLayer(source, each, signal));
     for (const each of fetching) each.catch(() => undefined);
-    // The next layer is decompressed while the one before it is being unpacked.
-    const opening: (Promise<OpenedBlob> | undefined)[] = [];
-    const open = (index: number): Promise<OpenedBlob> | undefined => {
-      const blob = fetching[index];
-      if (blob === undefined) return undefined;
-      opening[index] ??= openBlob(blob, missing[index]?.progress, missing[index]?.blob.size ?? 0);
-      opening[index]?.catch(() => undefined);
-      return opening[index];
-    };
     try {
       let parent = first > 0 ? all[first - 1]?.chainId : undefined;
       for (const [index, each] of missing.entries()) {
-        const opened = open(index);
-        open(index + 1);
-        if (opened !== undefined) await this.#unpack(parent, each, await opened, signal);
+        const fetched = await fetching[index];
+        if (fetched !== undefined) await this.#unpack(parent, each, fetched, signal);
         parent = each.chainId;
       }
     } finally {
       stop.abort(new Fault("cancelled", "another layer could not be pulled"));
-      for (const each of await Promise.allSettled(opening))
-        if (each.status === "fulfilled") await each.value?.plain[Symbol.asyncDispose]();
       for (const each of await Promise.allSettled(fetching))
         if (each.status === "fulfilled") await each.value[Symbol.asyncDispose]();
     }
@@ -214,18 +192,19 @@ export class Pulls {
   async #unpack(
     parent: ChainId | undefined,
     wanted: Wanted,
-    { blob, plain }: OpenedBlob,
+    blob: FetchedBlob,
     signal: AbortSignal,
   ): Promise<void> {
     const { layers } = this.#parts;
     const { chainId, diffId, progress } = wanted;
     const { size } = wanted.blob;
+    const count = (bytes: number) => progress.count("Extracting", bytes, size);
     try {
       await this.#unpacking.join(
         chainId,
         async (shared) =>
           layers.get(chainId) ??
-          (await layers.apply(parent, plain, {
+          (await layers.apply(parent, counted(blob.read(), count), {
             ...{ signal: shared, diffId, plainBytesMax: unpackedBytesMax(size) },
           })),
         { signal, tell: () => undefined },
@@ -301,10 +280,9 @@ async function readConfig(
   if (blob.size > configBytesMax)
     throw new Fault("invalid", `the image's config is larger than ${configBytesMax} bytes`);
   await using fetched = await source.fetch(blob, { signal, tell: () => undefined });
-  const parts: Uint8Array[] = [];
-  for await (const part of fetched.read()) parts.push(part);
+  const bytes = await gathered(fetched.read());
   fetched.spend();
-  return Buffer.concat(parts);
+  return bytes;
 }
 
 function checkIsImage(reference: Reference, { config }: ImageManifest): void {
@@ -333,15 +311,4 @@ function wantedLayers(
     if (diffId === undefined || chainId === undefined) return [];
     return [{ blob, diffId, chainId, progress: new LayerProgress(tell, shortDigest(blob.digest)) }];
   });
-}
-
-async function openBlob(
-  fetching: Promise<FetchedBlob>,
-  progress: LayerProgress | undefined,
-  sizeBytes: number,
-): Promise<OpenedBlob> {
-  const blob = await fetching;
-  const count = (bytes: number) => progress?.count("Extracting", bytes, sizeBytes);
-  const { bytes } = await decompress(counted(blob.read(), count));
-  return { blob, plain: new ReadAhead(bytes, readAheadBytes) };
 }

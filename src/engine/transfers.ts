@@ -10,6 +10,7 @@ import { configBytesMax, readImageConfig } from "#spec/image-config.ts";
 import { isImageConfigType, parseManifest, runnable } from "#spec/manifest.ts";
 import { parsePlatform } from "#spec/platform.ts";
 import { defaultDomain, parseReference, parseTag, type Reference, withDefaultTag } from "#spec/reference.ts";
+import { gathered } from "./counted.ts";
 import type { RegistryAccess, RegistryPart } from "./parts.ts";
 import type { Pulls } from "./pull.ts";
 import type { Pushes } from "./push.ts";
@@ -87,10 +88,9 @@ export class Transfers {
     if (!isImageConfigType(config.mediaType) || config.size > configBytesMax)
       return { descriptor, platforms: [], manifest };
     await using blob = await source.fetch(config, { signal: o.signal, tell: () => undefined });
-    const parts: Uint8Array[] = [];
-    for await (const part of blob.read()) parts.push(part);
+    const bytes = await gathered(blob.read());
     blob.spend();
-    const { architecture, os, variant } = readImageConfig(Buffer.concat(parts));
+    const { architecture, os, variant } = readImageConfig(bytes);
     const platforms = [{ architecture, os, ...(variant !== undefined && { variant }) }];
     return { descriptor, platforms, manifest };
   }

@@ -156,12 +156,12 @@ export class Arrival implements Disposable {
     );
   }
 
-  /** What has come so far. */
+  /** What has come so far, in parts that are lent until the next one. */
   async *read(): AsyncGenerator<Uint8Array> {
     await using file = await open(this.#path, "r");
     const breath = new Breath();
+    const buffer = Buffer.allocUnsafeSlow(readBytes);
     for (let at = 0; ; ) {
-      const buffer = Buffer.allocUnsafeSlow(readBytes);
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
       if (bytesRead === 0) return;
       at += bytesRead;

@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
+import { hasFastGzip, Inflation } from "#kernel/isal.ts";
 import { Fault } from "#spec/fault.ts";
 import { ZstdFrames } from "./zstd-frames.ts";
 
@@ -13,7 +14,7 @@ export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
 
 export interface PlainStream {
   readonly compression: Compression;
-  /** Read once. @throws Fault `invalid` for damaged data; an error of the source as it is. */
+  /** Read once; parts are lent until the next. @throws Fault `invalid` for damaged data; an error of the source as it is. */
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
@@ -36,15 +37,16 @@ export function sniffCompression(head: Uint8Array): Compression {
   return "none";
 }
 
-/** Reads as much of `source` as it takes to know. The source is closed when `bytes` is read or left. */
+/** Reads as much of `source`, whose parts may be lent, as it takes to know. The source is closed when `bytes` is read or left. */
 export async function decompress(source: AsyncIterable<Uint8Array>): Promise<PlainStream> {
   const iterator = source[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
   for (let length = 0; length < magicBytes; ) {
     const next = await iterator.next();
     if (next.done === true) break;
-    head.push(next.value);
     length += next.value.length;
+    // Lent, and more is asked for before it is used.
+    head.push(length < magicBytes ? Buffer.from(next.value) : next.value);
   }
   const whole = resume(head, iterator);
   const compression = sniffCompression(Buffer.concat(head));
@@ -85,9 +87,16 @@ function plainBytes(
   source: AsyncIterable<Uint8Array>,
   compression: Exclude<Compression, "none">,
 ): AsyncIterable<Uint8Array> {
+  if (compression === "gzip" && hasFastGzip()) return inflated(source);
   if (compression === "gzip") return through(source, createGunzip({ chunkSize: chunkBytes }), compression);
   if (compression === "zstd") return throughZstd(source);
   return throughTool(source, compression);
+}
+
+async function* inflated(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const inflation = new Inflation();
+  for await (const part of source) yield* inflation.push(part);
+  if (!inflation.complete) throw damaged("gzip", undefined);
 }
 
 /** A stream for Node's plumbing; an error of its source is kept, to be told from one of the data. */
@@ -96,11 +105,16 @@ class Input {
   readonly stream: Readable;
 
   constructor(source: AsyncIterable<Uint8Array>) {
-    this.stream = Readable.from(source, { objectMode: false });
+    this.stream = Readable.from(owned(source), { objectMode: false });
     this.stream.on("error", (error) => {
       this.failure = error;
     });
   }
+}
+
+/** Streams keep what they are given for a while. */
+async function* owned(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const part of source) yield Buffer.from(part);
 }
 
 async function* through(

@@ -4,7 +4,7 @@
 const partBytes = 256 << 10;
 
 export class Gather {
-  #buffer = Buffer.allocUnsafeSlow(partBytes);
+  readonly #buffer = Buffer.allocUnsafeSlow(partBytes);
   #used = 0;
 
   get full(): boolean {
@@ -22,10 +22,9 @@ export class Gather {
     return taken;
   }
 
-  /** What was gathered; the caller's from now on. */
+  /** What was gathered, lent until more is taken: fresh memory for every part costs more than what is done with it. */
   emit(): Buffer {
     const bytes = this.#buffer.subarray(0, this.#used);
-    this.#buffer = Buffer.allocUnsafeSlow(partBytes);
     this.#used = 0;
     return bytes;
   }

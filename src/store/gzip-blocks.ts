@@ -1,10 +1,13 @@
 /**
- * Layers as they go to a registry: gzip, in blocks that are compressed side by side by the thread pool.
- * Promises: equal bytes give equal bytes, whatever the sizes they come in and however many cores there are. Each block is a
- * gzip member (RFC 1952 section 2.2), which every reader of gzip joins.
+ * Layers as they go to a registry: gzip, in blocks that are compressed one by one with ISA-L, or side by side by the thread
+ * pool where that is not installed.
+ * Promises: equal bytes give equal bytes, whatever the sizes they come in and however many cores there are; with another
+ * compressor they give others, which are as good. Each block is a gzip member (RFC 1952 section 2.2), which every reader of
+ * gzip joins.
  */
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { gzipMember, hasFastGzip } from "#kernel/isal.ts";
 
 /** Plain bytes in a block: large enough to cost nothing in size. */
 const blockBytes = 1 << 20;
@@ -18,11 +21,20 @@ type Options = { readonly level: number; readonly chunkSize: number };
 const compressed = promisify(gzip as (bytes: Uint8Array, o: Options, done: Done) => void);
 type Done = (error: Error | null, result: Buffer) => void;
 
-/** @throws What `source` throws. */
-export async function* gzipBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Parts of `source` may be lent. @throws What `source` throws. */
+export function gzipBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  return hasFastGzip() ? oneByOne(source) : sideBySide(source);
+}
+
+async function* oneByOne(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const block of inBlocks(source)) yield gzipMember(block);
+}
+
+/** Without ISA-L: by zlib, in the thread pool. */
+export async function* sideBySide(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const working: Promise<Buffer>[] = [];
   for await (const block of inBlocks(source)) {
-    const work = compressed(block, { level, chunkSize });
+    const work = compressed(Buffer.from(block), { level, chunkSize });
     work.catch(() => undefined);
     working.push(work);
     if (working.length === blocksMax) yield (await working.shift()) ?? Buffer.alloc(0);
@@ -30,8 +42,9 @@ export async function* gzipBlocks(source: AsyncIterable<Uint8Array>): AsyncGener
   for (const work of working) yield await work;
 }
 
+/** Lent until the next. At least one, if an empty one. */
 async function* inBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafeSlow(blockBytes);
+  const block = Buffer.allocUnsafeSlow(blockBytes);
   let [used, empty] = [0, true];
   for await (const bytes of source)
     for (let at = 0; at < bytes.length; ) {
@@ -42,7 +55,6 @@ async function* inBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buff
       if (used < blockBytes) continue;
       yield block;
       empty = false;
-      block = Buffer.allocUnsafeSlow(blockBytes);
       used = 0;
     }
   if (used > 0 || empty) yield block.subarray(0, used);

@@ -9,7 +9,7 @@ import { readFile } from "./layer-pack.ts";
 import { layerNames, type Move, readMoves } from "./layer-unpack.ts";
 import { readRecipe } from "./tar-recipe.ts";
 
-/** @throws Fault `internal` when the layer is damaged. Closes what it opened however reading ends. */
+/** In parts that are lent until the next one. @throws Fault `internal` when the layer is damaged. Closes what it opened however reading ends. */
 export async function* layerTar(directory: string, o: { readonly signal?: AbortSignal | undefined } = {}) {
   using source = new LayerSource(directory);
   const breath = new Breath(o.signal);

@@ -323,7 +323,7 @@ export class Layers {
     return true;
   }
 
-  /** The uncompressed tar: exactly the bytes whose digest is the layer's `diffId`. @throws Fault `not-found` at once. */
+  /** The uncompressed tar: exactly the bytes whose digest is the layer's `diffId`, in parts that are lent. @throws Fault `not-found` at once. */
   tar(chainId: ChainId, o: Cancellable = {}): AsyncIterable<Uint8Array> {
     this.#index.get(chainId);
     return layerTar(this.#layerPath(chainId), o);

@@ -1,10 +1,12 @@
 /** Files that are needed for as long as one piece of work lasts. */
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Breath } from "./breath.ts";
 import { explainFull } from "./disk-full.ts";
+
+/** Bytes read from disk at a time. */
+const readBytes = 512 << 10;
 
 /** Gone with all it holds when disposed; what a crash leaves goes with `clearSpools`. */
 export class Spool implements AsyncDisposable {
@@ -37,8 +39,15 @@ export class Spool implements AsyncDisposable {
     return path;
   }
 
-  read(path: string): AsyncIterable<Uint8Array> {
-    return createReadStream(path, { highWaterMark: 512 << 10 });
+  /** In parts that are lent until the next one. */
+  async *read(path: string): AsyncGenerator<Uint8Array> {
+    await using file = await open(path, "r");
+    const buffer = Buffer.allocUnsafeSlow(readBytes);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
