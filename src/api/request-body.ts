@@ -1,5 +1,5 @@
+import { ChunkDecoder } from "#spec/chunk-decoder.ts";
 import { Fault } from "#spec/fault.ts";
-import { ChunkDecoder } from "./chunk-decoder.ts";
 import type { Inbox } from "./inbox.ts";
 import { type BodyFraming, MalformedRequest } from "./request-head.ts";
 

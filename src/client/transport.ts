@@ -1,6 +1,6 @@
 /**
  * One request and its answer, by the quickest way the platform has: Bun's own `fetch` knows unix sockets and is there
- * without loading anything; Node's does not, and bodies that are streams go through node:http on both.
+ * without loading anything; Node's does not. Bodies that are streams have a way of their own on both.
  */
 import type { EngineAddress } from "./address.ts";
 
@@ -22,7 +22,12 @@ export interface Answer {
 
 /** @throws What the platform throws when nobody answers. */
 export async function exchange(address: EngineAddress, o: Exchange): Promise<Answer> {
-  return "Bun" in globalThis && o.stream === undefined ? await byFetch(address, o) : await byHttp(address, o);
+  const { stream } = o;
+  if (stream !== undefined) {
+    const { exchangeStream } = await import("./streamed-exchange.ts");
+    return await exchangeStream(address, { ...o, stream });
+  }
+  return "Bun" in globalThis ? await byFetch(address, o) : await byHttp(address, o);
 }
 
 async function byFetch(address: EngineAddress, o: Exchange): Promise<Answer> {
@@ -54,7 +59,7 @@ function urlHost(hostname: string): string {
 }
 
 async function byHttp(address: EngineAddress, o: Exchange): Promise<Answer> {
-  const [{ request: open }, { Readable }] = await Promise.all([import("node:http"), import("node:stream")]);
+  const { request: open } = await import("node:http");
   const place =
     address.kind === "unix"
       ? { socketPath: address.path }
@@ -72,11 +77,6 @@ async function byHttp(address: EngineAddress, o: Exchange): Promise<Answer> {
       resolve({ status: message.statusCode ?? 0, headers: message.headers, body: message }),
     );
     request.on("error", reject);
-    if (o.stream === undefined) request.end(o.body);
-    // An engine may answer before it has read everything.
-    else
-      Readable.from(o.stream, { objectMode: false })
-        .on("error", (error) => request.destroy(error))
-        .pipe(request);
+    request.end(o.body);
   });
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { fuzz } from "#spec/fuzz-fixture.ts";
 import { parseChallenges, realmFits } from "./challenge.ts";
 
 describe("a challenge", () => {
@@ -14,7 +15,6 @@ describe("a challenge", () => {
     ]);
   });
 
-  // A fuzz of what no registry should say; seeds are the cases themselves.
   test.each([
     "",
     ",,,",
@@ -28,6 +28,46 @@ describe("a challenge", () => {
   ])("%p does no harm", (header) => {
     for (const { parameters } of parseChallenges(header))
       expect(Object.values(parameters).every((value) => typeof value === "string")).toBe(true);
+  });
+
+  test("made up, does no harm; what is meant comes back", () => {
+    const words = [
+      "Bearer",
+      "Basic",
+      " ",
+      ",",
+      "=",
+      '"',
+      "\\",
+      "realm",
+      "scope",
+      "https://a/t",
+      "a",
+      "\t",
+      "\n",
+      "é",
+    ];
+    fuzz({
+      sample: (dice) => dice.text(words, 40),
+      check: (header) => {
+        for (const { scheme, parameters } of parseChallenges(header)) {
+          expect(scheme).toBe(scheme.toLowerCase());
+          expect(Object.values(parameters).every((value) => typeof value === "string")).toBe(true);
+        }
+      },
+    });
+    fuzz({
+      sample: (dice) => ({
+        scheme: dice.pick(["bearer", "basic", "x"]),
+        realm: dice.text(words, 12),
+        scope: dice.text(words, 12),
+      }),
+      check: ({ scheme, ...parameters }) => {
+        const quote = (value: string) => `"${value.replace(/[\\"]/g, "\\$&")}"`;
+        const header = `${scheme} realm=${quote(parameters.realm)}, scope=${quote(parameters.scope)}`;
+        expect(parseChallenges(header)).toEqual([{ scheme, parameters }]);
+      },
+    });
   });
 
   test("however long is read in no time", () => {

@@ -1,7 +1,7 @@
 /**
  * Pure. Takes HTTP chunks apart (RFC 9112, section 7.1), many at a time: clients send archives in chunks of a few bytes.
  */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 /** One size line with its extensions, and all trailers together. */
 const lineBytesMax = 4096;
