@@ -6,8 +6,8 @@ import {
   pathStatHeader,
 } from "#spec/docker-archive.ts";
 import type { IdAnswer } from "#spec/docker-wire.ts";
+import type { Answer } from "./answer.ts";
 import type { Connection } from "./connection.ts";
-import type { Answer } from "./transport.ts";
 
 export interface WriteOptions {
   /** Refuses to replace a directory by a file and the other way round. */

@@ -5,8 +5,9 @@
  */
 import { Fault } from "#spec/fault.ts";
 import { type EngineAddress, formatAddress } from "./address.ts";
+import type { Answer } from "./answer.ts";
 import { refusal, unreachable } from "./failure.ts";
-import { type Answer, exchange } from "./transport.ts";
+import { exchange } from "./transport.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 

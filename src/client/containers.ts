@@ -11,9 +11,9 @@ import type {
   WaitAnswer,
 } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
+import type { Answer } from "./answer.ts";
 import type { Connection } from "./connection.ts";
 import type { HijackedStream } from "./hijack.ts";
-import type { Answer } from "./transport.ts";
 
 export interface CreateOptions {
   readonly name?: string | undefined;

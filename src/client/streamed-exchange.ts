@@ -6,7 +6,7 @@
 import { connect, type Socket } from "node:net";
 import { ChunkDecoder } from "#spec/chunk-decoder.ts";
 import type { EngineAddress } from "./address.ts";
-import type { Answer } from "./transport.ts";
+import type { Answer } from "./answer.ts";
 
 export interface StreamedExchange {
   readonly method: string;

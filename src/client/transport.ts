@@ -3,6 +3,7 @@
  * without loading anything; Node's does not. Bodies that are streams have a way of their own on both.
  */
 import type { EngineAddress } from "./address.ts";
+import type { Answer } from "./answer.ts";
 
 export interface Exchange {
   readonly method: string;
@@ -12,12 +13,6 @@ export interface Exchange {
   readonly body?: string | undefined;
   readonly stream?: AsyncIterable<Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: AsyncIterable<Uint8Array>;
 }
 
 /** @throws What the platform throws when nobody answers. */
