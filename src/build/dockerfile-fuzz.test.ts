@@ -1,6 +1,6 @@
 /** Made-up Dockerfiles: every one gets instructions or diagnostics, none an exception, none takes for ever. */
 import { expect, test } from "bun:test";
-import { fuzz } from "#spec/fuzz-fixture.ts";
+import { fuzz, mutated } from "#spec/fuzz-fixture.ts";
 import { parseDockerfile, parseTrigger } from "./dockerfile.ts";
 
 const words = [
@@ -77,10 +77,28 @@ const words = [
   ],
 ];
 
+const lines = [
+  ...[
+    "FROM busybox AS base\n",
+    "RUN echo a && \\\n  echo b\n",
+    "COPY --from=base /a /b\n",
+    'CMD ["sh", "-c", "x"]\n',
+  ],
+  ...[
+    "ENV A=b C='d e'\n",
+    "RUN <<EOF\necho\nEOF\n",
+    "HEALTHCHECK --interval=1s CMD true\n",
+    "EXPOSE 80/tcp\n",
+  ],
+];
+
 test("Dockerfiles", () => {
   let errors = 0;
   const { rounds } = fuzz({
-    sample: (dice) => dice.text(words, 40),
+    sample: (dice) => {
+      const meant = Buffer.from(`FROM busybox\n${dice.text(lines, 6)}`);
+      return dice.chance(2) ? dice.text(words, 40) : mutated(dice, meant, words).toString("utf8");
+    },
     check: (text) => {
       const [{ instructions }, diagnostics] = parseDockerfile(text);
       const lines = text.split("\n").length;
