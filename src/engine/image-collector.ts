@@ -14,7 +14,7 @@ import { chainOf } from "./image-removal.ts";
 import type { Images } from "./images.ts";
 import type { KeptLayers } from "./kept-layers.ts";
 import type { Leases } from "./leases.ts";
-import type { Provenance } from "./provenance.ts";
+import { blobsFor, type Provenance } from "./provenance.ts";
 
 /** Between two sweeps. */
 const everyMs = 3600 * 1000;
@@ -110,7 +110,9 @@ export class ImageCollector implements Disposable {
     const references = index.allReferences();
     const shown = (image: Digest) => references.get(image)?.join(", ") ?? image;
     for (const { id } of index.list()) add(id, `config of ${shown(id)}`);
-    for (const [image, { digest }] of provenance.allManifests()) add(digest, `manifest of ${shown(image)}`);
+    for (const [image, manifest] of provenance.allManifests())
+      for (const digest of blobsFor(manifest))
+        add(digest, `${digest === manifest.digest ? "manifest" : "attestation"} of ${shown(image)}`);
     for (const [name] of index.allNames()) {
       const digest = index.variants(name)?.index;
       if (digest !== undefined) add(digest, `index of ${familiarReference(parseReference(name))}`);

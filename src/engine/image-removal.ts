@@ -13,7 +13,7 @@ import type { Emit } from "./emit.ts";
 import type { ImageIndex, ImageRecord } from "./image-index.ts";
 import type { KeptLayers } from "./kept-layers.ts";
 import type { Leases } from "./leases.ts";
-import type { Provenance } from "./provenance.ts";
+import { blobsFor, type Provenance } from "./provenance.ts";
 
 /** `freedBytes`: of a layer's files; an image without its layers counts for nothing. */
 export type Removed =
@@ -146,8 +146,8 @@ export class ImageRemoval {
       return provenance.forgetImage(id);
     });
     forgetConfig(id);
-    const shared = new Set(provenance.allManifests().map(([, { digest }]) => digest));
-    for (const digest of [id, ...manifests.map((each) => each.digest)])
+    const shared = new Set(provenance.allManifests().flatMap(([, each]) => blobsFor(each)));
+    for (const digest of [id, ...manifests.flatMap(blobsFor)])
       if (!leases.has(digest) && !shared.has(digest)) await blobs.delete(digest);
     const layers = await this.collectLayers(chainId);
     const freed = layers.map((layer) => ({ deleted: layer.chainId, freedBytes: layer.sizeBytes }));

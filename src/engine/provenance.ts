@@ -12,6 +12,20 @@ export interface ManifestRecord {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly sizeBytes: number;
+  /** What the index it came in says about it. */
+  readonly attached?: readonly AttachedManifest[];
+}
+
+/** A manifest about another one; it and its blobs are kept. */
+export interface AttachedManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly blobs: readonly Digest[];
+}
+
+/** Of all that is kept for a manifest, itself first. */
+export function blobsFor({ digest, attached = [] }: ManifestRecord): Digest[] {
+  return [digest, ...attached.flatMap((each) => [each.digest, ...each.blobs])];
 }
 
 export interface LayerBlob {
@@ -40,8 +54,11 @@ export class Provenance {
   }
 
   addManifest(image: Digest, manifest: ManifestRecord): void {
-    const others = this.manifests(image).filter(({ digest }) => digest !== manifest.digest);
-    this.#manifests.put(image, [manifest, ...others].slice(0, manifestsMax));
+    const known = this.manifests(image);
+    const others = known.filter(({ digest }) => digest !== manifest.digest);
+    const attached = manifest.attached ?? known.find(({ digest }) => digest === manifest.digest)?.attached;
+    const added = { ...manifest, ...(attached !== undefined && { attached }) };
+    this.#manifests.put(image, [added, ...others].slice(0, manifestsMax));
   }
 
   /** @returns What it was known by. */

@@ -9,19 +9,27 @@ import { type ChainId, type Digest, shortDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import { configBytesMax, readImageConfig } from "#spec/image-config.ts";
-import { chooseManifest, type ImageManifest, isImageConfigType, parseManifest } from "#spec/manifest.ts";
+import {
+  chooseManifest,
+  type ImageIndexDocument,
+  type ImageManifest,
+  isImageConfigType,
+  parseManifest,
+} from "#spec/manifest.ts";
 import { formatPlatform, platformRank } from "#spec/platform.ts";
 import { familiarName, familiarReference, type Reference, repositoryName } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
 import { chainIdOf, type LayerRecord } from "#store/layer-records.ts";
 import type { Layers } from "#store/layers.ts";
 import { SharedWork } from "#store/shared-work.ts";
+import { keepAttestations } from "./attestations.ts";
 import { counted, gathered, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
 import type { Images } from "./images.ts";
 import type { Leases } from "./leases.ts";
 import type { FetchedBlob, RegistryAccess, RegistryPart, RegistrySource } from "./parts.ts";
+import type { AttachedManifest } from "./provenance.ts";
 import { namesOfPull } from "./pulled-names.ts";
 import { LayerProgress, type Tell } from "./transfer-progress.ts";
 import { unpackedBytesMax } from "./unpacked-bound.ts";
@@ -56,7 +64,7 @@ interface Document {
 interface Resolved {
   /** What the tag points at: an index, or the manifest itself. */
   readonly top: Document;
-  readonly isIndex: boolean;
+  readonly index: ImageIndexDocument | undefined;
   readonly manifest: ImageManifest;
   /** The manifest's own. */
   readonly own: Document;
@@ -113,7 +121,15 @@ export class Pulls {
       if (Fault.from(thrown).kind === "invalid") await this.#parts.images.discardChain(chain);
       throw thrown;
     }
+    const attached =
+      resolved.index === undefined
+        ? []
+        : await keepAttestations(this.#parts.blobs, source, resolved.index, {
+            of: own.digest,
+            signal: o.signal,
+          });
     const fresh = await this.#keep(reference, resolved, {
+      attached,
       bytes: configBytes,
       config,
       chainId: chain.at(-1),
@@ -133,7 +149,7 @@ export class Pulls {
     const top = { digest: found.digest, bytes: found.bytes, mediaType: document.mediaType };
     if (document.kind === "manifest") {
       checkIsImage(reference, document);
-      return { top, own: top, isIndex: false, manifest: document };
+      return { top, own: top, index: undefined, manifest: document };
     }
     const wanted = o.platform ?? this.#parts.images.platform;
     const chosen = chooseManifest(document, wanted);
@@ -151,7 +167,7 @@ export class Pulls {
       );
     checkIsImage(reference, manifest);
     const own = { digest: child.digest, bytes: child.bytes, mediaType: manifest.mediaType };
-    return { top, own, isIndex: true, manifest };
+    return { top, own, index: document, manifest };
   }
 
   #checkPlatform(reference: Reference, config: ImageConfig, wanted: Platform | undefined): void {
@@ -222,8 +238,9 @@ export class Pulls {
   /** @returns False when the reference meant this image before. */
   async #keep(
     reference: Reference,
-    { manifest, top, own, isIndex }: Resolved,
+    { manifest, top, own, index: document }: Resolved,
     image: {
+      readonly attached: readonly AttachedManifest[];
       readonly bytes: Uint8Array;
       readonly config: ImageConfig;
       readonly chainId: ChainId | undefined;
@@ -237,7 +254,7 @@ export class Pulls {
       await blobs.put(once(bytes), { digest });
     const { names, fresh } = namesOfPull({
       reference,
-      ...{ id, index, topDigest: top.digest, isIndex },
+      ...{ id, index, topDigest: top.digest, isIndex: document !== undefined },
       ranksHere: (other) => {
         const of = other === id ? config : images.configOf(other);
         return of === undefined ? undefined : platformRank(of, images.platform);
@@ -246,7 +263,10 @@ export class Pulls {
     const repository = repositoryName(reference);
     images.adopt({
       ...{ id, config, chainId, names },
-      manifest: { digest: own.digest, mediaType: own.mediaType, sizeBytes: own.bytes.length },
+      manifest: {
+        ...{ digest: own.digest, mediaType: own.mediaType, sizeBytes: own.bytes.length },
+        ...(image.attached.length > 0 && { attached: image.attached }),
+      },
       blobs: manifest.layers.map(({ digest, size, mediaType }, at) => ({
         diffId: config.rootfs.diff_ids[at] ?? digest,
         blob: { digest, sizeBytes: size, mediaType },

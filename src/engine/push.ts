@@ -20,6 +20,7 @@ import {
 import type { Blobs } from "#store/blobs.ts";
 import { gzipBlocks } from "#store/gzip-blocks.ts";
 import type { Layers } from "#store/layers.ts";
+import { sendAttestations } from "./attestations.ts";
 import { counted, once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
@@ -29,7 +30,7 @@ import type { Images } from "./images.ts";
 import type { Leases } from "./leases.ts";
 import { type ManifestDocument, makeIndex, makeManifest } from "./make-manifest.ts";
 import type { RegistryAccess, RegistryPart, RegistryTarget } from "./parts.ts";
-import type { LayerBlob, Provenance } from "./provenance.ts";
+import type { AttachedManifest, LayerBlob, Provenance } from "./provenance.ts";
 import { LayerProgress, type Tell } from "./transfer-progress.ts";
 
 export interface PushesParts {
@@ -57,6 +58,8 @@ interface Layer {
   readonly progress: LayerProgress;
 }
 
+/** An image whose blobs are where it is going. */
+type Pushed = ManifestDocument & { readonly image: ImageDetail };
 /** Of a layer that the registry has in a form it knows. */
 type Placed = Omit<LayerBlob, "repositories">;
 
@@ -96,22 +99,24 @@ export class Pushes {
     const { images, index, emit } = this.#parts;
     const name = familiarReference(reference);
     const chosen = o.platform === undefined ? images.candidates(name) : [images.get(name, o.platform)];
-    const pushed: (ManifestDocument & { readonly image: ImageDetail })[] = [];
+    const pushed: Pushed[] = [];
     for (const image of chosen) {
-      const document = await this.#pushImage(image, reference, target, o);
-      if (chosen.length > 1) await target.putManifest(document.digest, document, o.signal);
-      pushed.push({ ...document, image });
+      pushed.push({ ...(await this.#pushImage(image, reference, target, o)), image });
     }
     const [first] = pushed;
     if (first === undefined) return;
-    const top = pushed.length === 1 ? first : await this.#indexOf(reference, pushed);
+    const known = o.platform === undefined ? await this.#knownIndex(reference, pushed) : undefined;
+    const isIndex = known !== undefined || pushed.length > 1;
+    if (isIndex) for (const each of pushed) await target.putManifest(each.digest, each, o.signal);
+    await sendAttestations(this.#parts.blobs, target, known?.attached ?? [], o.signal);
+    const top = known?.document ?? (isIndex ? makeIndex(pushed.map(withPlatform)) : first);
     const tag = reference.tag ?? "latest";
     await target.putManifest(tag, top, o.signal);
     const { domain, path } = reference;
     const byDigest = formatReference({ domain, path, digest: top.digest });
     const variants = index.variants(formatReference(reference));
     if (index.find(first.image.record.id) !== undefined)
-      index.name(first.image.record.id, byDigest, pushed.length > 1 ? variants : undefined);
+      index.name(first.image.record.id, byDigest, isIndex ? variants : undefined);
     const size = top.bytes.length;
     o.tell({ status: `${tag}: digest: ${top.digest} size: ${size}` });
     o.tell({ progressDetail: {}, aux: { Tag: tag, Digest: top.digest, Size: size } });
@@ -236,20 +241,28 @@ export class Pushes {
     return { digest: sent.digest, sizeBytes: sent.sizeBytes, mediaType: mediaType.dockerLayerGzip };
   }
 
-  /** The index the tag stands for, as it was if all of it is there. */
-  async #indexOf(
+  /** The index the tag stands for, byte for byte, when all that is in it is here: images, and what it says about them. */
+  async #knownIndex(
     reference: Reference,
-    pushed: readonly (ManifestDocument & { readonly image: ImageDetail })[],
-  ): Promise<ManifestDocument> {
-    const { blobs, index } = this.#parts;
+    pushed: readonly Pushed[],
+  ): Promise<{ document: ManifestDocument; attached: AttachedManifest[] } | undefined> {
+    const { blobs, index, provenance } = this.#parts;
     const known = index.variants(formatReference(reference))?.index;
-    if (known !== undefined && (await blobs.stat(known)) !== undefined) {
-      const bytes = await blobs.read(known);
-      const parsed = parseManifest(bytes);
-      const there = new Set(pushed.map(({ digest }) => digest));
-      if (parsed.kind === "index" && parsed.manifests.every(({ digest }) => there.has(digest)))
-        return { bytes, digest: known, mediaType: parsed.mediaType };
-    }
-    return makeIndex(pushed.map(({ image, ...document }) => ({ ...document, platform: image.config })));
+    if (known === undefined || (await blobs.stat(known)) === undefined) return undefined;
+    const bytes = await blobs.read(known);
+    const parsed = parseManifest(bytes);
+    if (parsed.kind !== "index") return undefined;
+    const attached = pushed.flatMap(({ digest, image }) =>
+      provenance
+        .manifests(image.record.id)
+        .flatMap((manifest) => (manifest.digest === digest ? (manifest.attached ?? []) : [])),
+    );
+    const here = new Set([...pushed, ...attached].map(({ digest }) => digest));
+    if (!parsed.manifests.every(({ digest }) => here.has(digest))) return undefined;
+    return { document: { bytes, digest: known, mediaType: parsed.mediaType }, attached };
   }
+}
+
+function withPlatform({ image, ...document }: Pushed): ManifestDocument & { readonly platform: Platform } {
+  return { ...document, platform: image.config };
 }

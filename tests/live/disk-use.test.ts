@@ -1,0 +1,67 @@
+/** `system df` adds up to what `du` says of the data root. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { pack } from "tar-stream";
+import type { Client } from "#client/client.ts";
+import { EngineUnderTest } from "./engine-under-test.ts";
+
+let engine: EngineUnderTest;
+let client: Client;
+beforeAll(async () => {
+  engine = await EngineUnderTest.start();
+  await engine.importBusybox();
+  client = await engine.client();
+});
+afterAll(async () => await engine[Symbol.asyncDispose]());
+
+/** Bytes of all files beneath, as `du` counts them. */
+function du(...places: string[]): number {
+  const paths = places.map((place) => join(engine.directory, "data", place));
+  const { stdout } = spawnSync("du", ["-sbc", ...paths], { encoding: "utf8" });
+  return Number(/^(\d+)\ttotal$/m.exec(stdout)?.[1]);
+}
+
+async function importFile(repo: string, bytes: Buffer): Promise<void> {
+  const tar = pack();
+  tar.entry({ name: "file" }, bytes);
+  tar.finalize();
+  const source = tar as AsyncIterable<Uint8Array>;
+  for await (const { error } of client.images.import(source, { repo, tag: "1", changes: [] }))
+    expect(error).toBeUndefined();
+}
+
+async function run(...args: string[]): Promise<void> {
+  const { code, stderr } = await engine.cli("wherry", args);
+  expect([code, stderr]).toEqual([0, ""]);
+}
+
+test("layers, containers and volumes, within a per cent", async () => {
+  // The same layer twice, an image on an image, one whose name went to another.
+  const shared = randomBytes(5 << 20);
+  await importFile("one", shared);
+  await importFile("two", shared);
+  await run("run", "--name", "base", "busybox", "sh", "-c", "head -c 6000000 /dev/urandom > /more");
+  await run("commit", "base", "derived");
+  await importFile("lost", randomBytes(4 << 20));
+  await importFile("lost", randomBytes(2 << 20));
+  const fill = "head -c 7000000 /dev/urandom > /data/file; head -c 4000000 /dev/urandom > /tmp/x";
+  await run("run", "--name", "writer", "-v", "kept:/data", "derived", "sh", "-c", fill);
+  const df = await client.diskUsage();
+  const sum = (sizes: (number | undefined)[]) =>
+    sizes.reduce<number>((total, size) => total + (size ?? 0), 0);
+  const layers = df.LayersSize;
+  const containers = sum((df.Containers ?? []).map(({ SizeRw }) => SizeRw));
+  const volumes = sum((df.Volumes ?? []).map(({ UsageData }) => UsageData?.Size));
+  const near = (told: number, found: number) => expect(Math.abs(told / found - 1)).toBeLessThan(0.01);
+  near(layers, du("layers/layers"));
+  near(containers, du("layers/writable"));
+  near(volumes, du("volumes"));
+  // What each image has for itself and what it shares: nothing is counted twice, nothing left out.
+  const own = sum((df.Images ?? []).map(({ Size, SharedSize }) => Size - SharedSize));
+  const table = await engine.cli("wherry", ["system", "df", "--format", "{{.Type}} {{.TotalCount}}"]);
+  expect(table.stdout).toMatch(/^Images 6$/m);
+  const base = (df.Images ?? []).find(({ RepoTags }) => RepoTags?.includes("busybox:latest"))?.Size ?? 0;
+  near(layers - own, shared.length + base);
+}, 30_000);
