@@ -4,7 +4,7 @@
  * believed). Promises: without the library, or with one that does not pass the trial, it says so and nothing else.
  * Never: keeps a pointer into a caller's memory beyond a call.
  */
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { dlopen, FFIType, ptr } from "bun:ffi";
 import { Fault } from "#spec/fault.ts";
 import { pinnedBuffer } from "./libc.ts";
 
@@ -53,7 +53,7 @@ function library(): Library | null {
   return found;
 }
 
-/** Whether `Inflation` and `gzipMember` may be used. */
+/** Whether `Inflation` and `GzipPacker` may be used. */
 export function hasFastGzip(): boolean {
   return library() !== null;
 }
@@ -67,7 +67,8 @@ function needed(): Library {
 /** What this file believes of the library's structures, on a few bytes: there and back, damage seen, the end seen. */
 function passesTrial(): boolean {
   const plain = Buffer.from("wherry ".repeat(100));
-  const packed = Buffer.concat([gzipMember(plain), gzipMember(plain)]);
+  const member = new GzipPacker(plain.length).pack(plain);
+  const packed = Buffer.concat([member, member]);
   const inflate = (bytes: Buffer) => {
     const inflation = new Inflation();
     const parts = [...inflation.push(bytes)].map((part) => Buffer.from(part));
@@ -154,28 +155,33 @@ const level = 1;
 /** What a member can be larger than its content: stored blocks and the frame. */
 const overheadBytes = 64 << 10;
 
-let work: { state: Buffer; view: DataView; levelBuffer: Buffer; out: Buffer } | undefined;
+/** Makes gzip members (RFC 1952) of blocks of at most so many bytes. */
+export class GzipPacker {
+  readonly #library = needed();
+  readonly #state = pinnedBuffer(stateBytes);
+  readonly #view = new DataView(this.#state.buffer);
+  readonly #levelBuffer = pinnedBuffer(levelBufferBytes);
+  readonly #out: Buffer;
 
-/** One gzip member (RFC 1952) with all of `bytes`. Equal bytes give equal members. */
-export function gzipMember(bytes: Uint8Array): Buffer {
-  const { isal_deflate_stateless_init: init, isal_deflate_stateless: deflate } = needed();
-  if (work === undefined || work.out.length < bytes.length + overheadBytes) {
-    const state = pinnedBuffer(stateBytes);
-    const out = pinnedBuffer(bytes.length + overheadBytes);
-    work = { state, view: new DataView(state.buffer), levelBuffer: pinnedBuffer(levelBufferBytes), out };
+  constructor(blockBytes: number) {
+    this.#out = pinnedBuffer(blockBytes + overheadBytes);
   }
-  const { state, view, levelBuffer, out } = work;
-  init(ptr(state));
-  view.setUint32(deflateAt.level, level, true);
-  view.setUint32(deflateAt.levelBufferBytes, levelBufferBytes, true);
-  write64(view, deflateAt.levelBuffer, ptr(levelBuffer));
-  view.setUint16(deflateAt.endOfStream, 1, true);
-  view.setUint16(deflateAt.format, gzipFormat, true);
-  write64(view, deflateAt.nextIn, bytes.length === 0 ? 0 : (ptr(bytes) as Pointer));
-  view.setUint32(deflateAt.availIn, bytes.length, true);
-  write64(view, deflateAt.nextOut, ptr(out));
-  view.setUint32(deflateAt.availOut, out.length, true);
-  const result = deflate(ptr(state));
-  if (result !== 0) throw new Fault("internal", `compressing failed with ${result}`);
-  return Buffer.from(out.subarray(0, view.getUint32(deflateAt.totalOut, true)));
+
+  /** One member with all of `block`, lent until the next. Equal blocks give equal members. */
+  pack(block: Uint8Array): Buffer {
+    const [state, view] = [this.#state, this.#view];
+    this.#library.isal_deflate_stateless_init(ptr(state));
+    view.setUint32(deflateAt.level, level, true);
+    view.setUint32(deflateAt.levelBufferBytes, levelBufferBytes, true);
+    write64(view, deflateAt.levelBuffer, ptr(this.#levelBuffer));
+    view.setUint16(deflateAt.endOfStream, 1, true);
+    view.setUint16(deflateAt.format, gzipFormat, true);
+    write64(view, deflateAt.nextIn, block.length === 0 ? 0 : ptr(block));
+    view.setUint32(deflateAt.availIn, block.length, true);
+    write64(view, deflateAt.nextOut, ptr(this.#out));
+    view.setUint32(deflateAt.availOut, this.#out.length, true);
+    const result = this.#library.isal_deflate_stateless(ptr(state));
+    if (result !== 0) throw new Fault("internal", `compressing failed with ${result}`);
+    return this.#out.subarray(0, view.getUint32(deflateAt.totalOut, true));
+  }
 }

@@ -16,7 +16,7 @@ export interface Exchange {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Streams may take as long as they like. */
+  /** Streams may take as long as they like, and lend their parts: each is copied before the next is asked for. */
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
   readonly signal: AbortSignal;
 }

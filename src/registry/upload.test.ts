@@ -82,6 +82,33 @@ describe("pushing", () => {
     expect(remote.count("GET", /uploads/)).toBe(1);
   });
 
+  test("parts may be lent: each is sent, or copied, before the next is asked for", async () => {
+    // A registry that is slow to read, so that much is under way.
+    remote.scripts.push(
+      first(
+        1,
+        ({ method }) => method === "PATCH",
+        async () => {
+          await Bun.sleep(50);
+          return false;
+        },
+      ),
+    );
+    const target = await makeTarget();
+    async function* lent(): AsyncGenerator<Uint8Array> {
+      const part = Buffer.alloc(256 << 10);
+      for (let at = 0; at < bytes.length; at += part.length) {
+        bytes.copy(part, 0, at);
+        yield part.subarray(0, 100);
+        yield part.subarray(100);
+        part.fill(0);
+      }
+    }
+    const sent = await target.upload(lent, { signal });
+    expect(sent.digest).toBe(digestOf(bytes));
+    expect(remote.blobs.get(sent.digest)?.equals(bytes)).toBe(true);
+  });
+
   test("takes a blob over from another repository, or says that it cannot", async () => {
     const target = await makeTarget();
     const digest = remote.addBlob(bytes);

@@ -12,7 +12,7 @@ async function packed(bytes: Buffer, step: number, pack = sideBySide): Promise<B
     for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
   }
   const parts: Uint8Array[] = [];
-  for await (const part of pack(source())) parts.push(part);
+  for await (const part of pack(source())) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

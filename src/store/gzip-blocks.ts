@@ -7,7 +7,7 @@
  */
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { gzipMember, hasFastGzip } from "#kernel/isal.ts";
+import { GzipPacker, hasFastGzip } from "#kernel/isal.ts";
 
 /** Plain bytes in a block: large enough to cost nothing in size. */
 const blockBytes = 1 << 20;
@@ -21,13 +21,14 @@ type Options = { readonly level: number; readonly chunkSize: number };
 const compressed = promisify(gzip as (bytes: Uint8Array, o: Options, done: Done) => void);
 type Done = (error: Error | null, result: Buffer) => void;
 
-/** Parts of `source` may be lent. @throws What `source` throws. */
+/** Parts are lent until the next one, those of `source` may be so. @throws What `source` throws. */
 export function gzipBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   return hasFastGzip() ? oneByOne(source) : sideBySide(source);
 }
 
 async function* oneByOne(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const block of inBlocks(source)) yield gzipMember(block);
+  const packer = new GzipPacker(blockBytes);
+  for await (const block of inBlocks(source)) yield packer.pack(block);
 }
 
 /** Without ISA-L: by zlib, in the thread pool. */
