@@ -393,6 +393,11 @@ export class EngineDouble implements EngineFace {
     publish: async (...args) => void this.asked.push(["publish", ...args]),
     connect: async (...args) => void this.asked.push(["connect", ...args]),
     disconnect: async (...args) => void this.asked.push(["disconnect", ...args]),
+    trace: async (container, { name, type }) => {
+      this.find(container);
+      const step = { asked: name, source: "cache", outcome: "NOERROR", answers: ["10.0.0.1"] };
+      return { name, type, steps: [step], addresses: ["10.0.0.1"] };
+    },
   };
 
   readonly volumes: EngineFace["volumes"] = volumesDouble({

@@ -14,7 +14,7 @@ import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
 import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
-import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { Endpoint, NameTrace, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
 import type { EngineDiskUse, EngineLooking } from "./looking-face.ts";
 
@@ -349,6 +349,14 @@ export interface EngineNetworks {
   disconnect(ref: string, o: { container: string; force: boolean }): Promise<void>;
   /** Opens and closes ports of a container, running or not. @throws Fault `not-found` for one that is not published. */
   publish(container: string, changes: { add: PortMap; remove: PortMap }): Promise<void>;
+  /**
+   * Where the container's answer to a name comes from; others are asked for real.
+   * @throws Fault `conflict` when it does not run, or asks by itself.
+   */
+  trace(
+    container: string,
+    o: { readonly name: string; readonly type: "A" | "AAAA"; readonly signal: AbortSignal },
+  ): Promise<NameTrace>;
 }
 
 /** By container port, `80/tcp`; null or empty: any port of the host, or all of them. */

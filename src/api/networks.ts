@@ -1,5 +1,10 @@
 /** Networks: made, listed, removed, and who is on them. */
-import { networkConnectBody, networkCreateBody, networkDisconnectBody } from "#spec/docker-network.ts";
+import {
+  type NameTraceAnswer,
+  networkConnectBody,
+  networkCreateBody,
+  networkDisconnectBody,
+} from "#spec/docker-network.ts";
 import { Fault } from "#spec/fault.ts";
 import {
   booleanFilter,
@@ -38,6 +43,8 @@ export function networkRoutes(parts: ApiParts): Route[] {
       await networks.disconnect(param(request, "id"), { container, force: body.Force ?? false });
       return emptyReply(200);
     }),
+    // This engine's own: where a container's answers to names come from.
+    route("GET", "/containers/{name}/resolve", (request) => trace(parts, request)),
     route("GET", "/networks/{id}", (request) => inspect(parts, request)),
     route("DELETE", "/networks/{id}", async (request) => {
       await networks.remove(param(request, "id"));
@@ -101,6 +108,26 @@ async function connect({ engine }: ApiParts, request: ApiRequest): Promise<Reply
   const settings = body.EndpointConfig ?? {};
   await engine.networks.connect(param(request, "id"), { container, settings });
   return emptyReply(200);
+}
+
+async function trace({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const name = text(request, "name") ?? "";
+  const type = text(request, "type") ?? "A";
+  if (!/^[\w.:-]{1,253}$/.test(name))
+    throw new Fault("invalid", `invalid name ${JSON.stringify(name)}: want ?name=NAME`);
+  if (type !== "A" && type !== "AAAA")
+    throw new Fault("invalid", `invalid type ${JSON.stringify(type)}: want A or AAAA`);
+  const { signal } = request;
+  const found = await engine.networks.trace(param(request, "name"), { name, type, signal });
+  const answer: NameTraceAnswer = {
+    Name: found.name,
+    Type: found.type,
+    Addresses: found.addresses,
+    Steps: found.steps.map(({ asked, source, outcome, answers }) => ({
+      ...{ Asked: asked, Source: source, Outcome: outcome, Answers: answers },
+    })),
+  };
+  return jsonReply(answer);
 }
 
 function named(container: string | undefined): string {

@@ -131,6 +131,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "network ls": from(networks, "ls", "List networks"),
   "network prune": from(networks, "prune", "Remove all unused networks"),
   "network rm": from(networks, "rm", "Remove one or more networks"),
+  "network trace": from(networks, "trace", "Say where a container's answer to a name comes from"),
 };
 
 /** The same command by its noun. */

@@ -1,6 +1,6 @@
 /** The part of the API that is about networks. */
 import type { EndpointSettings } from "#spec/container.ts";
-import type { NetworkCreateBody } from "#spec/docker-network.ts";
+import type { NameTraceAnswer, NetworkCreateBody } from "#spec/docker-network.ts";
 import type { NetworkInspect } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import type { Connection } from "./connection.ts";
@@ -48,6 +48,16 @@ export class NetworksClient {
     body: { readonly Container: string; readonly Force?: boolean },
   ): Promise<void> {
     await this.#connection.done("POST", `${at(name)}/disconnect`, { body });
+  }
+
+  /** Where a container's answer to a name comes from; of this engine alone. */
+  async trace(
+    container: string,
+    o: { readonly name: string; readonly type: string },
+  ): Promise<NameTraceAnswer> {
+    return await this.#connection.json("GET", `/containers/${encodeURIComponent(container)}/resolve`, {
+      query: o,
+    });
   }
 }
 

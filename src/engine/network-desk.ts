@@ -7,6 +7,7 @@ import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import {
   type Endpoint,
+  type NameTrace,
   type NetworkCreateRequest,
   type NetworkRecord,
   predefinedNetworks,
@@ -173,6 +174,18 @@ export class NetworkDesk {
       if (o.force) throw new Fault("not-found", `endpoint ${o.container} not found`, { cause: thrown });
       throw thrown;
     }
+  }
+
+  async trace(
+    container: string,
+    o: { readonly name: string; readonly type: "A" | "AAAA"; readonly signal: AbortSignal },
+  ): Promise<NameTrace> {
+    const { index, launch, network } = this.#parts;
+    const record = index.get(container);
+    // Who shares another's network has its name files, too.
+    const joined = /^container:(.+)$/.exec(record.host.NetworkMode ?? "")?.[1];
+    const files = launch.files(joined === undefined ? record.id : index.get(joined).id);
+    return await network.trace(record.id, { ...o, files });
   }
 
   #member(record: ContainerRecord) {

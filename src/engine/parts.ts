@@ -10,7 +10,7 @@ import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Descriptor } from "#spec/image.ts";
-import type { Endpoint, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
+import type { Endpoint, NameTrace, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
 import type { Reference } from "#spec/reference.ts";
 import type { ContainerTree, ContainerTreeRequest, FileTree } from "#volume/container-tree.ts";
 import type { Reality } from "./transition.ts";
@@ -178,6 +178,19 @@ export interface NetworkPart {
   republish(o: NetworkedContainer): Promise<Sandbox | undefined>;
   /** The container has another name from now on. */
   rename(containerId: string, name: string): void;
+  /**
+   * Where the container's answer to a name comes from; others are asked for real.
+   * @throws Fault `conflict` when it does not run, or asks by itself.
+   */
+  trace(
+    containerId: string,
+    o: {
+      readonly name: string;
+      readonly type: "A" | "AAAA";
+      readonly files: { readonly hosts: string; readonly resolvConf: string };
+      readonly signal: AbortSignal;
+    },
+  ): Promise<NameTrace>;
   sandbox(containerId: string): Sandbox | undefined;
   list(): NetworkRecord[];
   get(reference: string): NetworkRecord;

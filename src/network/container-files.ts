@@ -90,7 +90,8 @@ export async function editNameFiles(
     await writeFile(o.files.resolvConf, await resolvConfOf(host, o.after, o.dns));
 }
 
-async function textOf(path: string): Promise<string> {
+/** Empty where there is no such file. */
+export async function textOf(path: string): Promise<string> {
   return await readFile(path, "utf8").catch(() => "");
 }
 

@@ -12,7 +12,8 @@ export interface Lookups {
 
 /** `drop`: no answer at all, for what is no question. `forward`: others may know. */
 export type Outcome =
-  | { readonly kind: "reply"; readonly bytes: Buffer }
+  /** `turns`: how many turns it takes until the same comes again. */
+  | { readonly kind: "reply"; readonly bytes: Buffer; readonly turns: number }
   | { readonly kind: "forward"; readonly singleLabel: boolean }
   | { readonly kind: "drop" };
 
@@ -33,15 +34,16 @@ export function answer(
 ): Outcome {
   if (query.length < headerBytes || (query.readUInt16BE(2) & flag.response) !== 0) return { kind: "drop" };
   if ((query.readUInt16BE(2) & opcodeMask) !== 0)
-    return { kind: "reply", bytes: failure(query, rcode.notImplemented) };
+    return { kind: "reply", bytes: failure(query, rcode.notImplemented), turns: 1 };
   const packet = parse(query);
   const [question, ...more] = packet?.questions ?? [];
   if (packet === undefined || question === undefined || more.length > 0)
-    return { kind: "reply", bytes: failure(query, rcode.formatError) };
+    return { kind: "reply", bytes: failure(query, rcode.formatError), turns: 1 };
   const answers = question.class === "IN" ? known(question, lookups, o.turn) : undefined;
   if (answers === undefined)
     return { kind: "forward", singleLabel: !question.name.replace(/\.$/, "").includes(".") };
-  return { kind: "reply", bytes: render(packet, question, answers, o.transport) };
+  const bytes = render(packet, question, answers, o.transport);
+  return { kind: "reply", bytes, turns: Math.max(1, answers.length) };
 }
 
 function parse(query: Buffer): Packet | undefined {
@@ -118,6 +120,12 @@ const ownExtension: OptAnswer = {
   flag_do: false,
   options: [],
 };
+
+/** Bytes of an answer that who asks takes by UDP. */
+export function takenBytes(query: Buffer): number {
+  const extension = parse(query)?.additionals?.find(({ type }) => type === "OPT");
+  return Math.max(plainBytesMax, extension?.type === "OPT" ? extension.udpPayloadSize : 0);
+}
 
 /** The question back, with a code and nothing else. */
 export function failure(query: Buffer, code: number): Buffer {

@@ -29,6 +29,8 @@ export interface ForwardOptions {
   readonly netnsPath: string | undefined;
   /** The asker is gone: its network must not be kept by a question. */
   readonly signal: AbortSignal;
+  /** Told of each server that was asked: its code, undefined when it said nothing. */
+  readonly tell?: ((server: Upstream, code: number | undefined) => void) | undefined;
 }
 
 export class DnsForwarder {
@@ -49,6 +51,7 @@ export class DnsForwarder {
       for (const server of this.#inOrder(o.servers)) {
         if (o.signal.aborted) return undefined;
         const reply = await this.#askOne(query, server, o);
+        o.tell?.(server, reply === undefined ? undefined : rcodeOf(reply));
         if (reply === undefined) this.#distrust(server);
         else if (![rcode.serverFailure, refused].includes(rcodeOf(reply))) return reply;
         else failed = reply;

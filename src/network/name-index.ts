@@ -18,8 +18,11 @@ interface NetworkNames {
 
 export class NameIndex {
   readonly #networks = new Map<string, NetworkNames>();
+  /** Another one whenever some name or some endpoint is different. */
+  version = 0;
 
   add(endpoint: Endpoint): void {
+    this.version++;
     const addresses = addressesOf(endpoint);
     if (endpoint.dnsNames.length === 0 || addresses.length === 0) return;
     const { byName, byAddress } = this.#of(endpoint.networkId);
@@ -31,6 +34,7 @@ export class NameIndex {
   }
 
   delete(endpoint: Endpoint): void {
+    this.version++;
     const names = this.#networks.get(endpoint.networkId);
     if (names === undefined) return;
     for (const address of addressesOf(endpoint)) names.byAddress.delete(address);
@@ -50,7 +54,7 @@ export class NameIndex {
    * `NAME.NETWORK` means that network's. Undefined when nobody is called so, empty when those have none of the family.
    */
   addresses(asker: Asker, name: string, family: Family): string[] | undefined {
-    const found = this.#named(asker, name);
+    const found = this.named(asker, name);
     return found.length === 0
       ? undefined
       : found
@@ -58,7 +62,8 @@ export class NameIndex {
           .filter((address) => address !== "");
   }
 
-  #named(asker: Asker, name: string): Endpoint[] {
+  /** Who is called so, as `addresses` finds them. */
+  named(asker: Asker, name: string): Endpoint[] {
     const key = name.toLowerCase().replace(/\.$/, "");
     const endpoints = gatewayOrder(asker.endpoints);
     const plain = this.#find(endpoints, key);

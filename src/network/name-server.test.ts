@@ -11,6 +11,7 @@ import { inNamespace, makeNamespace, removeNamespace, stayInNamespace } from "#k
 import type { Endpoint } from "#spec/network.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import { NameIndex } from "./name-index.ts";
+import { NameResolver } from "./name-resolver.ts";
 import { NameServers } from "./name-server.ts";
 
 let directory: string;
@@ -34,15 +35,14 @@ beforeEach(() => {
   home = stayInNamespace(box("host"));
   const names = new NameIndex();
   names.add(endpoint);
+  const hostServers = async () =>
+    ["127.0.0.51", "127.0.0.52", "127.0.0.53"].map((address) => ({ address, port: 53 }));
   servers = new NameServers({
-    names,
-    forwarder: new DnsForwarder({ timeoutMs: 150 }),
+    resolver: new NameResolver({ names, forwarder: new DnsForwarder({ timeoutMs: 150 }), hostServers }),
     sandbox: () => ({
       ...{ containerId: "c", containerName: "one", hostname: "one", netnsPath: box("box") },
       ...{ endpoints: [endpoint], ports: [] },
     }),
-    hostServers: async () =>
-      ["127.0.0.51", "127.0.0.52", "127.0.0.53"].map((address) => ({ address, port: 53 })),
     report: (fault) => {
       throw fault;
     },
@@ -75,7 +75,7 @@ async function serve(hostname: string, address?: string, forge = false): Promise
               id,
               flags: 0x180,
               questions: query.questions ?? [],
-              answers: [{ type: "A", name, data }],
+              answers: [{ type: "A", name, ttl: 60, data }],
             }),
             port,
             from,
@@ -144,4 +144,33 @@ test("many questions at once are all answered", async () => {
   servers.open("c", box("box"));
   const answers = await Promise.all(Array.from({ length: 100 }, async () => await ask("one")));
   expect(new Set(answers)).toEqual(new Set(["10.0.0.2"]));
+});
+
+test("what the host's server said is not asked again while it lasts", async () => {
+  const heard = await serve("127.0.0.51", "192.0.2.7");
+  servers.open("c", box("box"));
+  for (let times = 0; times < 3; times++) expect(await ask("example.org")).toBe("192.0.2.7");
+  expect(heard).toEqual(["example.org"]);
+});
+
+test("connections are bounded: those that say nothing shut nobody out who asks by UDP, and end", async () => {
+  servers.open("c", box("box"));
+  let ended = 0;
+  const sockets = await Promise.all(
+    Array.from({ length: 80 }, async () =>
+      inNamespace(box("box"), () =>
+        Bun.connect({
+          hostname: "127.0.0.11",
+          port: 53,
+          socket: { data: () => undefined, close: () => void ended++, error: () => undefined },
+        }),
+      ),
+    ),
+  );
+  closing.push(() => {
+    for (const socket of sockets) socket.terminate();
+  });
+  expect(await ask("one")).toBe("10.0.0.2");
+  for (let attempt = 0; ended < 16 && attempt < 200; attempt++) await Bun.sleep(10);
+  expect(ended).toBe(16);
 });

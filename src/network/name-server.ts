@@ -4,26 +4,19 @@
  * sockets have a port of their own, so that the container can have that one. Promises: closing is idempotent; an answer
  * from outside only for containers with a way out. Never: a process, or an await in another namespace.
  */
-import { isIP } from "node:net";
 import type { TCPSocketListener, udp } from "bun";
 import { inNamespace } from "#kernel/netns.ts";
 import { runNft } from "#kernel/nftables.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Family } from "#spec/ip.ts";
-import { answer, failure, rcode } from "./dns-answer.ts";
-import type { DnsForwarder, Upstream } from "./dns-forwarder.ts";
 import { TcpQuestions } from "./dns-stream.ts";
-import type { NameIndex } from "./name-index.ts";
+import type { NameResolver } from "./name-resolver.ts";
 import { embeddedAddress } from "./resolv-conf.ts";
 import type { SandboxRecord } from "./sandbox-table.ts";
 
 export interface NameServersParts {
-  readonly names: NameIndex;
-  readonly forwarder: DnsForwarder;
+  readonly resolver: NameResolver;
   /** As it is now: endpoints change while a container runs. */
   readonly sandbox: (containerId: string) => SandboxRecord | undefined;
-  /** The host's servers, as they are now. */
-  readonly hostServers: () => Promise<readonly Upstream[]>;
   readonly report: (fault: Fault) => void;
 }
 
@@ -34,8 +27,10 @@ interface Open {
   readonly closing: AbortController;
 }
 
-/** Questions of one container under way; more are refused. */
+/** Questions of one container that others are asked, under way; more are refused. */
 const perContainerMax = 256;
+/** Connections of one container at a time; one more is closed at once. */
+const connectionsMax = 64;
 const idleSeconds = 10;
 /** How often another port is tried when one is taken on one of the two protocols. */
 const portTries = 8;
@@ -43,7 +38,6 @@ const portTries = 8;
 export class NameServers implements Disposable {
   readonly #parts: NameServersParts;
   readonly #open = new Map<string, Open>();
-  #turn = 0;
 
   constructor(parts: NameServersParts) {
     this.#parts = parts;
@@ -53,18 +47,14 @@ export class NameServers implements Disposable {
   open(containerId: string, netnsPath: string): void {
     if (this.#open.has(containerId)) return;
     const underWay = { count: 0 };
-    const ask = async (query: Buffer, transport: "udp" | "tcp") => {
-      if (underWay.count >= perContainerMax) return undefined;
-      underWay.count++;
-      try {
-        return await this.#answer(containerId, query, transport);
-      } catch (thrown) {
-        // Its namespace went meanwhile, or cannot be reached: a question less, no engine less.
-        if (this.#open.has(containerId)) this.#parts.report(Fault.from(thrown));
-        return undefined;
-      } finally {
-        underWay.count--;
-      }
+    const ask: Ask = (query, transport) => {
+      const record = this.#parts.sandbox(containerId);
+      if (record === undefined) return undefined;
+      const own = this.#parts.resolver.own(record, query, transport);
+      if (own !== "others") return own;
+      return underWay.count < perContainerMax
+        ? this.#askOthers(record, query, transport, underWay)
+        : undefined;
     };
     inNamespace(netnsPath, () => {
       for (let attempt = 1; ; attempt++) {
@@ -86,42 +76,31 @@ export class NameServers implements Disposable {
     });
   }
 
-  async #answer(containerId: string, query: Buffer, transport: "udp" | "tcp"): Promise<Buffer | undefined> {
-    const record = this.#parts.sandbox(containerId);
-    if (record === undefined) return undefined;
-    const { names } = this.#parts;
-    const lookups = {
-      addresses: (name: string, family: Family) => names.addresses(record, name, family),
-      nameOf: (address: string) => names.nameOf(record, address),
-    };
-    const outcome = answer(query, lookups, { transport, turn: this.#turn++ });
-    if (outcome.kind === "drop") return undefined;
-    if (outcome.kind === "reply") return outcome.bytes;
-    // With ndots set by the user, a bare name is tried with the search list next: nobody outside is asked for it.
-    if (outcome.singleLabel && record.resolver?.ndots === true) return failure(query, rcode.nameError);
-    const signal = this.#open.get(containerId)?.closing.signal;
-    if (signal === undefined) return undefined;
-    return (await this.#forward(record, query, { transport, signal })) ?? failure(query, rcode.serverFailure);
-  }
-
-  async #forward(
-    { endpoints, netnsPath, resolver }: SandboxRecord,
+  async #askOthers(
+    record: SandboxRecord,
     query: Buffer,
-    o: { readonly transport: "udp" | "tcp"; readonly signal: AbortSignal },
+    transport: "udp" | "tcp",
+    underWay: { count: number },
   ): Promise<Buffer | undefined> {
-    if (!endpoints.some(({ gateway, gateway6 }) => gateway !== "" || gateway6 !== "")) return undefined;
-    const own = (resolver?.servers ?? []).filter((each) => isIP(each) !== 0);
-    const servers =
-      own.length > 0 ? own.map((address) => ({ address, port: 53 })) : await this.#parts.hostServers();
-    // A container's own servers are asked from where it is, the host's from the host.
-    const from = own.length > 0 ? netnsPath : undefined;
-    return await this.#parts.forwarder.ask(query, { ...o, servers, netnsPath: from });
+    const open = this.#open.get(record.containerId);
+    if (open === undefined) return undefined;
+    underWay.count++;
+    try {
+      return await this.#parts.resolver.others(record, query, { transport, signal: open.closing.signal });
+    } catch (thrown) {
+      // Its namespace went meanwhile, or cannot be reached: a question less, no engine less.
+      if (this.#open.has(record.containerId)) this.#parts.report(Fault.from(thrown));
+      return undefined;
+    } finally {
+      underWay.count--;
+    }
   }
 
   /** Idempotent. */
   close(containerId: string): void {
     const open = this.#open.get(containerId);
     this.#open.delete(containerId);
+    this.#parts.resolver.forget(containerId);
     open?.closing.abort();
     open?.tcp.stop(true);
     open?.udp.then(
@@ -135,7 +114,8 @@ export class NameServers implements Disposable {
   }
 }
 
-type Ask = (query: Buffer, transport: "udp" | "tcp") => Promise<Buffer | undefined>;
+/** At once where the engine knows, later where others must be asked. */
+type Ask = (query: Buffer, transport: "udp" | "tcp") => Buffer | Promise<Buffer | undefined> | undefined;
 
 function bindUdp(port: number, ask: Ask): Promise<udp.Socket<"buffer">> {
   return Bun.udpSocket({
@@ -143,9 +123,11 @@ function bindUdp(port: number, ask: Ask): Promise<udp.Socket<"buffer">> {
     port,
     socket: {
       data: (socket, bytes, fromPort, fromAddress) => {
-        void ask(Buffer.from(bytes), "udp").then((reply) => {
-          if (reply !== undefined) sendTo(socket, reply, fromPort, fromAddress);
-        });
+        const reply = ask(bytes, "udp");
+        if (reply === undefined) return;
+        if (reply instanceof Promise)
+          void reply.then((late) => late && sendTo(socket, late, fromPort, fromAddress));
+        else sendTo(socket, reply, fromPort, fromAddress);
       },
       // The kernel's word that an asker is gone already.
       error: () => undefined,
@@ -163,11 +145,14 @@ function sendTo(socket: udp.Socket<"buffer">, reply: Buffer, port: number, addre
 }
 
 function listenTcp(ask: Ask): TCPSocketListener<TcpQuestions> {
+  let connections = 0;
   return Bun.listen<TcpQuestions>({
     hostname: embeddedAddress,
     port: 0,
     socket: {
       open: (socket) => {
+        connections++;
+        if (connections > connectionsMax) socket.terminate();
         socket.timeout(idleSeconds);
         socket.data = new TcpQuestions(
           async (query) => await ask(query, "tcp"),
@@ -178,6 +163,9 @@ function listenTcp(ask: Ask): TCPSocketListener<TcpQuestions> {
       data: (socket, bytes) => socket.data.take(bytes),
       drain: (socket) => socket.data.drain(),
       timeout: (socket) => void socket.end(),
+      close: () => {
+        connections--;
+      },
       error: () => undefined,
     },
   });

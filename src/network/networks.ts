@@ -14,6 +14,7 @@ import { Fault } from "#spec/fault.ts";
 import { families } from "#spec/ip.ts";
 import {
   type Endpoint,
+  type NameTrace,
   type NetworkCreateRequest,
   type NetworkPool,
   type NetworkRecord,
@@ -24,7 +25,7 @@ import type { Records } from "#store/records.ts";
 import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
 import { BridgeDriver, bridged } from "./bridge-driver.ts";
 import { asksForIpv6 } from "./bridge-options.ts";
-import { containerFiles, editNameFiles, hostServers } from "./container-files.ts";
+import { containerFiles, editNameFiles, hostServers, textOf } from "./container-files.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { checkEndpoint } from "./endpoint-settings.ts";
@@ -32,7 +33,9 @@ import { Firewall } from "./firewall.ts";
 import { forwardIpv4 } from "./forwarding.ts";
 import type { FirewallMode } from "./host-rules.ts";
 import { type AddressPool, completePools, localPool, type UsedBy } from "./ipam.ts";
+import { NameResolver } from "./name-resolver.ts";
 import { NameServers } from "./name-server.ts";
+import { traceName } from "./name-trace.ts";
 import { Namespaces } from "./namespaces.ts";
 import { NetworkTable } from "./network-table.ts";
 import { ParentDriver } from "./parent-driver.ts";
@@ -71,6 +74,7 @@ export class Networks implements Disposable {
   readonly #namespaces: Namespaces;
   readonly #firewall: Firewall;
   readonly #drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly #resolver: NameResolver;
   readonly #nameServers: NameServers;
   readonly #attachments: Attachments;
   readonly #pools: readonly AddressPool[];
@@ -93,11 +97,11 @@ export class Networks implements Disposable {
       report: o.report,
     });
     this.#pools = completePools(o.addressPools, localPool(ownDigest(o.name)));
+    const { names } = this.#sandboxes;
+    this.#resolver = new NameResolver({ names, forwarder: new DnsForwarder(), hostServers });
     this.#nameServers = new NameServers({
-      names: this.#sandboxes.names,
-      forwarder: new DnsForwarder(),
+      resolver: this.#resolver,
       sandbox: (containerId) => this.#sandboxes.get(containerId),
-      hostServers,
       report: o.report,
     });
     const drivers = [
@@ -378,6 +382,24 @@ export class Networks implements Disposable {
   /** A running container's ports become those of its request. */
   async republish(o: Omit<AttachRequest, "signal" | "endpoints">): Promise<Sandbox | undefined> {
     return this.#attachments.republish(o);
+  }
+
+  /** See the engine's part of that name. */
+  async trace(
+    containerId: string,
+    o: {
+      readonly name: string;
+      readonly type: "A" | "AAAA";
+      readonly files: { readonly hosts: string; readonly resolvConf: string };
+      readonly signal: AbortSignal;
+    },
+  ): Promise<NameTrace> {
+    const own = this.#sandboxes.get(containerId);
+    const record = own?.joins === undefined ? own : this.#sandboxes.get(own.joins);
+    if (record === undefined) throw new Fault("conflict", `container ${containerId} is not running`);
+    const [hosts, resolvConf] = await Promise.all([textOf(o.files.hosts), textOf(o.files.resolvConf)]);
+    const parts = { names: this.#sandboxes.names, resolver: this.#resolver };
+    return await traceName(record, { ...o, hosts, resolvConf }, parts);
   }
 
   /** A running container has another name from now on. */

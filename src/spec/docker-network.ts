@@ -34,3 +34,16 @@ export type NetworkCreateBody = v.InferOutput<typeof networkCreateBody>;
 
 export const networkConnectBody = fields({ Container: text, EndpointConfig: maybe(endpointSettings) });
 export const networkDisconnectBody = fields({ Container: text, Force: flag });
+
+/** Of `GET /containers/{name}/resolve?name=&type=`, which is this engine's own. */
+export interface NameTraceAnswer {
+  readonly Name: string;
+  readonly Type: "A" | "AAAA";
+  readonly Addresses: readonly string[];
+  readonly Steps: readonly {
+    readonly Asked: string;
+    readonly Source: string;
+    readonly Outcome: string;
+    readonly Answers: readonly string[];
+  }[];
+}

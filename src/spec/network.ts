@@ -116,3 +116,23 @@ export const predefinedNetworks: readonly string[] = ["bridge", "host", "none"];
 export function isUserDefined(network: string): boolean {
   return !predefinedNetworks.includes(network) && network !== "default" && !network.startsWith("container:");
 }
+
+/** Where a container's answer to a name comes from. */
+export interface NameTrace {
+  readonly name: string;
+  readonly type: "A" | "AAAA";
+  /** In the order they are taken. */
+  readonly steps: readonly NameTraceStep[];
+  /** Empty when nobody knows. */
+  readonly addresses: readonly string[];
+}
+
+export interface NameTraceStep {
+  /** With what the search list adds. */
+  readonly asked: string;
+  /** `network back: alias of container web`, `the host's server 10.0.0.53`. */
+  readonly source: string;
+  /** `NOERROR`, `NXDOMAIN`, `no answer`. */
+  readonly outcome: string;
+  readonly answers: readonly string[];
+}

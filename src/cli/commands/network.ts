@@ -260,6 +260,31 @@ const disconnect: Command = {
   },
 };
 
+const trace: Command = {
+  usage: "[OPTIONS] CONTAINER NAME",
+  flags: [
+    formatFlag,
+    { name: "type", kind: "text", value: "string", help: "Address to look for: A or AAAA (default A)" },
+  ],
+  least: 2,
+  most: 2,
+  run: async ({ args: [container = "", name = ""], client, flags, io }) => {
+    const type = flags.text("type") ?? "A";
+    const found = await (await client()).networks.trace(container, { name, type });
+    const rows = found.Steps.map(({ Asked, Source, Outcome, Answers }) => ({
+      ...{ Asked, Source, Outcome },
+      Answers: Answers.join(", "),
+    }));
+    const labels = { Asked: "ASKED", Source: "SOURCE", Outcome: "OUTCOME", Answers: "ANSWERS" };
+    const columns = (["Asked", "Source", "Outcome", "Answers"] as const).map((field) => ({
+      header: labels[field],
+      field,
+    }));
+    await write(io.stdout, formatRows(rows, columns, { format: flags.text("format"), headers: labels }));
+    return found.Addresses.length > 0 ? 0 : 1;
+  },
+};
+
 export const commands: Readonly<Record<string, Command>> = {
   ls,
   inspect,
@@ -268,4 +293,5 @@ export const commands: Readonly<Record<string, Command>> = {
   prune,
   connect,
   disconnect,
+  trace,
 };
