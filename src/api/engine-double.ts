@@ -27,7 +27,7 @@ import type {
   VolumeRecord,
 } from "./engine-face.ts";
 import { diskUseDouble, lookingDouble } from "./looking-double.ts";
-import { bridgeNetwork } from "./network-double.ts";
+import { networksDouble } from "./network-double.ts";
 import { collectorDouble, imageArchivesDouble, transfersDouble, variantsDouble } from "./transfers-double.ts";
 import { volumesDouble } from "./volumes-double.ts";
 
@@ -399,6 +399,7 @@ export class EngineDouble implements EngineFace {
       return { name, type, steps: [step], addresses: ["10.0.0.1"] };
     },
   };
+  readonly networks = networksDouble(this);
 
   readonly volumes: EngineFace["volumes"] = volumesDouble({
     kept: () => this.volumes_,

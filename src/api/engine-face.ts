@@ -14,7 +14,14 @@ import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
 import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
-import type { Endpoint, NameTrace, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
+import type {
+  AuditRow,
+  Endpoint,
+  NameTrace,
+  NetworkCreateRequest,
+  NetworkRecord,
+  Sandbox,
+} from "#spec/network.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
 import type { EngineDiskUse, EngineLooking } from "./looking-face.ts";
 
@@ -349,6 +356,11 @@ export interface EngineNetworks {
   disconnect(ref: string, o: { container: string; force: boolean }): Promise<void>;
   /** Opens and closes ports of a container, running or not. @throws Fault `not-found` for one that is not published. */
   publish(container: string, changes: { add: PortMap; remove: PortMap }): Promise<void>;
+  /** What is reachable from where, and why; with `probe` also what connections say to it. */
+  audit(o: {
+    readonly probe: boolean;
+    readonly signal: AbortSignal;
+  }): Promise<{ readonly firewall: string; readonly rows: readonly AuditRow[] }>;
   /**
    * Where the container's answer to a name comes from; others are asked for real.
    * @throws Fault `conflict` when it does not run, or asks by itself.

@@ -1,6 +1,7 @@
 /** Networks: made, listed, removed, and who is on them. */
 import {
   type NameTraceAnswer,
+  type NetworkAuditAnswer,
   networkConnectBody,
   networkCreateBody,
   networkDisconnectBody,
@@ -16,7 +17,7 @@ import {
 } from "#spec/filters.ts";
 import { type NetworkRecord, predefinedNetworks } from "#spec/network.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, json, param, text } from "./api-request.ts";
+import { type ApiRequest, flag, json, param, text } from "./api-request.ts";
 import type { NetworkMember } from "./engine-face.ts";
 import { networkInspect } from "./network-wire.ts";
 import { pruneTest } from "./prune-filters.ts";
@@ -45,6 +46,8 @@ export function networkRoutes(parts: ApiParts): Route[] {
     }),
     // This engine's own: where a container's answers to names come from.
     route("GET", "/containers/{name}/resolve", (request) => trace(parts, request)),
+    // And what is reachable from where. A network of that name is still found by its id.
+    route("GET", "/networks/audit", (request) => audit(parts, request)),
     route("GET", "/networks/{id}", (request) => inspect(parts, request)),
     route("DELETE", "/networks/{id}", async (request) => {
       await networks.remove(param(request, "id"));
@@ -108,6 +111,21 @@ async function connect({ engine }: ApiParts, request: ApiRequest): Promise<Reply
   const settings = body.EndpointConfig ?? {};
   await engine.networks.connect(param(request, "id"), { container, settings });
   return emptyReply(200);
+}
+
+async function audit({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const { firewall, rows } = await engine.networks.audit({
+    probe: flag(request, "probe"),
+    signal: request.signal,
+  });
+  const answer: NetworkAuditAnswer = {
+    Firewall: firewall,
+    Rows: rows.map(({ from, to, address, verdict, why, probe }) => ({
+      ...{ From: from, To: to, Address: address, Verdict: verdict, Why: why },
+      ...(probe !== undefined && { Probe: probe }),
+    })),
+  };
+  return jsonReply(answer);
 }
 
 async function trace({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {

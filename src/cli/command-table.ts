@@ -124,6 +124,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "volume restore": from(volumeFiles, "restore", "Have a volume be again as its snapshot is"),
   "volume rm": from(volumes, "rm", "Remove one or more volumes"),
   "volume snapshot": from(volumeFiles, "snapshot", "Keep a volume as it is now, as another volume"),
+  "network audit": from(networks, "audit", "Say what is reachable from where, and why"),
   "network connect": from(networks, "connect", "Connect a container to a network"),
   "network create": from(networks, "create", "Create a network"),
   "network disconnect": from(networks, "disconnect", "Disconnect a container from a network"),

@@ -1,6 +1,6 @@
 /** The part of the API that is about networks. */
 import type { EndpointSettings } from "#spec/container.ts";
-import type { NameTraceAnswer, NetworkCreateBody } from "#spec/docker-network.ts";
+import type { NameTraceAnswer, NetworkAuditAnswer, NetworkCreateBody } from "#spec/docker-network.ts";
 import type { NetworkInspect } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import type { Connection } from "./connection.ts";
@@ -58,6 +58,11 @@ export class NetworksClient {
     return await this.#connection.json("GET", `/containers/${encodeURIComponent(container)}/resolve`, {
       query: o,
     });
+  }
+
+  /** What is reachable from where; of this engine alone. */
+  async audit(o: { readonly probe: boolean }): Promise<NetworkAuditAnswer> {
+    return await this.#connection.json("GET", "/networks/audit", { query: { probe: o.probe } });
   }
 }
 

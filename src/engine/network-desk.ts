@@ -6,6 +6,7 @@
 import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import {
+  type AuditRow,
   type Endpoint,
   type NameTrace,
   type NetworkCreateRequest,
@@ -174,6 +175,13 @@ export class NetworkDesk {
       if (o.force) throw new Fault("not-found", `endpoint ${o.container} not found`, { cause: thrown });
       throw thrown;
     }
+  }
+
+  async audit(o: {
+    readonly probe: boolean;
+    readonly signal: AbortSignal;
+  }): Promise<{ readonly firewall: string; readonly rows: readonly AuditRow[] }> {
+    return await this.#parts.network.audit(o);
   }
 
   async trace(

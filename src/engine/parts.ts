@@ -10,7 +10,14 @@ import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Descriptor } from "#spec/image.ts";
-import type { Endpoint, NameTrace, NetworkCreateRequest, NetworkRecord, Sandbox } from "#spec/network.ts";
+import type {
+  AuditRow,
+  Endpoint,
+  NameTrace,
+  NetworkCreateRequest,
+  NetworkRecord,
+  Sandbox,
+} from "#spec/network.ts";
 import type { Reference } from "#spec/reference.ts";
 import type { ContainerTree, ContainerTreeRequest, FileTree } from "#volume/container-tree.ts";
 import type { Reality } from "./transition.ts";
@@ -191,6 +198,11 @@ export interface NetworkPart {
       readonly signal: AbortSignal;
     },
   ): Promise<NameTrace>;
+  /** What is reachable from where, and why; with `probe` also what connections say to it. */
+  audit(o: {
+    readonly probe: boolean;
+    readonly signal: AbortSignal;
+  }): Promise<{ readonly firewall: string; readonly rows: readonly AuditRow[] }>;
   sandbox(containerId: string): Sandbox | undefined;
   list(): NetworkRecord[];
   get(reference: string): NetworkRecord;

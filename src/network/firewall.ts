@@ -10,6 +10,7 @@ import type { RulesetChange } from "#kernel/ruleset-changes.ts";
 import { watchRulesets } from "#kernel/ruleset-watch.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Family } from "#spec/ip.ts";
+import type { HostFacts } from "./audit.ts";
 import { type FirewallMode, HostRules } from "./host-rules.ts";
 import {
   addNetwork,
@@ -124,6 +125,10 @@ export class Firewall implements Disposable {
         new Fault("internal", `${why}, and it could not be made anew: ${message}`, { cause: thrown }),
       );
     }
+  }
+
+  get facts(): HostFacts {
+    return { ...this.#hostRules.facts, barred: this.#barred };
   }
 
   /** TCP ports of the host that containers must not reach, in place of those before. */

@@ -35,6 +35,7 @@ export class HostRules implements Disposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #filter: HostFilter | undefined;
+  #drops: readonly string[] = [];
   #applied = "";
   #told = "";
 
@@ -89,6 +90,11 @@ export class HostRules implements Disposable {
     else if (this.#filter !== undefined) this.#guarded(() => this.#put(this.#filter));
   }
 
+  /** As last looked at. */
+  get facts(): { readonly mode: FirewallMode; readonly filters: boolean; readonly drops: readonly string[] } {
+    return { mode: this.#o.mode, filters: this.#filter !== undefined, drops: this.#drops };
+  }
+
   #bypass(bridges: readonly string[]): void {
     const commands = bypass({ ruleset: listRulesets(), engines, comment: this.#o.table, bridges });
     if (commands !== "") runNft(commands);
@@ -101,7 +107,8 @@ export class HostRules implements Disposable {
     // A flush takes it away without a change of the host's rules.
     if (hostFilterTable(this.#table, filter, this.#o.bridges()) !== this.#applied || !isThere)
       this.#put(filter);
-    this.#tell(filter, forwardDrops(ruleset, engines));
+    this.#drops = forwardDrops(ruleset, engines);
+    this.#tell(filter, this.#drops);
   }
 
   #put(filter: HostFilter | undefined): void {

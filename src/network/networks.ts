@@ -13,6 +13,7 @@ import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { families } from "#spec/ip.ts";
 import {
+  type AuditRow,
   type Endpoint,
   type NameTrace,
   type NetworkCreateRequest,
@@ -23,6 +24,8 @@ import {
 } from "#spec/network.ts";
 import type { Records } from "#store/records.ts";
 import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
+import { auditRows } from "./audit.ts";
+import { listeningPorts, probeRows } from "./audit-probe.ts";
 import { BridgeDriver, bridged } from "./bridge-driver.ts";
 import { asksForIpv6 } from "./bridge-options.ts";
 import { containerFiles, editNameFiles, hostServers, textOf } from "./container-files.ts";
@@ -400,6 +403,25 @@ export class Networks implements Disposable {
     const [hosts, resolvConf] = await Promise.all([textOf(o.files.hosts), textOf(o.files.resolvConf)]);
     const parts = { names: this.#sandboxes.names, resolver: this.#resolver };
     return await traceName(record, { ...o, hosts, resolvConf }, parts);
+  }
+
+  /** See the engine's part of that name. */
+  async audit(o: {
+    readonly probe: boolean;
+    readonly signal: AbortSignal;
+  }): Promise<{ readonly firewall: string; readonly rows: readonly AuditRow[] }> {
+    const [networks, sandboxes] = [this.#networks.list(), this.#sandboxes.list()];
+    const ports = new Map(
+      sandboxes.map(({ containerId, netnsPath }) => [
+        containerId,
+        netnsPath ? listeningPorts(netnsPath) : [],
+      ]),
+    );
+    const listening = (containerId: string) => ports.get(containerId) ?? [];
+    const host = this.#firewall.facts;
+    const rows = auditRows({ networks, sandboxes, listening, host });
+    const told = o.probe ? await probeRows(rows, { networks, sandboxes, signal: o.signal }) : rows;
+    return { firewall: host.mode, rows: told };
   }
 
   /** A running container has another name from now on. */

@@ -47,3 +47,16 @@ export interface NameTraceAnswer {
     readonly Answers: readonly string[];
   }[];
 }
+
+/** Of `GET /networks/audit?probe=`, which is this engine's own. */
+export interface NetworkAuditAnswer {
+  readonly Firewall: string;
+  readonly Rows: readonly {
+    readonly From: string;
+    readonly To: string;
+    readonly Address: string;
+    readonly Verdict: string;
+    readonly Why: string;
+    readonly Probe?: string;
+  }[];
+}

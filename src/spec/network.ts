@@ -136,3 +136,18 @@ export interface NameTraceStep {
   readonly outcome: string;
   readonly answers: readonly string[];
 }
+
+/** One thing that can be reached, or cannot, from one place. */
+export interface AuditRow {
+  /** `outside`, `host`, `network NAME`. */
+  readonly from: string;
+  /** `container NAME`, `the engine`. */
+  readonly to: string;
+  /** `0.0.0.0:8080/tcp`. */
+  readonly address: string;
+  /** `host filter`: rules that are not the engine's decide. */
+  readonly verdict: "open" | "closed" | "host filter";
+  readonly why: string;
+  /** What a connection met, when one was asked for; `refused`: reached, and nobody listens. */
+  readonly probe?: "open" | "refused" | "no answer" | "not tried";
+}
