@@ -60,6 +60,7 @@ const argumentKinds: Readonly<Record<string, readonly Kind[]>> = {
   "network disconnect": ["networks", "containers", "nothing"],
   "network inspect": ["networks"],
   "network rm": ["networks"],
+  "network trace": ["containers", "nothing"],
   "volume clone": ["volumes", "nothing"],
   "volume cp": ["files"],
   "volume export": ["volumes", "nothing"],

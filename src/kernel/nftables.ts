@@ -2,7 +2,9 @@
  * nftables through libnftables (libnftables(3)), the library behind `nft`.
  * Promises: a batch takes effect as a whole or not at all. Never: a child process.
  */
+
 import { CString, dlopen, FFIType, type Pointer } from "bun:ffi";
+import { closeSync, openSync } from "node:fs";
 import { Fault } from "#spec/fault.ts";
 import { cString } from "./libc.ts";
 
@@ -29,6 +31,42 @@ function open() {
 }
 
 let library: ReturnType<typeof open> | undefined;
+
+/** Above this the library's `select` breaks the program off (select(2), FD_SETSIZE). */
+const descriptorMax = 1024;
+/** Low descriptors kept for the library, more than other threads open in the moment they are free. */
+const spareCount = 16;
+const spare: number[] = [];
+// At once: later, an engine with many containers may have none left.
+keepSpare();
+
+function keepSpare(): void {
+  while (spare.length < spareCount) {
+    const fd = openSync("/dev/null", "r");
+    if (fd >= descriptorMax) {
+      closeSync(fd);
+      return;
+    }
+    spare.push(fd);
+  }
+}
+
+/** Runs `make` while low descriptors are free. @throws Fault `unavailable` when there are none. */
+function withLowDescriptor<T>(make: () => T): T {
+  for (const fd of spare.splice(0)) closeSync(fd);
+  try {
+    const lowest = openSync("/dev/null", "r");
+    closeSync(lowest);
+    if (lowest >= descriptorMax)
+      throw new Fault(
+        "unavailable",
+        "all low file descriptors are in use, and nftables needs one: restart the engine",
+      );
+    return make();
+  } finally {
+    keepSpare();
+  }
+}
 
 /**
  * Runs commands as `nft -f` would, in the network namespace of the calling thread. Each call sees the rules afresh.
@@ -60,7 +98,8 @@ export class NftSession implements Disposable {
   constructor(o: { readonly handles?: boolean } = {}) {
     library ??= open();
     this.#library = library;
-    const context = library.nft_ctx_new(0);
+    const { nft_ctx_new } = library;
+    const context = withLowDescriptor(() => nft_ctx_new(0));
     if (context === null) throw new Fault("unavailable", "this kernel has no nftables");
     this.#context = context;
     library.nft_ctx_buffer_output(context);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeNamespace, removeNamespace, stayInNamespace } from "./netns.ts";
@@ -85,4 +85,16 @@ test("bytes that are no messages are no changes", () => {
   generation.writeUInt32LE(20, 0);
   generation.writeUInt16LE(0x0a0f, 4);
   expect(changes.take(generation)).toEqual([{ tables: new Set(), pid: 0, program: "" }]);
+});
+
+test("many open files do not break the library off, which cannot count beyond 1024", () => {
+  const open = Array.from({ length: 1500 }, () => openSync("/dev/null", "r"));
+  try {
+    runNft("add table ip many");
+    using session = new NftSession();
+    session.run("add table ip more");
+    expect(nft("list", "tables")).toBe("table ip many\ntable ip more\n");
+  } finally {
+    for (const fd of open) closeSync(fd);
+  }
 });

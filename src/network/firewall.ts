@@ -5,7 +5,7 @@
  * removal; what somebody else took from the table is back before the next event, and the double holds meanwhile.
  * Never: another program's tables.
  */
-import { NftSession, runNft } from "#kernel/nftables.ts";
+import { NftSession } from "#kernel/nftables.ts";
 import type { RulesetChange } from "#kernel/ruleset-changes.ts";
 import { watchRulesets } from "#kernel/ruleset-watch.ts";
 import { Fault } from "#spec/fault.ts";
@@ -80,7 +80,8 @@ export class Firewall implements Disposable {
         failed: this.#report,
       }),
     );
-    const plain = { table: this.#table, owned: false, run: runNft };
+    const session = this.#stack.use(new NftSession());
+    const plain = { table: this.#table, owned: false, run: (commands: string) => void session.run(commands) };
     this.#copies = [...this.#heldCopy(), plain];
     for (const copy of this.#copies) this.#replace(copy);
     this.#hostRules.start();
