@@ -137,7 +137,11 @@ interface Side {
 
 async function run(side: Side, name: string, host: HostConfig): Promise<string> {
   const { Id } = await side.client.containers.create(
-    { Image: "busybox", Cmd: ["sleep", "6000"], HostConfig: host },
+    {
+      ...{ Image: "busybox", Cmd: ["sleep", "6000"], HostConfig: host },
+      // dockerd publishes nothing that is not exposed, too.
+      ExposedPorts: Object.fromEntries(Object.keys(host.PortBindings ?? {}).map((port) => [port, {}])),
+    },
     { name: `wherry-bench-${name}` },
   );
   await side.client.containers.start(Id);
@@ -160,7 +164,12 @@ async function starts(side: Side): Promise<void> {
       await side.client.containers.remove(Id, { force: true });
     }
   const [none, bridge] = [median(samples.get("none") ?? []), median(samples.get("bridge") ?? [])];
-  row("start with network none / on a bridge", ms(none), ms(bridge), `+${ms(bridge - none)}`);
+  row(
+    "start with network none / on a bridge",
+    ms(none),
+    ms(bridge),
+    `${bridge < none ? "" : "+"}${ms(bridge - none)}`,
+  );
 }
 
 function load(netns: string, ...args: string[]): Record<string, number> {
