@@ -159,6 +159,7 @@ export class BuilderFixture implements AsyncDisposable {
   readonly engine: ChrootEngine;
   #builder: Builder | undefined;
   #contexts = 0;
+  #results = new DisposableStack();
   #clock = Date.parse("2026-01-01T00:00:00Z");
 
   private constructor(root: string, records: Records, layers: Layers) {
@@ -249,10 +250,17 @@ export class BuilderFixture implements AsyncDisposable {
     try {
       const { options = {}, ...more } = o;
       const result = await this.builder.build({ ...more, options, client, progress: told, signal });
+      this.#results.use(result);
       return { result, told, error: undefined };
     } catch (error) {
       return { result: undefined, told, error: error as BuildFault };
     }
+  }
+
+  /** Lets go of all results so far. */
+  release(): void {
+    this.#results.dispose();
+    this.#results = new DisposableStack();
   }
 
   /** A file of a result, or undefined. */

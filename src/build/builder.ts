@@ -217,7 +217,7 @@ export class Builder {
   }
 
   /** `--check`. @throws Fault when there is no Dockerfile; a bad one is told in the report. */
-  async check(request: QuestionRequest): Promise<LintReport> {
+  async lint(request: QuestionRequest): Promise<LintReport> {
     return await this.#ask(request, lintReport);
   }
 
@@ -250,6 +250,22 @@ export class Builder {
   /** What the cache keeps, the oldest first. */
   usage(): CacheUsage[] {
     return this.#shared.cache.usage();
+  }
+
+  /** The same in the words of `buildx du`. */
+  cacheRecords() {
+    return this.usage().map(({ kind, lastUsedMs, ...record }) => ({
+      ...record,
+      type: kind,
+      usedMs: lastUsedMs,
+      mutable: kind === "exec.cachemount",
+    }));
+  }
+
+  /** False when it is in use, stands below another, or is not there. */
+  async removeCache(id: string): Promise<boolean> {
+    const filters = new Map([["id", [id]]]);
+    return (await this.prune({ all: true, filters, keepBytes: 0, keepMs: 0 })).length > 0;
   }
 
   /** Clears the cache; what a build uses stays. @throws Fault `invalid` for a filter that is none. */

@@ -29,29 +29,32 @@ export interface ImageSourceOptions {
   readonly fetch: (name: string, platform: Platform | undefined) => Promise<void>;
 }
 
+/** The build's stages and what they come to; asking for one begins it. */
+export interface StageResults {
+  readonly list: readonly StagePlan[];
+  result(stage: StagePlan): Promise<StageImage>;
+}
+
 export class ImageSources implements AsyncDisposable {
   readonly #images: BuildImages;
   readonly #workspaces: Workspaces;
   readonly #o: ImageSourceOptions;
   readonly #open = new AsyncDisposableStack();
-  readonly #trees = new Map<ChainId | undefined, SourceTree>();
-  readonly #stages: StagePlan[] = [];
-  readonly #results: StageImage[] = [];
+  readonly #trees = new Map<ChainId | undefined, Promise<SourceTree>>();
+  readonly #stages: StageResults;
 
-  constructor(images: BuildImages, workspaces: Workspaces, o: ImageSourceOptions) {
+  constructor(images: BuildImages, workspaces: Workspaces, stages: StageResults, o: ImageSourceOptions) {
     this.#images = images;
     this.#workspaces = workspaces;
+    this.#stages = stages;
     this.#o = o;
   }
 
-  /** Remembers what a stage came to. Stages finish in their order. */
-  finish(stage: StagePlan, result: StageImage): void {
-    this.#stages.push(stage);
-    this.#results.push(result);
-  }
-
-  /** What a stage starts from. `platform` is FROM's own flag, empty for none. @throws Fault naming what is missing. */
-  async base(name: string, platform: string): Promise<StageImage> {
+  /**
+   * What stage `index` starts from. `platform` is FROM's own flag, empty for none.
+   * @throws Fault naming what is missing.
+   */
+  async base(index: number, name: string, platform: string): Promise<StageImage> {
     const wanted = platform === "" ? this.#o.platform : parsePlatform(platform);
     if (name === "scratch") {
       const config = {
@@ -62,9 +65,9 @@ export class ImageSources implements AsyncDisposable {
       };
       return { config, built: false };
     }
-    const earlier = this.#stages.findIndex((stage) => stage.name !== "" && stage.name === name.toLowerCase());
-    const result = this.#results[earlier];
-    if (result !== undefined) return result;
+    const before = this.#stages.list.slice(0, index);
+    const earlier = before.find((stage) => stage.name !== "" && stage.name === name.toLowerCase());
+    if (earlier !== undefined) return await this.#stages.result(earlier);
     const { record, config } = await this.#image(
       name,
       this.#o.platformGiven || platform !== "" ? wanted : undefined,
@@ -73,15 +76,18 @@ export class ImageSources implements AsyncDisposable {
   }
 
   /** The files of a stage or image that `COPY --from` names. Each is opened once. */
-  async tree(from: string): Promise<SourceTree> {
-    const stage = findStage(this.#stages, from);
-    const chainId = stage === undefined ? await this.#fromImage(from) : this.#results[stage.index]?.chainId;
-    const known = this.#trees.get(chainId);
-    if (known !== undefined) return known;
+  async tree(index: number, from: string): Promise<SourceTree> {
+    const stage = findStage(this.#stages.list.slice(0, index), from);
+    const result = stage === undefined ? undefined : await this.#stages.result(stage);
+    const chainId = result === undefined ? await this.#fromImage(from) : result.chainId;
+    const known = this.#trees.get(chainId) ?? this.#openTree(chainId);
+    this.#trees.set(chainId, known);
+    return await known;
+  }
+
+  async #openTree(chainId: ChainId | undefined): Promise<SourceTree> {
     const workspace = this.#open.use(await this.#workspaces.acquire(chainId));
-    const tree = new SourceTree(workspace.root, "image");
-    this.#trees.set(chainId, tree);
-    return tree;
+    return new SourceTree(workspace.root, "image");
   }
 
   async #fromImage(from: string): Promise<ChainId | undefined> {

@@ -58,6 +58,8 @@ export interface LoweredStage {
   readonly base: ImageConfig | undefined;
   readonly history: readonly LoweredHistory[];
   readonly platform: Platform;
+  /** It begins with files that are no stage's: they count as its first step. */
+  readonly begins: boolean;
 }
 
 const comment = "buildkit.dockerfile.v0";
@@ -126,7 +128,9 @@ export class Lowering {
         this.#work(step, { stage, node, state, naming, instruction, located, platform: base.platform }),
       );
       const entry = { created_by: step.createdBy(""), comment };
-      history.push(made === undefined ? { entry: { ...entry, empty_layer: true } } : { entry, node: made });
+      // BuildKit does not speak of triggers it only keeps.
+      if (instruction.kind !== "onbuild")
+        history.push(made === undefined ? { entry: { ...entry, empty_layer: true } } : { entry, node: made });
       node = made ?? node;
       state = step.next;
     }
@@ -155,7 +159,7 @@ export class Lowering {
     if (earlier !== undefined) {
       const lowered = await this.#stage(earlier);
       const { scope: declared } = lowered.state;
-      return { ...lowered, state: { ...lowered.state, scope: declared } };
+      return { ...lowered, state: { ...lowered.state, scope: declared }, begins: false };
     }
     if (name === "scratch")
       return this.#begin(
@@ -179,7 +183,7 @@ export class Lowering {
     const history = (config?.history ?? []).map((entry): LoweredHistory => ({ entry }));
     const state = {
       ...beginStage(config?.config, scope),
-      config: config?.config ?? {},
+      config: config?.config ?? { WorkingDir: "/" },
       author: config?.author ?? "",
     };
     const actual = config === undefined ? platform : { ...platform, ...platformOf(config) };
@@ -195,8 +199,9 @@ export class Lowering {
             useCache: true,
             lines: [stage.from.lines],
           });
-    if (name === "scratch") return { node: undefined, state, base: undefined, history: [], platform };
-    return { node, state, base: config, history, platform: actual };
+    if (name === "scratch")
+      return { node: undefined, state, base: undefined, history: [], platform, begins: false };
+    return { node, state, base: config, history, platform: actual, begins: node !== undefined };
   }
 
   async #work(step: Step, o: WorkContext): Promise<BuildNode | undefined> {
@@ -355,10 +360,8 @@ class StepNaming {
     steps: readonly Instruction[],
     platform: string,
   ) {
-    const fromImage = base.node?.operation.kind === "image";
-    const ownsBase = fromImage && base.node?.lines[0] === stage.from.lines;
     this.#title = `${platform}${stageTitle(stage, stages)}`;
-    this.#at = ownsBase ? 1 : 0;
+    this.#at = base.begins ? 1 : 0;
     this.#total = countedSteps(steps) + this.#at;
   }
 

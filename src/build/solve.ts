@@ -14,11 +14,12 @@ import { ArgumentScope, type GivenArguments, unusedArguments } from "./build-arg
 import type { BuildEngine } from "./build-engine.ts";
 import { parseTrigger } from "./dockerfile.ts";
 import { expandWord } from "./expand.ts";
-import { ImageSources, type StageImage } from "./image-sources.ts";
+import { ImageSources, type StageImage, type StageResults } from "./image-sources.ts";
 import type { Instruction } from "./instruction.ts";
 import { type StepReporter, shortId } from "./messages.ts";
 import { type BuildPlan, type StagePlan, tidyConfig } from "./plan.ts";
 import { SourceTree } from "./source-tree.ts";
+import { SpeakingTurns } from "./speaking-turns.ts";
 import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
 import type { StepCache } from "./step-cache.ts";
 import { type PreparedTransfer, prepareTransfer } from "./transfer.ts";
@@ -64,34 +65,58 @@ export async function solve(parts: SolveParts, request: SolveRequest): Promise<S
     const tell = (message: JsonMessage) => reporter.progress(message);
     await engine.transfers.fetch(name, { credentials, platform, tell, signal });
   };
-  await using sources = new ImageSources(engine.images, parts.workspaces, { ...request, fetch });
-  return await new Solver(parts, request, sources).run();
+  const stop = new AbortController();
+  const own = { ...request, signal: AbortSignal.any([signal, stop.signal]) };
+  const solver = new Solver(parts, own, stop);
+  await using sources = new ImageSources(engine.images, parts.workspaces, solver, { ...own, fetch });
+  return await solver.run(sources);
 }
 
-class Solver {
+class Solver implements StageResults {
+  readonly list: readonly StagePlan[];
   readonly #parts: SolveParts;
   readonly #request: SolveRequest;
-  readonly #sources: ImageSources;
+  readonly #stop: AbortController;
   readonly #context: SourceTree;
   readonly #asked = new Set<string>();
-  #stepNumber = 0;
+  readonly #running = new Map<StagePlan, Promise<StageImage>>();
+  readonly #turns: SpeakingTurns;
+  #sources: ImageSources | undefined;
+  #globalScope: ArgumentScope;
+  #count = 0;
+  readonly #firstNumbers = new Map<StagePlan, number>();
 
-  constructor(parts: SolveParts, request: SolveRequest, sources: ImageSources) {
+  constructor(parts: SolveParts, request: SolveRequest, stop: AbortController) {
+    this.list = request.plan.stages;
     this.#parts = parts;
     this.#request = request;
-    this.#sources = sources;
+    this.#stop = stop;
     this.#context = new SourceTree(request.context, "context");
+    this.#globalScope = ArgumentScope.from(request.buildArgs);
+    this.#turns = new SpeakingTurns(parts.reporter);
   }
 
-  async run(): Promise<StageImage> {
+  async run(sources: ImageSources): Promise<StageImage> {
     const { plan, buildArgs } = this.#request;
-    const globals = await this.#globals();
-    let last: StageImage | undefined;
-    for (const stage of plan.stages) {
-      last = await this.#stage(stage, globals);
-      if (last.id !== undefined) await this.#parts.reporter.imageId(last.id);
-      this.#sources.finish(stage, last);
+    const needed = neededStages(plan);
+    this.#count = plan.globals.length + needed.reduce((sum, { steps }) => sum + 1 + steps.length, 0);
+    this.#sources = sources;
+    this.#globalScope = await this.#globals();
+    let number = plan.globals.length;
+    for (const stage of needed) {
+      this.#firstNumbers.set(stage, number);
+      number += 1 + stage.steps.length;
+      this.#turns.add(stage);
     }
+    const results = needed.map((stage) => this.result(stage));
+    // The first failure stops the others; what they said before is said.
+    await Promise.allSettled(results);
+    await this.#turns.end();
+    const all = await Promise.all(results.map(unlessStopped(this.#stop)));
+    for (const { steps } of this.list)
+      for (const step of steps)
+        if (step.kind === "arg") for (const { key } of step.args) this.#asked.add(key);
+    const last = all.at(-1);
     const unused = unusedArguments(buildArgs, this.#asked);
     if (unused.length > 0)
       await this.#parts.reporter.say(
@@ -102,10 +127,25 @@ class Solver {
     return last;
   }
 
+  result(stage: StagePlan): Promise<StageImage> {
+    const known = this.#running.get(stage);
+    if (known !== undefined) return known;
+    const reporter = this.#turns.add(stage);
+    const running = this.#stage(stage, reporter)
+      .catch((error: unknown) => {
+        this.#stop.abort(error);
+        throw error;
+      })
+      .finally(() => this.#turns.finish(stage));
+    running.catch(() => undefined);
+    this.#running.set(stage, running);
+    return running;
+  }
+
   async #globals(): Promise<ArgumentScope> {
     let scope = ArgumentScope.from(this.#request.buildArgs);
-    for (const instruction of this.#request.plan.globals) {
-      await this.#announce(instruction);
+    for (const [index, instruction] of this.#request.plan.globals.entries()) {
+      await this.#announce(instruction, index + 1, this.#parts.reporter);
       for (const { key, value } of instruction.args) {
         const fallback = value === undefined ? undefined : this.#expandGlobal(value, scope);
         scope = scope.declareGlobal(key, fallback);
@@ -115,48 +155,81 @@ class Solver {
     return scope;
   }
 
-  #announce(instruction: Instruction): Promise<void> {
+  #announce(instruction: Instruction, number: number, reporter: StepReporter): Promise<void> {
     this.#request.signal.throwIfAborted();
-    return this.#parts.reporter.step(++this.#stepNumber, this.#request.plan.stepCount, instruction.source);
+    return reporter.step(number, this.#count, instruction.source);
   }
 
   #expandGlobal(word: string, scope: ArgumentScope): string {
     return expandWord(word, scope.globals(), { escapeChar: this.#request.escapeChar });
   }
 
-  async #stage(stage: StagePlan, globals: ArgumentScope): Promise<StageImage> {
-    const { reporter } = this.#parts;
-    await this.#announce(stage.from);
+  async #stage(stage: StagePlan, reporter: StepReporter): Promise<StageImage> {
+    const globals = this.#globalScope;
+    const sources = this.#sources;
+    if (sources === undefined) throw new Fault("internal", "a stage began before its sources were there");
+    let number = this.#firstNumbers.get(stage) ?? 0;
+    await this.#announce(stage.from, ++number, reporter);
     const base = await located(stage.from, async () => {
       const name = this.#expandGlobal(stage.from.base, globals);
       if (name === "") throw new Fault("invalid", `base name (${stage.from.base}) should not be blank`);
-      return await this.#sources.base(name, this.#expandGlobal(stage.from.platform, globals));
+      return await sources.base(stage.index, name, this.#expandGlobal(stage.from.platform, globals));
     });
-    const runner = new StageRunner(this.#parts, this.#request, {
+    const runner = new StageRunner({ ...this.#parts, reporter }, this.#request, {
       base,
       scope: globals.stage(),
-      tree: (from) => this.#sources.tree(from),
+      tree: (from) => sources.tree(stage.index, from),
       context: this.#context,
     });
-    await this.#triggers(runner, stage, base.config.config.OnBuild ?? []);
+    await this.#triggers(runner, stage, base.config.config.OnBuild ?? [], reporter);
     await reporter.say(` ---> ${shortId(runner.image.id ?? "")}\n`);
     for (const instruction of stage.steps) {
-      await this.#announce(instruction);
+      await this.#announce(instruction, ++number, reporter);
       await located(instruction, () => runner.step(instruction));
       await reporter.say(` ---> ${shortId(runner.image.id ?? "")}\n`);
     }
     for (const name of runner.asked) this.#asked.add(name);
+    if (runner.image.id !== undefined) await reporter.imageId(runner.image.id);
     return runner.image;
   }
 
-  async #triggers(runner: StageRunner, stage: StagePlan, triggers: readonly string[]): Promise<void> {
+  async #triggers(
+    runner: StageRunner,
+    stage: StagePlan,
+    triggers: readonly string[],
+    reporter: StepReporter,
+  ): Promise<void> {
     if (triggers.length === 0) return;
-    const { reporter } = this.#parts;
     await reporter.say(`# Executing ${triggers.length} build trigger`);
     if (triggers.length > 1) await reporter.say("s");
     await reporter.say("\n");
     for (const trigger of triggers) await located(stage.from, () => runner.step(parseTrigger(trigger)));
   }
+}
+
+/** Those the last one needs, in the order of the file; one that a trigger asks for is begun when it does. */
+function neededStages({ stages }: BuildPlan): StagePlan[] {
+  const found = new Set<StagePlan>();
+  const pending = stages.slice(-1);
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (found.has(next)) continue;
+    found.add(next);
+    // A base with a variable may be any stage before it.
+    const unknown = next.from.base.includes("$") ? stages.slice(0, next.index) : [];
+    pending.push(...unknown, ...next.needs.flatMap((index) => stages[index] ?? []));
+  }
+  return [...found].sort((left, right) => left.index - right.index);
+}
+
+/** What a stage threw because another had failed is that failure. */
+function unlessStopped(stop: AbortController) {
+  return async <T>(result: Promise<T>): Promise<T> => {
+    try {
+      return await result;
+    } catch (error) {
+      throw stop.signal.aborted ? stop.signal.reason : error;
+    }
+  };
 }
 
 /** Runs `work`; its Fault gets the instruction's line, unless the build was cancelled. */

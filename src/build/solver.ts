@@ -61,6 +61,7 @@ const nothing: StepResult = { createdMs: 0 };
 export class Solver implements AsyncDisposable {
   readonly #parts: SolverParts;
   readonly #results = new Map<BuildNode, Promise<StepResult>>();
+  readonly #wholes = new Map<BuildNode, Promise<string | undefined>>();
   readonly #keys = new Map<BuildNode, Promise<string | undefined>>();
   readonly #trees = new Map<ChainId | undefined, Promise<SourceTree>>();
   readonly #files = new Map<BuildNode, Promise<SourceTree>>();
@@ -101,6 +102,8 @@ export class Solver implements AsyncDisposable {
 
   async #solve(node: BuildNode): Promise<StepResult> {
     const { operation } = node;
+    // A chain may be as long as a Dockerfile: each link begins on an empty stack.
+    await undefined;
     this.#parts.signal.throwIfAborted();
     if (operation.kind === "files") throw new Fault("internal", "a context has no layers");
     if (operation.kind === "image") {
@@ -108,10 +111,18 @@ export class Solver implements AsyncDisposable {
       this.#cached(node);
       return operation.chainId === undefined ? nothing : { chainId: operation.chainId, createdMs: 0 };
     }
+    const whole = await this.#whole(node);
+    const complete = whole === undefined ? undefined : this.#find(whole);
+    if (complete !== undefined) return this.#hit(node, complete);
+    // What it reads is made while what it stands on is.
+    for (const input of node.inputs.slice(1)) if (input?.operation.kind !== "files") void this.result(input);
     const root = await this.result(node.inputs[0]);
     const early = node.useCache ? await this.#definition(node) : undefined;
     const found = early === undefined ? undefined : this.#find(rooted(early, root));
-    if (found !== undefined) return this.#hit(node, found);
+    if (found !== undefined && early !== undefined) {
+      if (whole !== undefined) this.#parts.cache.alias(whole, rooted(early, root));
+      return this.#hit(node, found);
+    }
     const prepared = await this.#prepare(node);
     const late = rooted(
       sha256Of(canonical([operationKey(operation, this.#parts.epochMs), prepared.key])),
@@ -119,11 +130,17 @@ export class Solver implements AsyncDisposable {
     );
     const known = node.useCache ? this.#find(late) : undefined;
     if (known !== undefined) {
-      if (early !== undefined) this.#parts.cache.alias(rooted(early, root), late);
+      for (const key of [early === undefined ? undefined : rooted(early, root), whole])
+        if (key !== undefined) this.#parts.cache.alias(key, late);
       return this.#hit(node, known);
     }
-    const keys = early === undefined ? [late] : [late, rooted(early, root)];
-    return await this.#perform(node, root, prepared, keys);
+    const keys = [late, early === undefined ? undefined : rooted(early, root), whole];
+    return await this.#perform(
+      node,
+      root,
+      prepared,
+      keys.filter((key) => key !== undefined),
+    );
   }
 
   #find(key: string): StepResult | undefined {
@@ -138,12 +155,15 @@ export class Solver implements AsyncDisposable {
 
   /** It and all it would have read were done before. */
   #cached(node: BuildNode): void {
-    for (const input of node.inputs.slice(1))
-      if (input !== undefined && !this.#results.has(input) && input.operation.kind !== "files")
-        this.#cached(input);
-    if (this.#told.has(node)) return;
-    this.#told.add(node);
-    tellCached(this.#parts.progress, described(node));
+    const pending = [node];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      if (this.#told.has(next)) continue;
+      this.#told.add(next);
+      tellCached(this.#parts.progress, described(next));
+      for (const input of next.inputs)
+        if (input !== undefined && !this.#results.has(input) && input.operation.kind !== "files")
+          pending.push(input);
+    }
   }
 
   #hold(chainId: ChainId | undefined): void {
@@ -180,8 +200,18 @@ export class Solver implements AsyncDisposable {
   }
 
   /** The key of all that leads to a node. */
-  async #whole(node: BuildNode): Promise<string | undefined> {
+  #whole(node: BuildNode): Promise<string | undefined> {
+    const known = this.#wholes.get(node);
+    if (known !== undefined) return known;
+    const making = this.#makeWhole(node);
+    making.catch(() => undefined);
+    this.#wholes.set(node, making);
+    return making;
+  }
+
+  async #makeWhole(node: BuildNode): Promise<string | undefined> {
     const { operation } = node;
+    await undefined;
     if (!node.useCache) return undefined;
     if (operation.kind === "files") return undefined;
     if (operation.kind === "image") return operation.chainId ?? "nothing";
