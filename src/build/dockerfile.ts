@@ -28,10 +28,19 @@ export interface Dockerfile {
   readonly directives: ReadonlyMap<string, string>;
 }
 
+/** Each takes its time and its line in the history; nobody writes so many by hand. */
+export const instructionsMax = 2500;
+
 /** The text as instructions; the list is complete only when no diagnostic is an error. */
 export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
   const [{ lines, escapeChar, directives }, diagnostics] = lexDockerfile(text);
   const instructions: Instruction[] = [];
+  const excess = lines[instructionsMax];
+  if (excess !== undefined) {
+    const message = `dockerfile has more than ${instructionsMax} instructions: join them, or build in several files`;
+    const error: Diagnostic = { severity: "error", message, lines: excess.lines };
+    return [{ instructions, escapeChar, directives }, [error]];
+  }
   for (const line of lines) {
     try {
       instructions.push(parseInstruction(line, escapeChar));

@@ -256,3 +256,21 @@ describe("touching up a step's changes", () => {
     }
   });
 });
+
+describe.skipIf(!canBuild)("a Dockerfile beyond all measure", () => {
+  const many: [what: string, text: string, message: string][] = [
+    [
+      "of 10,000 instructions",
+      `FROM busybox\n${"LABEL a=b\n".repeat(10_000)}`,
+      "more than 2500 instructions",
+    ],
+    ["of 10,000 stages", "FROM busybox\n".repeat(10_000), "more than 2500 instructions"],
+    ["of 1 MiB", `FROM busybox\nRUN <<E\n${"# x y z\n".repeat(130_000)}false\nE\n`, "argument list too long"],
+    ["of 5 MiB", `FROM busybox\n${"# x\n".repeat(1_300_000)}`, "is larger than 4194304 bytes"],
+  ];
+  for (const [what, text, message] of many)
+    test(what, async () => {
+      const { error } = await fixture.solve(text);
+      expect(error?.message).toContain(message);
+    }, 30_000);
+});

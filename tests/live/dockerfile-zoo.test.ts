@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mountsBeneath } from "#kernel/mount.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
+import { refused } from "./dockerfile-refused.ts";
 import { type ZooCase, zoo } from "./dockerfile-zoo.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 
@@ -40,7 +41,7 @@ function cases(): void {
   }
 
   test("come to what they should", async () => {
-    const pending = [...zoo.entries()];
+    const pending = [...[...zoo, ...refused].entries()];
     const found: Record<string, string> = {};
     const worker = async () => {
       for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
@@ -55,7 +56,7 @@ function cases(): void {
   test("leave nothing running or mounted", async () => {
     const client = await engine.client();
     expect(await client.containers.list({ all: true })).toEqual([]);
-    expect(mountsBeneath(engine.directory).filter(({ target }) => !target.endsWith("/netns"))).toEqual([]);
+    expect(mountsBeneath(engine.directory).filter(({ type }) => type !== "nsfs")).toEqual([]);
   });
 
   test("are in the cache's account, and go with it", async () => {
