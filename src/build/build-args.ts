@@ -20,11 +20,19 @@ export class ArgumentScope {
   readonly #given: GivenArguments;
   readonly #global: Declared;
   readonly #declared: Declared;
+  /** Declared in a stage that this one stands on. */
+  readonly #inherited: ReadonlySet<string>;
 
-  private constructor(given: GivenArguments, global: Declared, declared: Declared) {
+  private constructor(
+    given: GivenArguments,
+    global: Declared,
+    declared: Declared,
+    inherited: ReadonlySet<string> = new Set(),
+  ) {
     this.#given = given;
     this.#global = global;
     this.#declared = declared;
+    this.#inherited = inherited;
   }
 
   static from(given: GivenArguments): ArgumentScope {
@@ -44,7 +52,14 @@ export class ArgumentScope {
 
   /** An ARG inside a stage. */
   declare(key: string, fallback: string | undefined): ArgumentScope {
-    return new ArgumentScope(this.#given, this.#global, new Map(this.#declared).set(key, fallback));
+    const inherited = new Set(this.#inherited);
+    inherited.delete(key);
+    return new ArgumentScope(
+      this.#given,
+      this.#global,
+      new Map(this.#declared).set(key, fallback),
+      inherited,
+    );
   }
 
   /** What FROM, and ARG before it, may refer to. */
@@ -59,9 +74,14 @@ export class ArgumentScope {
     return values;
   }
 
-  /** What ARGs of the stage named, in the order of the first naming. */
+  /** The scope of a stage that stands on this one: what was declared is known, and not of that stage's own. */
+  derive(): ArgumentScope {
+    return new ArgumentScope(this.#given, this.#global, this.#declared, new Set(this.#declared.keys()));
+  }
+
+  /** What ARGs of the stage itself named, in the order of the first naming. */
   declaredNames(): string[] {
-    return [...this.#declared.keys()];
+    return [...this.#declared.keys()].filter((name) => !this.#inherited.has(name));
   }
 
   /** False for a proxy argument that no ARG names: it must not show in the image. */

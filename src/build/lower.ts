@@ -150,26 +150,26 @@ export class Lowering {
     if (stage.from.platform !== "" && flag === "")
       throw new Fault("invalid", `empty platform value from expression ${stage.from.platform}`);
     const platform = flag === "" ? this.#o.targetPlatform : parsePlatform(flag);
-    const scope = this.#globals.stage();
+    const own = this.#globals.stage();
     const named = await this.#inputs.namedBase(name, platform);
-    if (named !== undefined) return this.#begin(named, scope, platform, stage, name);
+    if (named !== undefined) return this.#begin(named, own, platform, stage, name);
     const earlier = this.#stages.list
       .slice(0, stage.index)
       .findLast((each) => each.name !== "" && each.name === name.toLowerCase());
     if (earlier !== undefined) {
       const lowered = await this.#stage(earlier);
-      const { scope: declared } = lowered.state;
-      return { ...lowered, state: { ...lowered.state, scope: declared }, begins: false };
+      const scope = lowered.state.scope.derive();
+      return { ...lowered, state: { ...lowered.state, scope }, begins: false };
     }
     if (name === "scratch")
       return this.#begin(
         { files: undefined, config: undefined, reference: "scratch" },
-        scope,
+        own,
         platform,
         stage,
         name,
       );
-    return this.#begin(await this.#inputs.image(name, platform), scope, platform, stage, name);
+    return this.#begin(await this.#inputs.image(name, platform), own, platform, stage, name);
   }
 
   #begin(
