@@ -110,7 +110,7 @@ test("disk usage counts shared layers once and tells who uses what", async () =>
     Images: [{ SharedSize: 0, Containers: 1 }],
     Containers: [{ Names: ["/web"], SizeRw: 10, SizeRootFs: 30 }],
     Volumes: [{ Name: "data", UsageData: { RefCount: 0, Size: 11 } }],
-    BuildCache: [],
+    BuildCache: null,
   });
   expect(json).not.toHaveProperty("BuilderSize");
   expect((await api.get("/v1.41/system/df")).json).toHaveProperty("BuilderSize", 0);
