@@ -347,6 +347,8 @@ export interface EngineNetworks {
   /** @throws Fault `not-found`. */
   get(ref: string): NetworkRecord;
   members(networkId: string): NetworkMember[];
+  /** What of the host is in its way, in sentences. */
+  warnings(network: NetworkRecord): string[];
   create(request: NetworkCreateRequest): Promise<{ id: string; warning: string }>;
   /** @throws Fault `denied` for a predefined network and while containers are on it. */
   remove(ref: string): Promise<void>;

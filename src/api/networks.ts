@@ -160,5 +160,7 @@ function inspect({ engine }: ApiParts, request: ApiRequest): Reply {
   const scope = text(request, "scope");
   if (scope !== undefined && scope !== "local")
     throw new Fault("not-found", `network ${reference} not found`);
-  return jsonReply(networkInspect(network, request.version, engine.networks.members(network.id)));
+  const shown = networkInspect(network, request.version, engine.networks.members(network.id));
+  const warnings = engine.networks.warnings(network);
+  return jsonReply(warnings.length === 0 ? shown : { ...shown, Warnings: warnings });
 }

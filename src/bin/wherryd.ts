@@ -112,6 +112,10 @@ async function serve(
   const network = stack.use(
     await Networks.open({
       ...{ records, execRoot, name, bip, ipv6, ip6tables, addressPools, dns, firewall, now, report },
+      overlapped: ({ driver, id, name: network }, warning) => {
+        const attributes = { name: network, type: driver, warning };
+        events.append({ type: "network", action: "overlap", actor: { id, attributes }, timeNano: nowNano() });
+      },
     }),
   );
   const logMachine = { hostname: hostFacts().hostname, pid: process.pid, newId: () => randomHex(32) };

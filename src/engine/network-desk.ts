@@ -52,6 +52,11 @@ export class NetworkDesk {
     return this.#parts.network.get(reference);
   }
 
+  /** What of the host is in its way, in sentences. */
+  warnings(network: NetworkRecord): string[] {
+    return this.#parts.network.warnings(network);
+  }
+
   /** Running containers on it. */
   members(networkId: string): NetworkMember[] {
     return this.#parts.network.members(networkId);

@@ -208,6 +208,8 @@ export interface NetworkPart {
   get(reference: string): NetworkRecord;
   /** By name or id, without a fault. */
   find(reference: string): NetworkRecord | undefined;
+  /** What of the host is in the way of a network, in sentences. */
+  warnings(network: NetworkRecord): string[];
   /** @throws Fault `invalid` or `unsupported` naming what is wrong with the settings. */
   check(reference: string, settings: EndpointSettings): void;
   /** @returns A warning, empty for none. */

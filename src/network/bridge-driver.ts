@@ -35,6 +35,7 @@ export class BridgeDriver implements NetworkDriver {
   readonly name = "bridge";
   readonly single = false;
   readonly addressed = true;
+  readonly routed = true;
   readonly hostPrefix = "wv";
   readonly #netlink = new Netlink();
   readonly #engine: string;

@@ -22,6 +22,8 @@ export interface NetworkDriver extends Disposable {
   readonly single: boolean;
   /** Its networks have subnets, its endpoints addresses. */
   readonly addressed: boolean;
+  /** The host has routes into its networks. */
+  readonly routed: boolean;
 
   /** Looks at options and subnets. @throws Fault `invalid` or `unsupported` naming what cannot be. */
   check(settings: DriverSettings): void;

@@ -45,6 +45,7 @@ import { ParentDriver } from "./parent-driver.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
 import { checkNetworkRequest, planPools, routeWarnings, wantedFamilies } from "./plan-network.ts";
 import { decidePredefined, defaultNetwork } from "./predefined.ts";
+import { RouteGuard } from "./route-guard.ts";
 import { SandboxTable } from "./sandbox-table.ts";
 
 export type { AttachRequest };
@@ -68,6 +69,8 @@ export interface NetworksOptions {
   readonly now: () => string;
   /** Told of what could not be put right. */
   readonly report: (fault: Fault) => void;
+  /** Told of a route of the host that appeared in the way of a network. */
+  readonly overlapped?: ((network: NetworkRecord, warning: string) => void) | undefined;
 }
 
 export class Networks implements Disposable {
@@ -81,6 +84,7 @@ export class Networks implements Disposable {
   readonly #nameServers: NameServers;
   readonly #attachments: Attachments;
   readonly #pools: readonly AddressPool[];
+  readonly #routes: RouteGuard;
 
   private constructor(o: NetworksOptions) {
     this.#o = o;
@@ -125,6 +129,15 @@ export class Networks implements Disposable {
       driver: (network) => this.#driver(network.driver),
       report: o.report,
     });
+    this.#routes = new RouteGuard({
+      networks: () => this.#routedNetworks(),
+      hostRoutes: () => this.#usedByHost(),
+      told: (network, warning) => {
+        o.report(new Fault("conflict", `network ${network.name}: ${warning}`));
+        o.overlapped?.(network, warning);
+      },
+      report: o.report,
+    });
     decidePredefined(this.#networks, {
       device: `wh${o.name}`,
       bip: o.bip,
@@ -149,7 +162,7 @@ export class Networks implements Disposable {
   /** What the host has routes or addresses in, but through networks of this engine. */
   #usedByHost(): UsedBy[] {
     using netlink = new Netlink();
-    const own = new Set(this.#networks.list().map(({ device }) => device));
+    const own = new Set(this.#routedNetworks().map(({ device }) => device));
     return usedSubnets(netlink)
       .filter(({ interfaceName }) => !own.has(interfaceName))
       .map(({ address, prefixLength, interfaceName }) => ({
@@ -157,6 +170,18 @@ export class Networks implements Disposable {
         prefixLength,
         owner: interfaceName === "" ? "a route of the host" : `the host's route through ${interfaceName}`,
       }));
+  }
+
+  #routedNetworks(): NetworkRecord[] {
+    return this.#networks
+      .list()
+      .filter(({ configOnly, driver }) => !configOnly && this.#drivers.get(driver)?.routed === true);
+  }
+
+  /** What is in the way of a network, in sentences. */
+  warnings(network: NetworkRecord): string[] {
+    const routed = this.#drivers.get(network.driver)?.routed === true && !network.configOnly;
+    return routed ? this.#routes.warnings(network) : [];
   }
 
   /** See the engine's part of that name. */
@@ -174,6 +199,7 @@ export class Networks implements Disposable {
     for (const network of this.#networks.list()) this.#drivers.get(network.driver)?.sweep(network, ends);
     this.#namespaces.sweep(new Set(kept.map(({ netnsPath }) => netnsPath ?? "")));
     this.#namespaces.fill();
+    this.#routes.start();
   }
 
   /** TCP ports of this host that containers must not reach, whatever address they try. */
@@ -220,7 +246,7 @@ export class Networks implements Disposable {
       this.#networks.delete(network);
       throw error;
     }
-    return { network, warning: routeWarnings(pools, used).join("; ") };
+    return { network, warning: driver.routed ? routeWarnings(pools, used).join("; ") : "" };
   }
 
   #plan(settings: NetworkCreateRequest, driver: NetworkDriver, host: readonly UsedBy[]): NetworkPool[] {
@@ -457,6 +483,7 @@ export class Networks implements Disposable {
     this.#namespaces[Symbol.dispose]();
     this.#attachments.releasePorts();
     this.#firewall[Symbol.dispose]();
+    this.#routes[Symbol.dispose]();
     for (const driver of this.#drivers.values()) driver[Symbol.dispose]();
   }
 }

@@ -23,6 +23,7 @@ export class ParentDriver implements NetworkDriver {
   readonly name: ParentDriverName;
   readonly single = false;
   readonly addressed = true;
+  readonly routed = false;
   readonly hostPrefix = "";
   readonly #netlink = new Netlink();
   /** By network id. */

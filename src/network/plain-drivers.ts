@@ -6,6 +6,7 @@ function plain(name: string): NetworkDriver {
     name,
     single: true,
     addressed: false,
+    routed: false,
     hostPrefix: "",
     check: () => undefined,
     hasGateway: () => false,

@@ -447,6 +447,8 @@ export interface NetworkInspect {
   >;
   Options: Record<string, string>;
   Labels: Record<string, string>;
+  /** wherry's own: what of the host is in its way. */
+  Warnings?: string[];
 }
 
 /** `GET /volumes/{name}` and the entries of `GET /volumes`. */

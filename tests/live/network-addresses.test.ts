@@ -1,6 +1,8 @@
 /** Addresses on networks: as asked, kept over crashes, never twice; and what cannot be is said in dockerd's words. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import type { EndpointSettings } from "#spec/container.ts";
+import { Neighbour } from "./neighbour.ts";
 import { type Endpoints, faultOf, NetworkLab } from "./network-lab.ts";
 
 let lab: NetworkLab;
@@ -78,6 +80,42 @@ describe("addresses", () => {
     expect(await faultOf(lab.run("six", "n"))).toContain("all 6 of 10.77.1.0/29 are taken");
   });
 });
+test("a route of the host that appears over a network is told: by an event, the log and inspect", async () => {
+  await lab.client.networks.create({ Name: "n", IPAM: { Config: [{ Subnet: "10.78.5.0/24" }] } });
+  expect((await lab.client.networks.inspect("n")).Warnings).toBeUndefined();
+  const since = String(Date.now() / 1000);
+  const ended = new AbortController();
+  const told = (async () => {
+    for await (const event of lab.client.events({
+      since,
+      filters: { event: ["overlap"] },
+      signal: ended.signal,
+    }))
+      return event.Actor.Attributes;
+    return undefined;
+  })();
+  using neighbour = new Neighbour(lab.engine);
+  spawnSync("nsenter", [
+    `--net=${lab.engine.netns}`,
+    "ip",
+    "route",
+    "add",
+    "10.78.0.0/16",
+    "via",
+    neighbour.address,
+  ]);
+  const sentence = "the subnet 10.78.5.0/24 overlaps 10.78.0.0/16, which the host's route through lan0 has";
+  expect(await told).toMatchObject({ name: "n", type: "bridge", warning: expect.stringContaining(sentence) });
+  ended.abort();
+  expect((await lab.client.networks.inspect("n")).Warnings).toEqual([expect.stringContaining(sentence)]);
+  expect(lab.engine.log).toContain(`network n: ${sentence}`);
+  const made = await lab.client.networks.create({
+    Name: "m",
+    IPAM: { Config: [{ Subnet: "10.78.6.0/24" }] },
+  });
+  expect(made.Warning).toContain("10.78.6.0/24 overlaps");
+});
+
 describe("what cannot be is said", () => {
   const config = (...Config: object[]) => ({ IPAM: { Config } });
   const cases: [string, object, string][] = [
