@@ -61,14 +61,22 @@ describe("what is open and what is asked for", () => {
 
   test("stays open when every address has the same number", () => {
     expect(settle([open(8000), open(8000, "::")], "")).toEqual([2, 0, 0]);
-    expect(settle([open(8000), open(8001, "::")], "")).toEqual([0, 1, 2]);
+    expect(settle([open(8000), open(8001, "::")], "")).toEqual([1, 1, 1]);
     expect(settle([open(8000), open(8000, "::")], "8000-8009")).toEqual([2, 0, 0]);
     expect(settle([open(7999), open(7999, "::")], "8000-8009")).toEqual([0, 1, 2]);
+  });
+
+  test("another address gets the same number", () => {
+    const requests = portRequests({}, { PortBindings: { "80/tcp": [{}] } }, place);
+    const { kept, wanted } = settlePorts([open(8000)], requests);
+    expect(kept).toEqual([open(8000)]);
+    expect(wanted).toMatchObject([{ addresses: [{ ip: "::" }], hostPort: { low: 8000, high: 8000 } }]);
   });
 
   test("is closed where the container is reached at its own address", () => {
     const routed: PortPlace = { hostIp: "0.0.0.0", modes: { 4: "routed" } };
     expect(settle([open(8000)], "8000", routed)).toEqual([0, 1, 1]);
     expect(settle([open(0)], "8000", routed)).toEqual([1, 0, 0]);
+    expect(settle([open(0), open(8000, "::")], "8000")).toEqual([1, 1, 1]);
   });
 });

@@ -102,7 +102,7 @@ function parseHostPort(text: string): PortRequest["hostPort"] {
   return { low, high };
 }
 
-/** Which open ports stay, which requests need new ones, and which ports nobody asks for any more. */
+/** Which open ports stay, which requests need more, and which ports nobody asks for any more. */
 export function settlePorts(
   open: readonly PublishedPort[],
   requests: readonly PortRequest[],
@@ -111,18 +111,19 @@ export function settlePorts(
   const wanted: PortRequest[] = [];
   let gone = [...open];
   for (const request of requests) {
-    const found = serving(gone, request);
-    if (found === undefined) wanted.push(request);
-    else {
-      kept.push(...found);
-      gone = gone.filter((each) => !found.includes(each));
-    }
+    const { found, missing } = serving(gone, request);
+    kept.push(...found);
+    gone = gone.filter((each) => !found.includes(each));
+    if (missing !== undefined) wanted.push(missing);
   }
   return { kept, wanted, gone };
 }
 
-/** One for each of its addresses, all of one number. */
-function serving(open: readonly PublishedPort[], request: PortRequest): PublishedPort[] | undefined {
+/** Open ports of one number for as many of its addresses as can be; for the others that number is still missing. */
+function serving(
+  open: readonly PublishedPort[],
+  request: PortRequest,
+): { found: PublishedPort[]; missing: PortRequest | undefined } {
   const { addresses, containerPort, protocol } = request;
   const { low, high } = request.hostPort ?? { low: 1, high: 65535 };
   const fitting = open.filter(
@@ -131,13 +132,21 @@ function serving(open: readonly PublishedPort[], request: PortRequest): Publishe
       each.protocol === protocol &&
       (each.hostPort === 0 || (each.hostPort >= low && each.hostPort <= high)),
   );
-  const numbers = new Set(fitting.filter(({ hostPort }) => hostPort !== 0).map(({ hostPort }) => hostPort));
-  for (const number of [...numbers, 0]) {
-    const found = addresses.map(({ bound, ip }) =>
-      fitting.find(({ hostIp, hostPort }) => hostIp === ip && hostPort === (bound ? number : 0)),
+  const at = ({ bound, ip }: HostAddress, number: number) =>
+    fitting.find(
+      ({ hostIp, hostPort }) =>
+        hostIp === ip && (bound ? hostPort === number && hostPort !== 0 : hostPort === 0),
     );
-    const whole = found.filter((each) => each !== undefined);
-    if (whole.length === addresses.length) return whole;
-  }
-  return undefined;
+  const foundAt = (number: number) =>
+    addresses.map((each) => at(each, number)).filter((each) => each !== undefined);
+  const [number = 0] = fitting
+    .map(({ hostPort }) => hostPort)
+    .filter((each) => each !== 0)
+    .sort((a, b) => foundAt(b).length - foundAt(a).length);
+  const rest = addresses.filter((each) => at(each, number) === undefined);
+  const hostPort = number === 0 ? request.hostPort : { low: number, high: number };
+  return {
+    found: foundAt(number),
+    missing: rest.length === 0 ? undefined : { ...request, addresses: rest, hostPort },
+  };
 }
