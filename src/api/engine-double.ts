@@ -373,29 +373,6 @@ export class EngineDouble implements EngineFace {
   readonly collector = collectorDouble(imageId);
 
   readonly networks = networksDouble(this);
-  readonly networks: EngineFace["networks"] = {
-    list: () => [bridgeNetwork],
-    get: (ref) => {
-      if (ref !== "bridge") throw new Fault("not-found", `network ${ref} not found`);
-      return bridgeNetwork;
-    },
-    members: (networkId) =>
-      Object.entries(this.sandboxes).flatMap(([containerId, { endpoints }]) =>
-        endpoints
-          .filter((endpoint) => endpoint.networkId === networkId)
-          .map((endpoint) => ({ containerId, name: this.find(containerId).name, endpoint })),
-      ),
-    create: async (request) => {
-      this.asked.push(["network create", request]);
-      return { id: "m".repeat(64), warning: "" };
-    },
-    remove: async (ref) => void this.asked.push(["network remove", ref]),
-    prune: async (wanted) => (wanted(bridgeNetwork) ? ["bridge"] : []),
-    warnings: () => [],
-    publish: async (...args) => void this.asked.push(["publish", ...args]),
-    connect: async (...args) => void this.asked.push(["connect", ...args]),
-    disconnect: async (...args) => void this.asked.push(["disconnect", ...args]),
-  };
 
   readonly volumes: EngineFace["volumes"] = volumesDouble({
     kept: () => this.volumes_,

@@ -52,6 +52,7 @@ export function networksDouble(engine: NetworksDoubleHost): EngineNetworks {
     prune: async (wanted) => (wanted(bridgeNetwork) ? ["bridge"] : []),
     connect: async (...args) => void engine.asked.push(["connect", ...args]),
     disconnect: async (...args) => void engine.asked.push(["disconnect", ...args]),
+    warnings: () => [],
     publish: async (...args) => void engine.asked.push(["publish", ...args]),
     audit: async ({ probe }) => {
       const row = {
