@@ -151,7 +151,7 @@ async function serve(
       ...{ randomHex, nowNano, report },
     }),
   );
-  const builder = await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") });
+  const builder = stack.use(await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") }));
   const buildkit = openBuildkit(o, { builder, engine, network, records, log });
   const api = await serveApi({ engine, builder, buildkit, ...made, hosts: o.hosts, tls: readTls(o), log });
   stack.use(api);

@@ -297,6 +297,7 @@ export class BuilderFixture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#builder?.[Symbol.asyncDispose]();
     this.records[Symbol.dispose]();
     rmSync(this.root, { recursive: true, force: true });
   }

@@ -5,7 +5,6 @@
  * message; whatever the way out, no container, directory, mount or half-made layer of a build stays behind.
  * Never: keeps anything of a build that the engine does not own as an image.
  */
-import { createHash } from "node:crypto";
 import { readdirSync, statfsSync } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
@@ -36,6 +35,7 @@ import { BuildGraph } from "./graph.ts";
 import type { StageImage } from "./image-sources.ts";
 import type { Diagnostic } from "./lines.ts";
 import type { QuestionParts } from "./lint-source.ts";
+import { memoryDirectory } from "./memory-directory.ts";
 import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } from "./messages.ts";
 import { type Miss, MissRecords } from "./misses.ts";
 import { planBuild } from "./plan.ts";
@@ -98,7 +98,7 @@ interface Shared {
   readonly memory: string;
 }
 
-export class Builder {
+export class Builder implements AsyncDisposable {
   readonly #parts: BuilderParts;
   readonly #shared: Shared;
   #lastMisses: readonly Miss[] = [];
@@ -130,6 +130,11 @@ export class Builder {
       hall: new SolverHall(),
       missRecords: new MissRecords(records),
     });
+  }
+
+  /** Takes what it had in memory away. Builds have ended before. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await discardTree(this.#shared.memory);
   }
 
   /**
@@ -355,14 +360,6 @@ export class Builder {
 function defaultCeiling(root: string): number {
   const { blocks, bsize } = statfsSync(root);
   return Math.max(Math.floor((blocks * bsize) / 10), 2 * 2 ** 30);
-}
-
-/** A directory in memory for this root alone; those of an engine that died go. */
-async function memoryDirectory(root: string): Promise<string> {
-  const memory = "/dev/shm";
-  const prefix = `wherry-${createHash("sha256").update(root).digest("hex").slice(0, 16)}-`;
-  for (const name of readdirSync(memory)) if (name.startsWith(prefix)) await discardTree(join(memory, name));
-  return await mkdtemp(join(memory, prefix));
 }
 
 /** Messages of a quiet build that are kept, the last ones, in case it fails. */

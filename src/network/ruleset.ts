@@ -51,8 +51,8 @@ export interface PublishedTarget {
 
 /** Words of one family. */
 const words = {
-  4: { ip: "ip", suffix: "", address: "ipv4_addr", nfproto: "ipv4", icmp: "icmp" },
-  6: { ip: "ip6", suffix: "6", address: "ipv6_addr", nfproto: "ipv6", icmp: "ipv6-icmp" },
+  4: { ip: "ip", suffix: "", address: "ipv4_addr", nfproto: "ipv4", icmp: 1 },
+  6: { ip: "ip6", suffix: "6", address: "ipv6_addr", nfproto: "ipv6", icmp: 58 },
 } as const;
 
 /**

@@ -34,7 +34,7 @@ export class Guest {
 
   async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const child = this.#engine;
-    if (child === undefined) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill(signal);
     await exited;
