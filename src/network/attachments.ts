@@ -281,15 +281,17 @@ export class Attachments {
     this.#parts.nameServers.close(containerId);
     firewall.unpublish(targetsOf(record));
     if (record.joins === undefined && record.netnsPath !== undefined) {
-      // Interfaces go with their namespace, unless somebody who joined keeps that alive.
-      if (sandboxes.list().some(({ joins }) => joins === containerId)) this.#unplugAll(record);
+      // Interfaces go with their namespace a moment later, unless somebody who joined keeps that alive; one that lives on
+      // another keeps its address of hardware from the next until it is gone.
+      const shared = sandboxes.list().some(({ joins }) => joins === containerId);
+      this.#unplug(record, shared ? record.endpoints : record.endpoints.filter(livesOnAnother));
       namespaces.remove(record.netnsPath);
     }
     sandboxes.delete(containerId);
     return record.endpoints;
   }
 
-  #unplugAll({ endpoints, netnsPath = "" }: SandboxRecord): void {
+  #unplug({ netnsPath = "" }: SandboxRecord, endpoints: readonly Endpoint[]): void {
     for (const endpoint of endpoints) {
       const network = this.#parts.networks.withId(endpoint.networkId);
       if (network !== undefined) this.#parts.driver(network).unplug(network, endpoint, netnsPath);
@@ -324,6 +326,10 @@ export class Attachments {
   releasePorts(): void {
     this.#ports.releaseAll();
   }
+}
+
+function livesOnAnother({ hostInterface, interfaceName }: Endpoint): boolean {
+  return interfaceName !== "" && hostInterface === "";
 }
 
 function blank({ containerId, name, hostname }: Member): SandboxRecord {

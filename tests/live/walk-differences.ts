@@ -157,11 +157,14 @@ function compareTables(walker: Walker, same: Find): void {
     ...bridges.map((network) => addNetwork("t", bridged(network))),
     ...sandboxesOf(walker).map((sandbox) => addPorts("t", targetsOf(sandbox))),
   ].join("");
-  const should = [...commands.matchAll(/^add element inet t (\w+) \{ (.*) \}$/gm)].map(
-    ([, set = "", element = ""]) => `${set} ${element}`,
+  // Ports of a routed network that differ only on the host are one element.
+  const should = new Set(
+    [...commands.matchAll(/^add element inet t (\w+) \{ (.*) \}$/gm)].map(
+      ([, set = "", element = ""]) => `${set} ${element}`,
+    ),
   );
   for (const name of [table, `${table}-held`])
-    same(`elements of ${name}`, elementsOf(runNft(`list table inet ${name}`)), should);
+    same(`elements of ${name}`, elementsOf(runNft(`list table inet ${name}`)), [...should]);
 }
 
 function elementsOf(listing: string): string[] {
