@@ -359,7 +359,7 @@ test("what the machine cannot do is said, and what cannot be is refused when the
     "400 Decoding seccomp profile failed",
   );
   expect(await refusal(create({ CapAdd: ["FLY"] }))).toBe('400 invalid CapAdd: unknown capability: "FLY"');
-  expect(await refusal(create({ PidMode: "container:nobody" }))).toBe("404 No such container: nobody");
+  expect(await refusal(create({ PidMode: "container:nobody" }))).toBe("400 No such container: nobody");
   expect(await refusal(create({ CpusetCpus: "9999" }))).toStartWith("400 Invalid value 9999 for cpuset cpus");
   expect(await refusal(create({ Isolation: "process" }))).toBe(
     "400 Invalid isolation: \"process\" - linux only supports 'default'",

@@ -279,7 +279,7 @@ describe("a container that shares namespaces of another one", () => {
     expect(words[1]).toEndWith(`failed to join PID namespace: No such container: ${donor}`);
     expect(words[2]).toEndWith(`failed to join IPC namespace: No such container: ${donor}`);
     expect(await refusal(create("true", { PidMode: "container:nobody" }))).toBe(
-      "not-found: No such container: nobody",
+      "invalid: No such container: nobody",
     );
   });
 
