@@ -358,7 +358,9 @@ test("what the machine cannot do is said, and what cannot be is refused when the
   expect(await refusal(create({ SecurityOpt: ["seccomp={"] }))).toStartWith(
     "400 Decoding seccomp profile failed",
   );
-  expect(await refusal(create({ CapAdd: ["FLY"] }))).toBe('400 invalid CapAdd: unknown capability: "FLY"');
+  expect(await refusal(create({ CapAdd: ["FLY"] }))).toBe(
+    '400 invalid CapAdd: unknown capability: "CAP_FLY"',
+  );
   expect(await refusal(create({ PidMode: "container:nobody" }))).toBe("400 No such container: nobody");
   expect(await refusal(create({ CpusetCpus: "9999" }))).toStartWith("400 Invalid value 9999 for cpuset cpus");
   expect(await refusal(create({ Isolation: "process" }))).toBe(
