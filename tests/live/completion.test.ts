@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Client } from "#client/client.ts";
-import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { EngineUnderTest } from "./engine-under-test.ts";
 
 const programs = join(import.meta.dir, "../../bin");
 let engine: EngineUnderTest;
@@ -78,19 +78,6 @@ describe("the program", () => {
     const alone = { env: { WHERRY_HOST: "unix:///nowhere/engine.sock" } };
     expect((await engine.cli("wherry", ["__complete", "stop", ""], alone)).stdout).toBe(":4\n");
     expect((await engine.cli("wherry", ["__complete", "sto"], alone)).stdout).toStartWith("stop\t");
-  });
-
-  test.skipIf(dockerCli === null)("answers as fast as docker's, from the source too", async () => {
-    const times: Record<string, number[]> = { wherry: [], docker: [] };
-    for (let round = 0; round < 7; round++)
-      for (const [program, taken] of Object.entries(times)) {
-        const begin = performance.now();
-        expect((await engine.cli(program, ["__complete", "stop", ""])).stdout).toContain("alpha-running");
-        taken.push(performance.now() - begin);
-      }
-    const median = (taken: number[] = []) => taken.sort((a, b) => a - b)[taken.length >> 1] ?? 0;
-    // Half of docker's time; the rest is for a machine with other things to do.
-    expect(median(times["wherry"]) / median(times["docker"])).toBeLessThan(1.5);
   });
 
   test("has a script for three shells, and says so of others", async () => {
