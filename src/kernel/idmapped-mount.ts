@@ -10,8 +10,8 @@ import { writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { bytePath } from "./byte-path.ts";
 import { closeDescriptor, openAt, openFlag } from "./files-at.ts";
-import { check, cString, libc, pinnedBuffer } from "./libc.ts";
-import { attachMount } from "./mount.ts";
+import { check, libc, pinnedBuffer } from "./libc.ts";
+import { attachMount, cloneMount } from "./mount.ts";
 
 export interface IdRange {
   /** First id as it is on disk. */
@@ -29,12 +29,14 @@ export interface IdMap {
 
 const { i64, i32 } = FFIType;
 const c = libc({ syscall: { args: [i64, i64, i64, i64, i64, i64], returns: i32 } });
-const call = { openTree: 428, mountSetattr: 442 } as const;
-const [openTreeClone, cloExec, recursive, emptyPath] = [1, 0o2000000, 0x8000, 0x1000];
+const mountSetattr = 442;
+const [recursive, emptyPath] = [0x8000, 0x1000];
 const idMapAttribute = 0x100000n;
 const currentDirectory = -100;
 /** `struct mount_attr`: what to set, what to clear, propagation, the descriptor of a user namespace. */
 const attributes = pinnedBuffer(32);
+/** A path without characters: the descriptor beside it is meant. */
+const empty = pinnedBuffer(1);
 const namespaceTries = 400;
 const namespacePauseMs = 5;
 
@@ -42,26 +44,13 @@ const namespacePauseMs = 5;
 export async function mountIdMapped(source: string, target: string, map: IdMap): Promise<void> {
   const namespace = await openUserNamespace(map);
   try {
-    const path = cString(source);
-    const mount = check(
-      c.syscall(call.openTree, currentDirectory, ptr(path), openTreeClone | cloExec | recursive, 0, 0),
-      () => `open the mount ${source}`,
-    );
+    const mount = cloneMount(source, { recursive: true });
     try {
       attributes.fill(0);
       attributes.writeBigUInt64LE(idMapAttribute, 0);
       attributes.writeBigUInt64LE(BigInt(namespace), 24);
-      const empty = cString("");
       check(
-        c.syscall(
-          call.mountSetattr,
-          mount,
-          ptr(empty),
-          emptyPath | recursive,
-          ptr(attributes),
-          attributes.length,
-          0,
-        ),
+        c.syscall(mountSetattr, mount, ptr(empty), emptyPath | recursive, ptr(attributes), attributes.length),
         () => `map the owners of ${source}`,
       );
       attachMount(mount, target);

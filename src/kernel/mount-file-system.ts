@@ -1,13 +1,7 @@
 /** A file system on a directory, by its name and the options of mount(8). Synchronous: not for what asks another machine. */
-import { FFIType } from "bun:ffi";
-import { check, cString, libc } from "./libc.ts";
-import { setPropagation, unmount } from "./mount.ts";
+import { mountRaw, setPropagation, unmount } from "./mount.ts";
 import { parseMountOptions } from "./mount-options.ts";
 
-const pointer = FFIType.ptr;
-const c = libc({
-  mount: { args: [pointer, pointer, pointer, FFIType.u64, pointer], returns: FFIType.i32 },
-});
 const readOnlyBind = 0x1001;
 const remount = 1 << 5;
 
@@ -24,8 +18,8 @@ export interface FileSystemMount {
 export function mountFileSystem({ device, type, options, target }: FileSystemMount): void {
   const { flags, data, propagation } = parseMountOptions(options);
   const call = (bits: number) =>
-    check(
-      c.mount(cString(device), cString(target), cString(type), bits, cString(data)),
+    mountRaw(
+      ...([device, target, type, bits, data] as const),
       () => `mount ${device}:${target}, flags: 0x${bits.toString(16)}${data && `, data: ${data}`}`,
     );
   call(flags);

@@ -46,6 +46,7 @@ const fsconfigString = 1;
 const fsconfigCreate = 6;
 const moveEmptyFromPath = 4;
 const openTreeClone = 1;
+const openTreeRecursive = 0x8000;
 const openTreeCloseOnExec = 0o2000000;
 const cloExec = 1;
 
@@ -185,9 +186,12 @@ export function openOverlay(o: OverlayRequest): number {
   }
 }
 
-/** A copy of the mount at `path` that is itself mounted nowhere (open_tree(2), Linux 5.2). The caller closes it. */
-export function cloneMount(path: string): number {
-  const flags = openTreeClone | openTreeCloseOnExec;
+/**
+ * A copy of the mount at `path` that is itself mounted nowhere (open_tree(2), Linux 5.2), `recursive` with the mounts below
+ * it. The caller closes it.
+ */
+export function cloneMount(path: string, o: { readonly recursive?: boolean } = {}): number {
+  const flags = openTreeClone | openTreeCloseOnExec | (o.recursive === true ? openTreeRecursive : 0);
   return check(sys(call.openTree, currentDirectory, place(0, path), flags), () => `open the mount ${path}`);
 }
 
@@ -286,9 +290,16 @@ export function setPropagation(target: string, propagation: Propagation): void {
   mountRaw("none", target, "none", flag[kind] | (recursive ? flag.recursive : 0), "");
 }
 
-function mountRaw(source: string, target: string, type: string, flags: number, options: string): void {
-  const result = c.mount(cString(source), cString(target), cString(type), flags, cString(options));
-  check(result, () => `mount ${type === "none" ? source : type} on ${target}`);
+/** mount(2) as it is. `what` was tried, for the message of a failure. */
+export function mountRaw(
+  source: string,
+  target: string,
+  type: string,
+  flags: number,
+  options: string,
+  what = () => `mount ${type === "none" ? source : type} on ${target}`,
+): void {
+  check(c.mount(cString(source), cString(target), cString(type), flags, cString(options)), what);
 }
 
 /**

@@ -82,28 +82,21 @@ export class LocalDriver implements VolumeDriver {
     await this.#turns.take(name, async () => {
       if (!this.#mounted.has(mountpoint)) await mountLocal(asked, mountpoint, signal);
       this.#mounted.add(mountpoint);
-      this.#usersOf(name).add(user);
+      this.#users.set(name, (this.#users.get(name) ?? new Set()).add(user));
     });
     return mountpoint;
   }
 
   async unmount({ name, mountpoint, options }: DrivenVolume, user: string): Promise<void> {
     if (localMount(options) === undefined) return;
-    await this.#turns.take(name, () => {
-      const users = this.#usersOf(name);
-      users.delete(user);
-      if (users.size > 0 || !this.#mounted.delete(mountpoint)) return Promise.resolve();
+    await this.#turns.take(name, async () => {
+      const users = this.#users.get(name);
+      users?.delete(user);
+      if (users !== undefined && users.size > 0) return;
       this.#users.delete(name);
       // Whoever still looks in goes on seeing it.
-      unmount(mountpoint, { detach: true });
-      return Promise.resolve();
+      if (this.#mounted.delete(mountpoint)) unmount(mountpoint, { detach: true });
     });
-  }
-
-  #usersOf(name: string): Set<string> {
-    const users = this.#users.get(name) ?? new Set();
-    this.#users.set(name, users);
-    return users;
   }
 
   /** What an engine that died left mounted and nobody has. */
