@@ -36,6 +36,11 @@ async function done(...words: string[]): Promise<string> {
   return stdout.trim();
 }
 
+/** A script in a container that has the volume at /v. */
+async function inside(volume: string, script: string): Promise<string> {
+  return await done("run", "--rm", "-v", `${volume}:/v`, "busybox", "sh", "-c", script);
+}
+
 async function refused(...words: string[]): Promise<string> {
   const { stderr, code } = await docker(...words);
   expect(code).not.toBe(0);
@@ -115,16 +120,7 @@ describe("the local driver", () => {
 
 describe("parts of volumes", () => {
   test("a directory, a file, through links within the volume, filled from the image when new", async () => {
-    await done(
-      "run",
-      "--rm",
-      "-v",
-      "v1:/v",
-      "busybox",
-      "sh",
-      "-c",
-      "mkdir -p /v/a/b; echo f > /v/a/f; ln -s a /v/l",
-    );
+    await inside("v1", "mkdir -p /v/a/b; echo f > /v/a/f; ln -s a /v/l");
     const mount = (path: string, at = "/x") => [
       "--mount",
       `type=volume,src=v1,dst=${at},volume-subpath=${path}`,
@@ -137,16 +133,7 @@ describe("parts of volumes", () => {
   });
 
   test("nothing outside the volume, however it is written", async () => {
-    await done(
-      "run",
-      "--rm",
-      "-v",
-      "v1:/v",
-      "busybox",
-      "sh",
-      "-c",
-      "ln -s /etc /v/out; ln -s ../../.. /v/up",
-    );
+    await inside("v1", "ln -s /etc /v/out; ln -s ../../.. /v/up");
     const run = async (path: string) =>
       await refused(
         "run",
@@ -231,16 +218,7 @@ describe("owners", () => {
   });
 
   test("of a part of a volume, by ranges", async () => {
-    await done(
-      "run",
-      "--rm",
-      "-v",
-      "v1:/v",
-      "busybox",
-      "sh",
-      "-c",
-      "mkdir /v/a; touch /v/a/f; chown 5:6 /v/a/f",
-    );
+    await inside("v1", "mkdir /v/a; touch /v/a/f; chown 5:6 /v/a/f");
     const words = [
       "run",
       "--rm",
