@@ -6,17 +6,9 @@
  */
 import type { ContainerRecord, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { decompress } from "#store/decompress.ts";
 import { archiveTree } from "#store/tree-archive.ts";
-import {
-  describePath,
-  directoryAt,
-  type PathDescription,
-  type PathStat,
-  parseTreePath,
-  statTreePath,
-} from "#store/tree-path.ts";
-import { unpackIntoTree } from "#store/tree-unpack.ts";
+import { type TreeDirectory, TreeFiles, type TreeView, type TreeWriteOptions } from "#store/tree-files.ts";
+import { parseTreePath } from "#store/tree-path.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { Emit } from "./emit.ts";
 import { containerAttributes } from "./event-attributes.ts";
@@ -34,43 +26,17 @@ export interface ArchivesParts {
   readonly emit: Emit;
 }
 
-export interface WriteOptions extends Waiting {
-  readonly path: string;
-  /** Refuses to replace a directory by a file and the other way round. */
-  readonly keepKinds: boolean;
-  /** Everything becomes the container's user's. */
-  readonly asUser: boolean;
+interface ContainerView extends TreeView {
+  readonly record: ContainerRecord;
 }
 
-export class Archives {
+export class Archives extends TreeFiles<ContainerView> {
   readonly #parts: ArchivesParts;
   #looks = 0;
 
   constructor(parts: ArchivesParts) {
+    super();
     this.#parts = parts;
-  }
-
-  /** @throws Fault `not-found` in Docker's words. */
-  async stat(reference: string, path: string, o: Waiting): Promise<PathDescription> {
-    await using view = await this.#view(reference, o);
-    return describePath(found(statTreePath(view.tree, path), reference, path));
-  }
-
-  /** What is at a path with all below it, as a tar. Nothing is held before it is read. */
-  async read(
-    reference: string,
-    path: string,
-    o: Waiting,
-  ): Promise<{ readonly stat: PathDescription; readonly tar: AsyncIterable<Uint8Array> }> {
-    const stat = await this.stat(reference, path, o);
-    return { stat, tar: this.#tar(reference, path, o) };
-  }
-
-  async *#tar(reference: string, path: string, o: Waiting): AsyncGenerator<Uint8Array> {
-    await using view = await this.#view(reference, o);
-    const { place, path: parsed } = found(statTreePath(view.tree, path), reference, path);
-    this.#emit("archive-path", view.record);
-    yield* archiveTree(view.tree, { start: place, name: parsed.name, signal: o.signal });
   }
 
   /** The whole root file system as a tar, without what is mounted in it. @throws Fault `not-found` at once. */
@@ -79,33 +45,28 @@ export class Archives {
   }
 
   async *#export(id: string, o: Waiting): AsyncGenerator<Uint8Array> {
-    await using view = await this.#view(id, { ...o, bare: true });
+    await using view = await this.open(id, { ...o, writing: false, bare: true });
     this.#emit("export", view.record);
     yield* archiveTree(view.tree, { ...wholeRoot, signal: o.signal });
   }
 
-  /**
-   * Unpacks a tar, plain or compressed, into a directory.
-   * @throws Fault `not-found`, `invalid`, `denied` for what is read-only, all in Docker's words.
-   */
-  async write(reference: string, tar: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<void> {
-    const plain = await decompress(tar);
-    await using view = await this.#view(reference, { signal: o.signal, writing: true });
-    const directory = directoryAt(view.tree, o.path);
-    if (directory === undefined) throw absent(reference, o.path);
-    const { record, tree } = view;
+  protected override reading({ record }: ContainerView): void {
+    this.#emit("archive-path", record);
+  }
+
+  /** @throws Fault `denied` for what is read-only, in Docker's words. */
+  protected writing({ record, tree }: ContainerView, directory: TreeDirectory, o: TreeWriteOptions) {
     const part = tree.partOf(directory);
     if (part === undefined && record.host.ReadonlyRootfs === true)
       throw new Fault("denied", "container rootfs is marked read-only");
     if (part?.readOnly === true) throw new Fault("denied", "mounted volume is marked read-only");
-    const asUser = o.asUser && record.config.User ? record.config.User : undefined;
-    const owner = asUser === undefined ? undefined : this.#parts.runtime.userOf(tree, asUser);
-    await unpackIntoTree(plain.bytes, tree, {
-      directory,
-      keepKinds: o.keepKinds,
-      owner: owner === undefined ? undefined : { uid: owner.uid, gid: owner.gid },
-      signal: o.signal,
-    });
+    const { User: user } = record.config;
+    if (!o.asUser || !user) return undefined;
+    const { uid, gid } = this.#parts.runtime.userOf(tree, user);
+    return { uid, gid };
+  }
+
+  protected override written({ record }: ContainerView): void {
     this.#emit("extract-to-dir", record);
   }
 
@@ -114,7 +75,10 @@ export class Archives {
   }
 
   /** A container's files, held. `bare`: without what is mounted in its root. */
-  async #view(reference: string, o: Waiting & { readonly bare?: boolean; readonly writing?: boolean }) {
+  protected async open(
+    reference: string,
+    o: Waiting & { readonly writing: boolean; readonly bare?: boolean },
+  ): Promise<ContainerView> {
     const { index, launch, layers, runtime } = this.#parts;
     const record = index.get(reference);
     await using stack = new AsyncDisposableStack();
@@ -127,7 +91,7 @@ export class Archives {
             files: record.run === 0 ? undefined : launch.files(record.id),
             live: isLive(record) ? runtime.openRoot(record.id) : undefined,
           };
-    const request = { root: held.descriptor, host: record.host, writing: o.writing === true, ...seen };
+    const request = { root: held.descriptor, host: record.host, writing: o.writing, ...seen };
     const tree = stack.use(this.#parts.volumes.tree(request));
     const kept = stack.move();
     return { record, tree, [Symbol.asyncDispose]: async () => await kept.disposeAsync() };
@@ -150,6 +114,10 @@ export class Archives {
     });
   }
 
+  protected absent(reference: string, path: string): Fault {
+    return new Fault("not-found", `Could not find the file ${path} in container ${reference}`);
+  }
+
   #emit(action: string, record: ContainerRecord): void {
     this.#parts.emit("container", action, record.id, containerAttributes(record));
   }
@@ -157,12 +125,3 @@ export class Archives {
 
 /** Names in an export have no slash in front, and the root itself is not in it. */
 const wholeRoot = { start: parseTreePath("/").path, name: undefined };
-
-function found(seen: PathStat | undefined, reference: string, path: string): PathStat {
-  if (seen === undefined) throw absent(reference, path);
-  return seen;
-}
-
-function absent(reference: string, path: string): Fault {
-  return new Fault("not-found", `Could not find the file ${path} in container ${reference}`);
-}
