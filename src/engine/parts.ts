@@ -5,6 +5,7 @@ import type {
   EndpointSettings,
   HostConfig,
   MountPoint,
+  ReadyMount,
 } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
@@ -52,7 +53,7 @@ export interface RunRequest {
   readonly netnsPath?: string | undefined;
   readonly hostname: string;
   readonly files: ContainerFiles;
-  readonly mounts: readonly MountPoint[];
+  readonly mounts: readonly ReadyMount[];
   /** Host pids for namespaces joined by `container:<id>` modes. */
   readonly joined: { readonly pid?: number; readonly ipc?: number };
 }
@@ -259,7 +260,7 @@ export interface VolumePart {
       readonly first: boolean;
       readonly userOf: (root: FileTree) => { readonly uid: number; readonly gid: number };
     },
-  ): Promise<MountPoint[]>;
+  ): Promise<ReadyMount[]>;
   /** One more user of volumes, of a container that runs already, or to look in. @returns Where they are now. */
   hold(user: string, mounts: readonly MountPoint[], signal: AbortSignal): Promise<MountPoint[]>;
   /** Gives back what `mount` or `hold` gave. Idempotent. */

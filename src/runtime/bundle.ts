@@ -2,7 +2,7 @@
  * Pure. A container as the OCI runtime specification describes it, as Docker would have it run.
  * Owns: how records become the specification. Never: looks at the machine; what it needs to know is handed in.
  */
-import type { ContainerConfig, HostConfig, MountPoint } from "#spec/container.ts";
+import type { ContainerConfig, HostConfig, ReadyMount } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type {
   Confinement,
@@ -26,7 +26,7 @@ export interface BundleInput {
   readonly rootfs: string;
   readonly hostname: string;
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
-  readonly mounts: readonly MountPoint[];
+  readonly mounts: readonly ReadyMount[];
   /** Whether the kernel can make mounts read-only with all below them. */
   readonly recursiveReadOnly: boolean;
   readonly user: ResolvedUser;
@@ -168,7 +168,7 @@ function sysctls(o: BundleInput): Record<string, string> {
 }
 
 /** A bind mount that passes mounts on needs a root that does. */
-function sharedPropagation(mounts: readonly MountPoint[]): string | undefined {
+function sharedPropagation(mounts: readonly ReadyMount[]): string | undefined {
   const asked = mounts.map(({ propagation }) => propagation);
   if (asked.some((each) => each === "shared" || each === "rshared")) return "rshared";
   return asked.some((each) => each === "slave" || each === "rslave") ? "rslave" : undefined;

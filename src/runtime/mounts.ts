@@ -1,5 +1,5 @@
 /** Pure. What is mounted in a container and where: Docker's defaults, the engine's files, the user's mounts. */
-import type { HostConfig, MountPoint } from "#spec/container.ts";
+import type { HostConfig, ReadyMount } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { OciMount } from "#spec/oci-runtime.ts";
 
@@ -8,7 +8,7 @@ export interface MountsInput {
   readonly privileged: boolean;
   readonly writableCgroups: boolean;
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
-  readonly mounts: readonly MountPoint[];
+  readonly mounts: readonly ReadyMount[];
   /** Whether the kernel can make a mount read-only with all below it (mount_setattr(2), Linux 5.12). */
   readonly recursiveReadOnly: boolean;
   /** Host path of the memory shared with other containers; absent for some of its own. */
@@ -107,7 +107,7 @@ function userMounts({ mounts, recursiveReadOnly }: MountsInput): OciMount[] {
 }
 
 /** @throws Fault `unsupported` where everything below has to be read-only and the kernel cannot. */
-function readOnlyOption({ readOnlyBelow, recursive, single }: MountPoint, can: boolean): "ro" | "rro" {
+function readOnlyOption({ readOnlyBelow, recursive, single }: ReadyMount, can: boolean): "ro" | "rro" {
   if (readOnlyBelow === "must" && !can)
     throw new Fault("unsupported", "rro (recursively read-only) mounts need Linux 5.12 or newer");
   // crun opens the target of a recursive one as a directory.

@@ -1,4 +1,4 @@
-import type { ContainerRecord, MountPoint } from "#spec/container.ts";
+import type { ContainerRecord, ReadyMount } from "#spec/container.ts";
 
 /** What the runtime is given to make a container's process of. */
 export interface RunRequest {
@@ -12,6 +12,6 @@ export interface RunRequest {
     readonly hostname: string;
     readonly resolvConf: string;
   };
-  readonly mounts: readonly MountPoint[];
+  readonly mounts: readonly ReadyMount[];
   readonly joined: { readonly pid?: number; readonly ipc?: number };
 }

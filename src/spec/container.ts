@@ -246,10 +246,6 @@ export interface MountPoint {
   readonly anonymous: boolean;
   /** What of the volume or image is shown; all of it when absent. */
   readonly subpath?: string;
-  /** What the mount of its source forbids, known while the container runs: `ro`, `nosuid`, `nodev`, `noexec`. */
-  readonly restrictions?: readonly string[];
-  /** Its source is no directory: nothing can be mounted below it. Known while the container runs. */
-  readonly single?: boolean;
   /** Whose files are shown as whose: `auto`, or ranges; see the volume room's `id-map.ts`. */
   readonly idMap?: string;
   /** False: without what is mounted below the source. */
@@ -258,6 +254,14 @@ export interface MountPoint {
   readonly readOnlyBelow?: "no" | "can" | "must";
   /** Of an image mount: what was meant when the container was made. */
   readonly image?: { readonly id: Digest; readonly chainId?: ChainId };
+}
+
+/** A mount as the runtime is given it: its source is there, and was looked at. Kept in no record. */
+export interface ReadyMount extends MountPoint {
+  /** What the mount of its source forbids: `ro`, `nosuid`, `nodev`, `noexec`. */
+  readonly restrictions?: readonly string[];
+  /** Its source is no directory: nothing can be mounted below it. */
+  readonly single?: boolean;
 }
 
 export type ContainerStatus =

@@ -7,7 +7,7 @@ import { statSync } from "node:fs";
 import { Beneath } from "#kernel/beneath.ts";
 import { mountRestrictions } from "#kernel/mount-flags.ts";
 import type { Tree } from "#kernel/tree.ts";
-import type { MountPoint } from "#spec/container.ts";
+import type { MountPoint, ReadyMount } from "#spec/container.ts";
 import { checkSource } from "./bind-source.ts";
 import { copyUp } from "./copy-up.ts";
 import { idMapOf, type Owner } from "./id-map.ts";
@@ -39,8 +39,8 @@ export class VolumeMounts {
   }
 
   /** The same mounts, each with the path that the runtime mounts. @throws Fault in dockerd's words. */
-  async mount(user: string, mounts: readonly MountPoint[], o: MountRequestOptions): Promise<MountPoint[]> {
-    const ready: MountPoint[] = [];
+  async mount(user: string, mounts: readonly MountPoint[], o: MountRequestOptions): Promise<ReadyMount[]> {
+    const ready: ReadyMount[] = [];
     try {
       for (const [number, mount] of mounts.entries()) {
         const source = await this.#source(user, number, mount, o);

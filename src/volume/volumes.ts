@@ -4,7 +4,13 @@
  * uses is not removed.
  */
 import { posix } from "node:path";
-import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from "#spec/container.ts";
+import type {
+  ContainerConfig,
+  ContainerRecord,
+  HostConfig,
+  MountPoint,
+  ReadyMount,
+} from "#spec/container.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { anonymousLabel } from "#spec/docker-volume.ts";
 import { Fault } from "#spec/fault.ts";
@@ -209,7 +215,7 @@ export class Volumes {
   }
 
   /** See the engine's parts of these names. */
-  async mount(user: string, mounts: readonly MountPoint[], o: MountRequestOptions): Promise<MountPoint[]> {
+  async mount(user: string, mounts: readonly MountPoint[], o: MountRequestOptions): Promise<ReadyMount[]> {
     return await this.#mounts.mount(user, mounts, o);
   }
 
