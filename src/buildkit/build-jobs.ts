@@ -38,10 +38,6 @@ export class BuildJob implements Disposable {
     this.returned.promise.catch(() => undefined);
   }
 
-  cancel(): void {
-    this.#abort.abort(new Fault("cancelled", "context canceled"));
-  }
-
   [Symbol.dispose](): void {
     this.feed.end();
     this.#abort.abort(new Fault("cancelled", "context canceled"));
@@ -76,10 +72,6 @@ export class BuildJobs {
     setTimeout(() => {
       if (this.#jobs.get(Ref) === job) this.#jobs.delete(Ref);
     }, lingerMs).unref();
-  }
-
-  active(): BuildJob[] {
-    return [...this.#jobs.values()].filter(({ signal }) => !signal.aborted);
   }
 
   /** Waits `jobWaitMs` for one that is on its way. @throws Fault `not-found`, or the signal's reason. */

@@ -58,10 +58,6 @@ export function kindOf(mode: number): FileKind {
   return (mode & goSocket) !== 0 ? "socket" : "file";
 }
 
-export function isCharDevice(mode: number): boolean {
-  return (mode & goCharDevice) !== 0;
-}
-
 /** The low twelve bits as Unix has them. */
 export function permissionsOf(mode: number): number {
   let permissions = mode & 0o777;
