@@ -12,6 +12,7 @@ import {
 } from "#spec/buildkit-control.ts";
 import { Fault } from "#spec/fault.ts";
 import type { RpcStatus } from "#spec/grpc-status.ts";
+import { nanoOfFineMillis } from "#spec/unix-time.ts";
 import type { Records, Table } from "#store/records.ts";
 
 /** Kept, beside pinned ones. */
@@ -102,8 +103,8 @@ function event(type: number, build: MadeBuild): HistoryEventWritten {
     Frontend: build.frontend,
     FrontendAttrs: build.attributes,
     Exporters: build.exporters,
-    CreatedAt: nano(build.startedMs),
-    CompletedAt: nano(build.completedMs),
+    CreatedAt: nanoOfFineMillis(build.startedMs),
+    CompletedAt: build.completedMs === undefined ? undefined : nanoOfFineMillis(build.completedMs),
     error: build.error,
     ExporterResponse: build.answer,
     pinned: build.pinned,
@@ -113,8 +114,4 @@ function event(type: number, build: MadeBuild): HistoryEventWritten {
     numWarnings: build.steps.warnings,
   };
   return { type, record };
-}
-
-function nano(ms: number | undefined): bigint | undefined {
-  return ms === undefined ? undefined : BigInt(Math.round(ms * 1000)) * 1000n;
 }

@@ -12,6 +12,7 @@ import type {
   VertexStatus,
 } from "#build/progress.ts";
 import type { StatusWritten } from "#spec/buildkit-control.ts";
+import { nanoOfFineMillis } from "#spec/unix-time.ts";
 
 /** Output kept of one build; what comes after is left out, with a note. */
 export const logBytesMax = 64 << 20;
@@ -174,5 +175,5 @@ export function rangeOf({ start, end }: { readonly start: number; readonly end: 
 
 /** Equal milliseconds are equal nanoseconds: clients tell runs of a vertex apart by when they started. */
 function nano(ms: number | undefined): bigint | undefined {
-  return ms === undefined ? undefined : BigInt(Math.round(ms * 1000)) * 1000n;
+  return ms === undefined ? undefined : nanoOfFineMillis(ms);
 }

@@ -1,5 +1,6 @@
 /** What builds leave on disk, for `buildx du` and `prune`: kept copies of contexts, and the builder's cache. */
 import type { PruneRequest, UsageWritten } from "#spec/buildkit-control.ts";
+import { nanoOfFineMillis } from "#spec/unix-time.ts";
 import type { BuilderUsage, BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
 
 export interface PruneOrder {
@@ -76,18 +77,14 @@ export function usageRecord(record: CacheRecord): UsageWritten {
     Mutable: record.mutable,
     InUse: record.inUse,
     Size: record.sizeBytes,
-    CreatedAt: nano(record.createdMs),
-    LastUsedAt: record.usedMs === undefined ? undefined : nano(record.usedMs),
+    CreatedAt: nanoOfFineMillis(record.createdMs),
+    LastUsedAt: record.usedMs === undefined ? undefined : nanoOfFineMillis(record.usedMs),
     UsageCount: record.uses,
     Description: record.description,
     RecordType: record.type,
     Shared: record.shared,
     Parents: record.parents,
   };
-}
-
-function nano(ms: number): bigint {
-  return BigInt(Math.round(ms * 1000)) * 1000n;
 }
 
 /**

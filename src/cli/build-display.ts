@@ -3,6 +3,7 @@
  * BuildKit's own messages as JSON.
  */
 import type { StatusRead } from "#spec/buildkit-control.ts";
+import { nanoOfFineMillis } from "#spec/unix-time.ts";
 
 export interface BuildDisplay {
   take(status: StatusRead): void;
@@ -219,7 +220,7 @@ class TerminalDisplay implements BuildDisplay {
 
   #stepLines({ vertex, lines }: Step): string[] {
     const { started = 0n, completed, cached, error } = vertex;
-    const now = BigInt(Math.round(this.#nowMs() * 1000)) * 1000n;
+    const now = nanoOfFineMillis(this.#nowMs());
     const time = `${seconds((completed ?? now) - started, 1)}s`;
     const mark = error !== "" ? "ERROR" : cached ? "CACHED" : "";
     const first = ` => ${mark === "" ? "" : `${mark} `}${vertex.name}\u0000${time}`;

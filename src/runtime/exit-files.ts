@@ -6,7 +6,7 @@ import { existsSync, type FSWatcher, rmSync, watch } from "node:fs";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#spec/fault.ts";
-import { formatRfc3339 } from "#spec/unix-time.ts";
+import { formatRfc3339, nanoOfFineMillis } from "#spec/unix-time.ts";
 
 /** Bun's watcher swallows changes right behind the one it told of: a look around this much later finds those. */
 const settleMs = 4;
@@ -56,7 +56,7 @@ export class ExitFiles implements Disposable {
       const exitCode = Number(text);
       if (text === "" || !Number.isInteger(exitCode))
         throw new Fault("internal", `${path} is damaged: ${JSON.stringify(text)}`);
-      return { exitCode, finishedAt: formatRfc3339(BigInt(Math.round(mtimeMs * 1e3)) * 1000n) };
+      return { exitCode, finishedAt: formatRfc3339(nanoOfFineMillis(mtimeMs)) };
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
       throw error;

@@ -13,6 +13,11 @@ export function nanoOfMillis(millis: number): bigint {
   return BigInt(Math.trunc(millis)) * 1_000_000n;
 }
 
+/** Milliseconds with a fraction, to the microsecond: what a number of them can tell. Equal ones stay equal. */
+export function nanoOfFineMillis(millis: number): bigint {
+  return BigInt(Math.round(millis * 1000)) * 1000n;
+}
+
 /** Nanoseconds since the epoch of an RFC 3339 text with up to nine fractional digits; undefined for other text. */
 export function parseRfc3339(text: string): bigint | undefined {
   const match = RFC3339.exec(text);
