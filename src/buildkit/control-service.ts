@@ -83,9 +83,7 @@ async function resultOf(
   if (request.Definition !== undefined && request.Definition.def.length > 0)
     return shelf.input(request.Definition);
   if (request.Frontend !== "") {
-    const inputs = new Map(
-      Object.entries(request.FrontendInputs).map(([name, definition]) => [name, shelf.input(definition)]),
-    );
+    const inputs = shelf.inputs(request.FrontendInputs);
     const frontend = { frontend: request.Frontend, options: request.FrontendAttrs, inputs };
     const result = await runFrontend(parts, job, frontend, signal);
     shelf.put(result);

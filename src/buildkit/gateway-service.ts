@@ -80,9 +80,7 @@ async function solve(parts: BuildkitParts, shelf: ResultShelf, o: SolveCall): Pr
         signal,
       }),
     };
-  const inputs = new Map(
-    Object.entries(request.FrontendInputs).map(([name, definition]) => [name, shelf.input(definition)]),
-  );
+  const inputs = shelf.inputs(request.FrontendInputs);
   const result = await runFrontend(parts, job, { frontend: request.Frontend, options, inputs }, signal);
   try {
     signal.throwIfAborted();

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { BuildResult } from "#build/build-request.ts";
 import type { Result, ResultWritten } from "#spec/buildkit-gateway.ts";
-import { type Definition, type Definition as DefinitionMessage, Op } from "#spec/buildkit-llb.ts";
+import { type Definition, Op } from "#spec/buildkit-llb.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatPlatform } from "#spec/platform.ts";
 import type { Written } from "#spec/proto-message.ts";
@@ -40,7 +40,7 @@ export class ResultShelf implements Disposable {
       if (only !== undefined) metadata["containerimage.config"] = json(only.config);
       return { ref: { id, def: definitionOf(id) }, metadata };
     }
-    const refs: Record<string, { id: string; def: Written<typeof DefinitionMessage> }> = {};
+    const refs: Record<string, { id: string; def: Written<typeof Definition> }> = {};
     const platforms: unknown[] = [];
     for (const [index, { platform, config }] of result.perPlatform.entries()) {
       const name = formatPlatform(platform);
@@ -71,6 +71,11 @@ export class ResultShelf implements Disposable {
     throw new Fault("unsupported", "a build cannot start from a graph of operations: use a Dockerfile");
   }
 
+  /** The same for each of the frontend's inputs, by name. */
+  inputs(definitions: Readonly<Record<string, Definition>>): Map<string, BuildResult> {
+    return new Map(Object.entries(definitions).map(([name, definition]) => [name, this.input(definition)]));
+  }
+
   [Symbol.dispose](): void {
     for (const result of this.#results.values()) result[Symbol.dispose]();
     this.#results.clear();
@@ -78,7 +83,7 @@ export class ResultShelf implements Disposable {
 }
 
 /** A graph of one source, which only this engine understands, and a last node that points to it. */
-function definitionOf(id: string): Written<typeof DefinitionMessage> {
+function definitionOf(id: string): Written<typeof Definition> {
   const source = Op.encode({ source: { identifier: `${scheme}${id}` } });
   const digest = `sha256:${createHash("sha256").update(source).digest("hex")}`;
   const last = Op.encode({ inputs: [{ digest, index: 0 }] });
