@@ -20,7 +20,6 @@ export async function serveTunnel(sessions: ClientSessions, call: ServerCall): P
     sharedKey: first(call.metadata, exposeHeader.sharedKey) ?? "",
     methods,
   };
-  sessions.check(head);
   await sessions.serve(head, new CallStream(call), call.signal);
 }
 
