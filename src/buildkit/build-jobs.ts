@@ -7,6 +7,7 @@ import type { BuildResult } from "#build/build-request.ts";
 import type { SolveRequest } from "#spec/buildkit-control.ts";
 import type { Result } from "#spec/buildkit-gateway.ts";
 import { Fault } from "#spec/fault.ts";
+import { AwaitedMap } from "./awaited-map.ts";
 import { StatusFeed } from "./status-feed.ts";
 
 /** A gateway's call often comes before the build's own. */
@@ -45,8 +46,7 @@ export class BuildJob implements Disposable {
 }
 
 export class BuildJobs {
-  readonly #jobs = new Map<string, BuildJob>();
-  readonly #waiting = new Set<() => void>();
+  readonly #jobs = new AwaitedMap<BuildJob>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
@@ -62,7 +62,6 @@ export class BuildJobs {
       throw new Fault("unavailable", `${jobsMax} builds are running: try again when some have ended`);
     const job = new BuildJob(request, signal, this.#now());
     this.#jobs.set(Ref, job);
-    for (const wake of this.#waiting) wake();
     return job;
   }
 
@@ -76,18 +75,8 @@ export class BuildJobs {
 
   /** Waits `jobWaitMs` for one that is on its way. @throws Fault `not-found`, or the signal's reason. */
   async find(ref: string, signal: AbortSignal): Promise<BuildJob> {
-    const late = AbortSignal.timeout(jobWaitMs);
-    for (;;) {
-      const job = this.#jobs.get(ref);
-      if (job !== undefined) return job;
-      signal.throwIfAborted();
-      if (late.aborted) throw new Fault("not-found", `no such job ${ref}`);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.add(resolve);
-      late.addEventListener("abort", () => resolve(), { once: true });
-      signal.addEventListener("abort", () => resolve(), { once: true });
-      await promise;
-      this.#waiting.delete(resolve);
-    }
+    const job = await this.#jobs.find(ref, jobWaitMs, signal);
+    if (job === undefined) throw new Fault("not-found", `no such job ${ref}`);
+    return job;
   }
 }

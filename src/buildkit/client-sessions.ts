@@ -6,6 +6,7 @@
 import type { Duplex } from "node:stream";
 import { GrpcChannel } from "#grpc/grpc-channel.ts";
 import { Fault } from "#spec/fault.ts";
+import { AwaitedMap } from "./awaited-map.ts";
 import { SharedLocals } from "./shared-locals.ts";
 
 /** A build often asks before its session's connection is there. */
@@ -40,8 +41,7 @@ export class ClientSession {
 }
 
 export class ClientSessions {
-  readonly #open = new Map<string, ClientSession>();
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #open = new AwaitedMap<ClientSession>();
 
   /** @throws Fault `invalid` for an id that cannot be, `conflict` for one that is open, `unavailable` for too many. */
   check({ id }: SessionHead): void {
@@ -56,7 +56,6 @@ export class ClientSessions {
     this.check(head);
     using channel = new GrpcChannel(connection);
     this.#open.set(head.id, new ClientSession(head, channel));
-    for (const wake of this.#waiting.get(head.id) ?? []) wake();
     const { promise: over, resolve } = Promise.withResolvers<void>();
     const ends = AbortSignal.any([channel.closed, signal]);
     ends.addEventListener("abort", () => resolve(), { once: true });
@@ -68,20 +67,7 @@ export class ClientSessions {
 
   /** Waits `sessionWaitMs` for one that is on its way. @throws Fault `unavailable`, or the signal's reason. */
   async find(id: string, signal: AbortSignal): Promise<ClientSession> {
-    const there = this.#open.get(id);
-    if (there !== undefined) return there;
-    signal.throwIfAborted();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const waiting = this.#waiting.get(id) ?? new Set();
-    this.#waiting.set(id, waiting.add(resolve));
-    const timer = setTimeout(resolve, sessionWaitMs);
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-    clearTimeout(timer);
-    waiting.delete(resolve);
-    if (waiting.size === 0) this.#waiting.delete(id);
-    signal.throwIfAborted();
-    const come = this.#open.get(id);
+    const come = await this.#open.find(id, sessionWaitMs, signal);
     if (come === undefined)
       throw new Fault("unavailable", `no active session for ${id}: context deadline exceeded`);
     return come;
