@@ -6,6 +6,7 @@ import { BuildFault } from "#build/build-request.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode, type RpcDetail } from "#spec/grpc-status.ts";
 import { explainFull } from "#store/disk-full.ts";
+import { rangesOf, sourceJson } from "./places.ts";
 
 const errdefs = "github.com/moby/buildkit/errdefs.";
 
@@ -23,14 +24,9 @@ export function buildError(thrown: unknown, root: string): GrpcError {
   if (fault instanceof BuildFault) {
     if (fault.vertex !== undefined) details.push(detail("Vertex", { digest: fault.vertex }));
     const { source } = fault;
-    const ranges = fault.lines
-      .filter(({ start }) => start > 0)
-      .map(({ start, end }) => ({ start: { line: start }, end: { line: end } }));
-    if (source !== undefined && ranges.length > 0) {
-      const data = Buffer.from(source.text).toString("base64");
-      const info = { filename: source.filename, data, language: "Dockerfile" };
-      details.push(detail("Source", { info, ranges }));
-    }
+    const ranges = rangesOf(fault.lines);
+    if (source !== undefined && ranges.length > 0)
+      details.push(detail("Source", { info: sourceJson(source), ranges }));
   }
   const text = fullDisk(thrown, root) ?? fault.message;
   return new GrpcError(grpcCode.unknown, text, details, { cause: thrown });

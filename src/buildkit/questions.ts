@@ -4,9 +4,9 @@
  */
 import type { LintReport, Outline, QuestionRequest, Targets } from "#build/build-questions.ts";
 import type { LineRange } from "#build/lines.ts";
-import type { SourceFile } from "#build/progress.ts";
 import type { BuildkitBuilder } from "./buildkit-parts.ts";
 import { unknownQuestion } from "./error-details.ts";
+import { rangesOf, sourceJson } from "./places.ts";
 
 export type Answered = Record<string, Uint8Array>;
 
@@ -44,15 +44,6 @@ function answer(json: unknown, text: string, more: Record<string, string> = {}):
   return Object.fromEntries(Object.entries(words).map(([name, value]) => [name, Buffer.from(value)]));
 }
 
-function base64({ text }: SourceFile): string {
-  return Buffer.from(text).toString("base64");
-}
-
-function ranges(lines: readonly LineRange[]) {
-  const found = lines.filter(({ start }) => start > 0);
-  return found.map(({ start, end }) => ({ start: { line: start }, end: { line: end } }));
-}
-
 export function lintAnswer(report: LintReport): Answered {
   const { source, error } = report;
   const json = {
@@ -61,11 +52,11 @@ export function lintAnswer(report: LintReport): Answered {
       description: each.description,
       url: each.url,
       detail: each.detail,
-      location: { ranges: ranges(each.lines) },
+      location: { ranges: rangesOf(each.lines) },
     })),
-    sources: [{ filename: source.filename, language: "Dockerfile", data: base64(source) }],
+    sources: [sourceJson(source)],
     ...(error !== undefined && {
-      buildError: { message: error.message, location: { ranges: ranges(error.lines) } },
+      buildError: { message: error.message, location: { ranges: rangesOf(error.lines) } },
     }),
   };
   const lines = report.warnings.map(
@@ -77,7 +68,7 @@ export function lintAnswer(report: LintReport): Answered {
 }
 
 export function outlineAnswer(outline: Outline): Answered {
-  const location = (lines: LineRange) => ({ ranges: ranges([lines]) });
+  const location = (lines: LineRange) => ({ ranges: rangesOf([lines]) });
   const json = {
     name: outline.name,
     description: outline.description,
@@ -85,7 +76,7 @@ export function outlineAnswer(outline: Outline): Answered {
     secrets: outline.secrets.map(({ lines, ...each }) => ({ ...each, location: location(lines) })),
     ssh: outline.ssh.map(({ lines, ...each }) => ({ ...each, location: location(lines) })),
     cache: outline.cache.map(({ id, lines }) => ({ ID: id, location: location(lines) })),
-    sources: [base64(outline.source)],
+    sources: [sourceJson(outline.source).data],
   };
   const named = outline.name === "" ? "(default)" : outline.name;
   let text = `TARGET:      ${named}\n`;
@@ -107,8 +98,8 @@ export function outlineAnswer(outline: Outline): Answered {
 
 export function targetsAnswer({ targets, source }: Targets): Answered {
   const json = {
-    targets: targets.map(({ lines, ...each }) => ({ ...each, location: { ranges: ranges([lines]) } })),
-    sources: [base64(source)],
+    targets: targets.map(({ lines, ...each }) => ({ ...each, location: { ranges: rangesOf([lines]) } })),
+    sources: [sourceJson(source).data],
   };
   const rows = targets.map((each) => [
     `${each.name === "" ? "(default)" : each.name}${each.default && each.name !== "" ? " (default)" : ""}`,

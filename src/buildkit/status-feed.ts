@@ -3,16 +3,10 @@
  * Owns: the events of a build. Promises: a watcher that comes late misses nothing but output beyond `logBytesMax`; many
  * events that happened meanwhile go out as one message. Never: makes the build wait.
  */
-import type {
-  BuildProgress,
-  BuildWarning,
-  SourceFile,
-  Vertex,
-  VertexLog,
-  VertexStatus,
-} from "#build/progress.ts";
+import type { BuildProgress, BuildWarning, Vertex, VertexLog, VertexStatus } from "#build/progress.ts";
 import type { StatusWritten } from "#spec/buildkit-control.ts";
 import { nanoOfFineMillis } from "#spec/unix-time.ts";
+import { rangeOf, sourceInfo } from "./places.ts";
 
 /** Output kept of one build; what comes after is left out, with a note. */
 export const logBytesMax = 64 << 20;
@@ -163,14 +157,6 @@ export class StatusFeed implements BuildProgress {
     for (const wake of this.#wakes) wake();
     this.#wakes.clear();
   }
-}
-
-export function sourceInfo({ filename, text }: SourceFile) {
-  return { filename, data: Buffer.from(text), language: "Dockerfile" };
-}
-
-export function rangeOf({ start, end }: { readonly start: number; readonly end: number }) {
-  return { start: { line: start }, end: { line: end } };
 }
 
 /** Equal milliseconds are equal nanoseconds: clients tell runs of a vertex apart by when they started. */
