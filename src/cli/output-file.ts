@@ -5,6 +5,7 @@ import { dirname, normalize } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Fault } from "#spec/fault.ts";
+import { type CliIo, write } from "./command.ts";
 
 /** @throws Fault `invalid` in the docker CLI's words when a file at `path` could not be. */
 export async function checkOutputPath(path: string): Promise<void> {
@@ -18,6 +19,22 @@ export async function checkOutputPath(path: string): Promise<void> {
     "invalid",
     `invalid output path: ${JSON.stringify(path)} must be a directory or a regular file: got ${what}`,
   );
+}
+
+/** @throws Fault `invalid` for an archive that would go to a terminal. */
+export function refuseTerminal(io: CliIo, output: string | undefined): void {
+  if (output === undefined && io.stdout.isTTY)
+    throw new Fault("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+}
+
+/** To a file as `writeOutputFile` does; to stdout when none is named. */
+export async function writeOutput(
+  io: CliIo,
+  output: string | undefined,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  if (output !== undefined) await writeOutputFile(output, bytes);
+  else for await (const part of bytes) await write(io.stdout, part);
 }
 
 /** Writes a file whole or not at all; what was there before stays until the last byte is written. */

@@ -1,9 +1,7 @@
 /** `save` and `load`: images in and out of archives. */
-
-import { once } from "node:events";
-import { createReadStream, createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
-import { type Command, write } from "#cli/command.ts";
+import { createReadStream } from "node:fs";
+import type { Command } from "#cli/command.ts";
+import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
 import { platformJson } from "#cli/platform-flag.ts";
 import { showProgress } from "#cli/progress-display.ts";
 import { Fault } from "#spec/fault.ts";
@@ -17,25 +15,10 @@ const save: Command = {
   least: 1,
   run: async ({ args, client, flags, io }) => {
     const output = flags.text("output");
-    if (output === undefined && io.stdout.isTTY)
-      throw new Fault("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+    refuseTerminal(io, output);
     const engine = await client();
     const archive = await engine.images.save(args, { platform: platformJson(flags.text("platform")) });
-    if (output === undefined) {
-      for await (const part of archive) await write(io.stdout, part);
-      return 0;
-    }
-    // Under its name only when it is whole.
-    const partial = `${output}.partial-${process.pid}`;
-    try {
-      const file = createWriteStream(partial, { mode: 0o600 });
-      for await (const part of archive) if (!file.write(part)) await once(file, "drain");
-      file.end();
-      await once(file, "close");
-      await rename(partial, output);
-    } finally {
-      await rm(partial, { force: true });
-    }
+    await writeOutput(io, output, archive);
     return 0;
   },
 };

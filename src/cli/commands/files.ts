@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type Command, write } from "#cli/command.ts";
-import { writeOutputFile } from "#cli/output-file.ts";
+import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
 import { Fault } from "#spec/fault.ts";
 
 const letters = ["C", "A", "D"] as const;
@@ -25,14 +25,11 @@ const exportCommand: Command = {
   least: 1,
   most: 1,
   run: async ({ args, client, flags, io }) => {
-    const output = flags.text("output") ?? "";
-    if (output === "" && io.stdout.isTTY)
-      throw new Fault("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
-    const path = resolve(io.cwd, output);
-    if (output !== "") await checkDirectory(path);
-    const tar = await (await client()).archives.export(args[0] ?? "");
-    if (output !== "") await writeOutputFile(path, tar);
-    else for await (const part of tar) await write(io.stdout, part);
+    const named = flags.text("output") || undefined;
+    const output = named && resolve(io.cwd, named);
+    refuseTerminal(io, output);
+    if (output !== undefined) await checkDirectory(output);
+    await writeOutput(io, output, await (await client()).archives.export(args[0] ?? ""));
     return 0;
   },
 };

@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { type Command, write } from "#cli/command.ts";
 import { copyCommand } from "#cli/commands/cp.ts";
-import { writeOutputFile } from "#cli/output-file.ts";
+import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
 import { Fault } from "#spec/fault.ts";
 
 const cp = copyCommand({
@@ -70,11 +70,9 @@ const exporting: Command = {
   most: 1,
   run: async ({ args: [name = ""], client, flags, io }) => {
     const output = flags.text("output");
-    if (output === undefined && io.stdout.isTTY)
-      throw new Fault("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+    refuseTerminal(io, output);
     const { tar } = await (await client()).volumes.files.read(name, "/.");
-    if (output !== undefined) await writeOutputFile(output, tar);
-    else for await (const part of tar) await write(io.stdout, part);
+    await writeOutput(io, output, tar);
     return 0;
   },
 };
