@@ -11,18 +11,16 @@ const barCellsMax = 50;
 /** What stands beside the bar: id, status, numbers. */
 const besideBarCells = 58;
 
-/** @throws Fault of an error in the stream. `aux` is handed what comes with the end of a push or load. */
+/** What comes with the end of a push or load for programs is not shown. @throws Fault of an error in the stream. */
 export async function showProgress(
   messages: AsyncIterable<JsonMessage>,
   to: NodeJS.WriteStream,
-  aux: (value: Record<string, unknown>) => void = () => undefined,
 ): Promise<void> {
   const screen = new Screen(to);
   for await (const message of messages) {
     if (message.error !== undefined)
       throw new Fault("internal", message.errorDetail?.message ?? message.error);
-    if (message.aux !== undefined) aux(message.aux);
-    else await screen.show(message);
+    if (message.aux === undefined) await screen.show(message);
   }
 }
 
