@@ -2,7 +2,14 @@
 
 import { Errno } from "./libc.ts";
 import { flag, type Netlink } from "./netlink.ts";
-import { decodeAttributes, text, u32, untilNul } from "./netlink-message.ts";
+import {
+  type Attribute,
+  decodeAttributes,
+  encodeAttributes,
+  text,
+  u32,
+  untilNul,
+} from "./netlink-message.ts";
 
 const message = {
   newLink: 16,
@@ -10,19 +17,20 @@ const message = {
   getLink: 18,
   setLink: 19,
 } as const;
-const link = {
+/** `IFLA_…` */
+export const link = {
   address: 1,
   name: 3,
   mtu: 4,
+  parent: 5,
   master: 10,
   protocolInfo: 12,
   linkInfo: 18,
   netnsDescriptor: 28,
 } as const;
-const linkInfo = { kind: 1, data: 2 } as const;
+const linkInfo = { kind: 1, data: 2, vethPeer: 1 } as const;
 /** `IFLA_BRPORT_MODE` and `_ISOLATED`, and the flag of an attribute that holds others. */
 const [portHairpin, portIsolated, nested] = [4, 33, 0x8000];
-const vethPeer = 1;
 const isUp = 1;
 const bridgeFamily = 7;
 
@@ -83,17 +91,41 @@ export function findLink(netlink: Netlink, name: string): Link | undefined {
 
 /** @throws Errno `EEXIST` when the name is taken. */
 export function addBridge(netlink: Netlink, name: string, o: { readonly mtu?: number } = {}): void {
+  addLink(netlink, "bridge", [[link.name, text(name)], ...mtuOf(o)], { what: `make the bridge ${name}` });
+}
+
+/** @throws Errno `EEXIST` when the name is taken. */
+export function addLink(
+  netlink: Netlink,
+  kind: string,
+  attributes: readonly Attribute[],
+  o: {
+    /** What only links of that kind have. */
+    readonly data?: readonly Attribute[];
+    readonly up?: boolean;
+    readonly what: string;
+  },
+): void {
+  const { data = [], up = false, what } = o;
+  const info: Attribute[] = [[linkInfo.kind, text(kind)]];
+  if (data.length > 0) info.push([linkInfo.data, data]);
+  const flags = up ? isUp : 0;
   netlink.change(
     message.newLink,
     flag.create | flag.exclusive,
-    linkBody({}),
-    [
-      [link.name, text(name)],
-      ...(o.mtu === undefined ? [] : ([[link.mtu, u32(o.mtu)]] as const)),
-      [link.linkInfo, [[linkInfo.kind, text("bridge")]]],
-    ],
-    `make the bridge ${name}`,
+    linkBody({ flags, change: flags }),
+    [...attributes, [link.linkInfo, info]],
+    what,
   );
+}
+
+export function mtuOf({ mtu }: { readonly mtu?: number | undefined }): Attribute[] {
+  return mtu === undefined ? [] : [[link.mtu, u32(mtu)]];
+}
+
+/** The other end of a pair: its own body comes in front of its attributes. */
+export function vethPeer(attributes: readonly Attribute[]): Attribute {
+  return [linkInfo.vethPeer, Buffer.concat([linkBody({}), encodeAttributes(attributes)])];
 }
 
 export interface VethRequest {
@@ -107,45 +139,17 @@ export interface VethRequest {
 
 /** A pair of interfaces, this end up and on the bridge. */
 export function addVeth(netlink: Netlink, o: VethRequest): void {
-  const mtu = o.mtu === undefined ? [] : ([[link.mtu, u32(o.mtu)]] as const);
-  const peer = [
+  const peer = vethPeer([
     [link.name, text(o.peer.name)],
     [link.address, o.peer.mac],
     [link.netnsDescriptor, u32(o.peer.netns)],
-    ...mtu,
-  ] as const;
-  // Its own body comes in front of the peer's attributes.
-  const nested = Buffer.concat([linkBody({}), encodeNested(peer)]);
-  netlink.change(
-    message.newLink,
-    flag.create | flag.exclusive,
-    linkBody({ flags: isUp, change: isUp }),
-    [
-      [link.name, text(o.name)],
-      [link.master, u32(o.master)],
-      ...mtu,
-      [
-        link.linkInfo,
-        [
-          [linkInfo.kind, text("veth")],
-          [linkInfo.data, [[vethPeer, nested]]],
-        ],
-      ],
-    ],
-    `make the interface ${o.name}`,
-  );
-}
-
-function encodeNested(attributes: readonly (readonly [number, Uint8Array])[]): Buffer {
-  return Buffer.concat(
-    attributes.map(([type, value]) => {
-      const bytes = Buffer.alloc((4 + value.length + 3) & ~3);
-      bytes.writeUInt16LE(4 + value.length, 0);
-      bytes.writeUInt16LE(type, 2);
-      bytes.set(value, 4);
-      return bytes;
-    }),
-  );
+    ...mtuOf(o),
+  ]);
+  addLink(netlink, "veth", [[link.name, text(o.name)], [link.master, u32(o.master)], ...mtuOf(o)], {
+    data: [peer],
+    up: true,
+    what: `make the interface ${o.name}`,
+  });
 }
 
 export function setUp(netlink: Netlink, index: number): void {

@@ -32,7 +32,7 @@ export function encodeMessage(
   return Buffer.concat([header, payload]);
 }
 
-function encodeAttributes(attributes: readonly Attribute[]): Buffer {
+export function encodeAttributes(attributes: readonly Attribute[]): Buffer {
   return Buffer.concat(
     attributes.map(([type, value]) => {
       const content = value instanceof Uint8Array ? value : encodeAttributes(value);
@@ -76,6 +76,12 @@ export function decodeAttributes(payload: Buffer, bodyBytes: number): Map<number
     at += aligned(length);
   }
   return attributes;
+}
+
+export function u16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value, 0);
+  return bytes;
 }
 
 export function u32(value: number): Buffer {
