@@ -4,7 +4,7 @@ import { addressBytes, addressOf, type Family, familyOf, type Subnet } from "#sp
 import { Errno } from "./libc.ts";
 import { listLinks } from "./links.ts";
 import { flag, type Netlink } from "./netlink.ts";
-import { decodeAttributes, u32 } from "./netlink-message.ts";
+import { decodeAttributes, type NetlinkMessage, u32 } from "./netlink-message.ts";
 
 const message = { newAddress: 20, getAddress: 22, newRoute: 24, deleteRoute: 25, getRoute: 26 } as const;
 const attribute = { address: 1, local: 2, broadcast: 4 } as const;
@@ -41,7 +41,10 @@ function broadcast(address: Buffer, prefixLength: number): Buffer {
   return bytes;
 }
 
-/** `struct rtmsg` of the main table. `scope`: 0 for what lies behind a gateway, 253 for what a link reaches itself. */
+/** `struct rtmsg`. */
+const routeBytes = 12;
+
+/** Of the main table. `scope`: 0 for what lies behind a gateway, 253 for what a link reaches itself. */
 function routeBody(family: Family, scope = 0): Buffer {
   const [mainTable, bootProtocol, unicast] = [254, 3, 1];
   return Buffer.from([number[family], 0, 0, 0, mainTable, bootProtocol, scope, unicast, 0, 0, 0, 0]);
@@ -85,25 +88,47 @@ export interface UsedSubnet extends Subnet {
  */
 export function usedSubnets(netlink: Netlink): UsedSubnet[] {
   const rest = (bytes: number): Buffer => Buffer.alloc(bytes);
-  const routes = netlink.list(message.getRoute, rest(12), "list the routes").map(({ payload }) => {
-    const attributes = decodeAttributes(payload, 12);
-    return {
-      address: attributes.get(route.destination),
-      prefixLength: payload.readUInt8(1),
-      index: attributes.get(route.interface)?.readInt32LE(0),
-    };
-  });
+  const routes = netlink.list(message.getRoute, rest(routeBytes), "list the routes").map(decodeRoute);
   const addresses = netlink.list(message.getAddress, rest(8), "list the addresses").map(({ payload }) => ({
     address: decodeAttributes(payload, 8).get(attribute.address),
     prefixLength: payload.readUInt8(1),
     index: payload.readInt32LE(4),
   }));
   const names = new Map(listLinks(netlink).map(({ index, name }) => [index, name]));
-  return [...routes, ...addresses].flatMap(({ address, prefixLength, index }) =>
-    address === undefined || prefixLength === 0 || !isOnePlace(address)
-      ? []
-      : [{ address: addressOf(address), prefixLength, interfaceName: names.get(index ?? 0) ?? "" }],
-  );
+  return [...routes, ...addresses].flatMap((each) => {
+    const subnet = onePlace(each);
+    return subnet === undefined ? [] : [{ ...subnet, interfaceName: names.get(each.index ?? 0) ?? "" }];
+  });
+}
+
+interface Place {
+  readonly address: Buffer | undefined;
+  readonly prefixLength: number;
+  /** Of the interface. */
+  readonly index: number | undefined;
+}
+
+function decodeRoute({ payload }: NetlinkMessage): Place {
+  const attributes = decodeAttributes(payload, routeBytes);
+  return {
+    address: attributes.get(route.destination),
+    prefixLength: payload.readUInt8(1),
+    index: attributes.get(route.interface)?.readInt32LE(0),
+  };
+}
+
+/** Subnets that these messages tell of new routes to, but what `usedSubnets` leaves out. */
+export function newRoutes(messages: readonly NetlinkMessage[]): Subnet[] {
+  return messages
+    .filter(({ type }) => type === message.newRoute)
+    .map((each) => onePlace(decodeRoute(each)))
+    .filter((each) => each !== undefined);
+}
+
+function onePlace({ address, prefixLength }: Place): Subnet | undefined {
+  return address === undefined || prefixLength === 0 || !isOnePlace(address)
+    ? undefined
+    : { address: addressOf(address), prefixLength };
 }
 
 /** Other families' routes are listed too. */
