@@ -4,6 +4,7 @@
  */
 import type { PortBinding } from "#spec/container.ts";
 import type { EndpointInfo, PortSummary } from "#spec/docker-wire.ts";
+import { isAnywhere } from "#spec/ip.ts";
 import { type Endpoint, isUserDefined } from "#spec/network.ts";
 import type { ContainerGlance } from "./engine-face.ts";
 
@@ -50,7 +51,7 @@ function endpointInfo(
 
 /** A link that leads out by itself has none. */
 function shownGateway(gateway = ""): string {
-  return gateway === "0.0.0.0" || gateway === "::" ? "" : gateway;
+  return isAnywhere(gateway) ? "" : gateway;
 }
 
 /** Published ports as in `NetworkSettings.Ports`: exposed ports that are not published are there with null. */

@@ -1,6 +1,6 @@
 /** Ports that are taken without being listened on: bound sockets, so that nobody else gets them (bind(2)). */
 import { FFIType } from "bun:ffi";
-import { addressBytes, familyOf } from "#spec/ip.ts";
+import { addressBytes, anywhere, familyOf, isAnywhere } from "#spec/ip.ts";
 import type { PortProtocol } from "#spec/network.ts";
 import { check, Errno, libc } from "./libc.ts";
 
@@ -73,7 +73,6 @@ function openSocket(family: number, type: number, protocol: number): number | un
 
 /** Of each protocol, family and port: the addresses. */
 const booked = new Map<string, Set<string>>();
-const everywhere: readonly string[] = ["0.0.0.0", "::"];
 /** Where numbers nobody asked for are looked for, as IANA has it (RFC 6335). */
 const [firstFree, lastFree] = [49152, 65535];
 
@@ -82,8 +81,9 @@ function bookPort(protocol: PortProtocol, address: string, wanted: number): Port
   const keyOf = (port: number) => `${protocol} ${familyOf(address)} ${port}`;
   const taken = (port: number) => {
     const others = booked.get(keyOf(port)) ?? new Set();
-    const all = everywhere.includes(address);
-    return others.has(address) || (all ? others.size > 0 : everywhere.some((each) => others.has(each)));
+    return isAnywhere(address)
+      ? others.size > 0
+      : others.has(address) || others.has(anywhere[familyOf(address)]);
   };
   let port = wanted;
   if (port === 0) for (port = firstFree; taken(port) && port < lastFree; ) port++;

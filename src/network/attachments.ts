@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ContainerConfig, ContainerRecord, EndpointSettings, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Family, families, familyOf } from "#spec/ip.ts";
-import type { Endpoint, NetworkRecord, PublishedPort } from "#spec/network.ts";
+import { addressIn, type Endpoint, type NetworkRecord, type PublishedPort } from "#spec/network.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { planEndpoint } from "./endpoint-plan.ts";
 import { endpointOptions, gatewayOrder } from "./endpoint-settings.ts";
@@ -76,8 +76,8 @@ export class Attachments {
         "invalid",
         `container cannot be connected to multiple networks with one of the networks in private (${alone[0].name}) mode`,
       );
-    if (sharesHost) return sandboxes.put({ ...blank(o), endpoints: this.#endpoints(o, wanted) });
     const endpoints = this.#endpoints(o, wanted);
+    if (sharesHost) return sandboxes.put({ ...blank(o), endpoints });
     const { opened } = this.#open(o, endpoints);
     try {
       const netnsPath = namespaces.take();
@@ -163,8 +163,8 @@ export class Attachments {
       const [first] = gatewayOrder(endpoints, family);
       const network = this.#parts.networks.withId(first?.networkId ?? "");
       const publishing = network && this.#parts.driver(network).publishing(network);
-      const address = family === 4 ? first?.ipAddress : first?.ip6Address;
-      if (network === undefined || publishing === undefined || address === "") continue;
+      if (first === undefined || network === undefined || publishing === undefined) continue;
+      if (addressIn(first, family) === "") continue;
       modes[family] = publishing.modes[family];
       publishedOn[family] = network.id;
       hostIp ??= publishing.hostIp;
@@ -343,12 +343,10 @@ function extrasOf(settings: EndpointSettings): InterfaceExtras {
 
 /** Where a container's ports lead. */
 export function targetsOf({ ports, endpoints, publishedOn }: SandboxRecord): PublishedTarget[] {
-  const addresses: Record<Family, string | undefined> = {
-    4: endpoints.find(({ networkId }) => networkId === publishedOn?.[4])?.ipAddress,
-    6: endpoints.find(({ networkId }) => networkId === publishedOn?.[6])?.ip6Address,
-  };
   return ports.flatMap((port) => {
-    const address = addresses[familyOf(port.hostIp)] ?? "";
+    const family = familyOf(port.hostIp);
+    const endpoint = endpoints.find(({ networkId }) => networkId === publishedOn?.[family]);
+    const address = endpoint === undefined ? "" : addressIn(endpoint, family);
     return address === "" ? [] : [{ port, address }];
   });
 }

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { inNamespace } from "#kernel/netns.ts";
-import { contains, parseSubnet } from "#spec/ip.ts";
-import type { AuditRow, NetworkRecord } from "#spec/network.ts";
+import { contains, familyOf, parseSubnet } from "#spec/ip.ts";
+import { type AuditRow, gatewayIn, type NetworkRecord } from "#spec/network.ts";
 import type { SandboxRecord } from "./sandbox-table.ts";
 
 /** Connections at once, and how long each may take. */
@@ -48,8 +48,7 @@ async function probeRow(row: AuditRow, o: ProbeInput): Promise<NonNullable<Audit
       // One that is on the target's network too would say nothing of this one.
       endpoints.length === 1,
   );
-  const family6 = written === "[::]";
-  const gateway = network?.pools.find(({ subnet }) => subnet.includes(":") === family6)?.gateway ?? "";
+  const gateway = network?.pools.find(({ subnet }) => familyOf(subnet) === familyOf(host))?.gateway ?? "";
   const target = isAny ? gateway : host;
   // The host's loopback is not the asker's.
   if (asker === undefined || target === "" || target.startsWith("127.") || target === "::1")
@@ -61,8 +60,7 @@ async function probeRow(row: AuditRow, o: ProbeInput): Promise<NonNullable<Audit
 
 /** Without a gateway only its own network is there for it. */
 function hasRoute({ endpoints }: SandboxRecord, target: string, network: NetworkRecord | undefined): boolean {
-  const family6 = target.includes(":");
-  const leadsOut = endpoints.some(({ gateway, gateway6 }) => (family6 ? gateway6 : gateway) !== "");
+  const leadsOut = endpoints.some((each) => gatewayIn(each, familyOf(target)) !== "");
   return leadsOut || (network?.pools ?? []).some(({ subnet }) => contains(parseSubnet(subnet), target));
 }
 

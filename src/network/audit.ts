@@ -2,7 +2,14 @@
  * Pure. What is reachable from where, and why: the records and the rules, walked as a packet walks them. From outside the host,
  * from the host, and from the containers of each network.
  */
-import type { AuditRow, Endpoint, NetworkRecord, PublishedPort } from "#spec/network.ts";
+import { bracketed, familyOf } from "#spec/ip.ts";
+import {
+  type AuditRow,
+  addressesOf,
+  type Endpoint,
+  type NetworkRecord,
+  type PublishedPort,
+} from "#spec/network.ts";
 import { bridgeOptions } from "./bridge-options.ts";
 import type { FirewallMode } from "./host-rules.ts";
 import type { SandboxRecord } from "./sandbox-table.ts";
@@ -108,15 +115,13 @@ function endpointRows(
 ): AuditRow[] {
   const network = o.networks.find(({ id }) => id === endpoint.networkId);
   if (network === undefined) return [];
-  return [endpoint.ipAddress, endpoint.ip6Address]
-    .filter((address) => address !== "")
-    .flatMap((address) => {
-      const ports = o.listening.length > 0 ? o.listening : ["nothing listens"];
-      return ports.map((port) => ({
-        ...{ from: source.name, to: o.to, address: `${bracketed(address)}:${port}` },
-        ...ownFinding(source, network, { address, sandbox, port }),
-      }));
-    });
+  const ports = o.listening.length > 0 ? o.listening : ["nothing listens"];
+  return addressesOf(endpoint).flatMap((address) =>
+    ports.map((port) => ({
+      ...{ from: source.name, to: o.to, address: `${bracketed(address)}:${port}` },
+      ...ownFinding(source, network, { address, sandbox, port }),
+    })),
+  );
 }
 
 function ownFinding(
@@ -131,7 +136,7 @@ function ownFinding(
         )
       : closed("networks are closed to one another");
   const { icc, modes, trusted } = bridgeOptions(network.options);
-  const mode = modes[o.address.includes(":") ? 6 : 4];
+  const mode = modes[familyOf(o.address)];
   if (from?.id === network.id)
     return icc
       ? open(`both are on the network ${network.name}`)
@@ -157,8 +162,4 @@ function ownFinding(
       ? "no rule lets anything in but what is published (chain forward)"
       : "networks are closed to one another (chain forward)",
   );
-}
-
-function bracketed(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import type { ContainerRecord, HostConfig } from "#spec/container.ts";
-import type { Sandbox } from "#spec/network.ts";
+import { addressesOf, type Sandbox } from "#spec/network.ts";
 import type { Upstream } from "./dns-forwarder.ts";
 import { changeOwnLines, extendHosts, renderHosts } from "./name-files.ts";
 import { isLoopback, parseResolvConf, renderResolvConf } from "./resolv-conf.ts";
@@ -25,18 +25,12 @@ export async function containerFiles(
     : renderHosts({
         hostname: o.hostname,
         domainname: config.Domainname ?? "",
-        addresses: addressesOf(sandbox),
+        // IPv4 first on each network, as dockerd has it.
+        addresses: sandbox.endpoints.flatMap(addressesOf),
         extra,
         gateway: o.gateway,
       });
   return { hosts, resolvConf: await resolvConfOf(host, sandbox, o.dns) };
-}
-
-/** IPv4 first on each network, as dockerd has it. */
-function addressesOf({ endpoints }: Sandbox): string[] {
-  return endpoints
-    .flatMap(({ ipAddress, ip6Address }) => [ipAddress, ip6Address])
-    .filter((each) => each !== "");
 }
 
 async function resolvConfOf(host: HostConfig, sandbox: Sandbox, dns: readonly string[]): Promise<string> {
@@ -79,8 +73,8 @@ export async function editNameFiles(
   const edited = changeOwnLines(text, {
     hostname: o.hostname,
     domainname: config.Domainname ?? "",
-    before: addressesOf(o.before),
-    after: addressesOf(o.after),
+    before: o.before.endpoints.flatMap(addressesOf),
+    after: o.after.endpoints.flatMap(addressesOf),
   });
   if (edited !== text) await writeFile(o.files.hosts, edited);
   if (answersNames(o.before) || !answersNames(o.after)) return;

@@ -2,11 +2,10 @@
 import { randomBytes } from "node:crypto";
 import type { EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { canonicalAddress, type Family } from "#spec/ip.ts";
+import { anywhere, canonicalAddress, type Family } from "#spec/ip.ts";
 import { type Endpoint, isUserDefined, type NetworkRecord } from "#spec/network.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { dnsNames, endpointOptions, nextInterface } from "./endpoint-settings.ts";
-import { anywhere } from "./interfaces.ts";
 import { macOf } from "./ipam.ts";
 import type { Lease, Leases } from "./leases.ts";
 

@@ -5,8 +5,8 @@ import { findLink, setUp } from "#kernel/links.ts";
 import { Netlink } from "#kernel/netlink.ts";
 import { inNamespace } from "#kernel/netns.ts";
 import { Fault } from "#spec/fault.ts";
-import { type Family, families, familyOf } from "#spec/ip.ts";
-import type { Endpoint } from "#spec/network.ts";
+import { anywhere, type Family, families, familyOf } from "#spec/ip.ts";
+import { type Endpoint, gatewayIn } from "#spec/network.ts";
 import { gatewayOrder } from "./endpoint-settings.ts";
 import { write } from "./namespaces.ts";
 
@@ -34,17 +34,15 @@ export function configureInterfaces(
 
 function leadOut(netlink: Netlink, endpoints: readonly Endpoint[], family: Family): void {
   const [first] = gatewayOrder(endpoints, family);
-  const gateway = (family === 4 ? first?.gateway : first?.gateway6) ?? "";
+  const gateway = first === undefined ? "" : gatewayIn(first, family);
   if (gateway === "") removeDefaultRoute(netlink, family);
   else if (gateway !== anywhere[family]) setDefaultRoute(netlink, family, { gateway });
   else {
+    // The link itself leads out.
     const index = findLink(netlink, first?.interfaceName ?? "")?.index ?? 0;
     setDefaultRoute(netlink, family, { index });
   }
 }
-
-/** In place of a gateway: the link itself leads out. */
-export const anywhere: Readonly<Record<Family, string>> = { 4: "0.0.0.0", 6: "::" };
 
 function configure(netlink: Netlink, endpoint: Endpoint, extras: InterfaceExtras): void {
   const { interfaceName, ipAddress, ip6Address, prefixLength, prefixLength6 } = endpoint;

@@ -30,7 +30,7 @@ export class Leases {
   readonly #networks = new Map<string, NetworkLeases>();
 
   add(networkId: string, address: string, holder: string): void {
-    if (address !== "") this.#of(networkId).holders.set(address, holder);
+    this.#of(networkId).holders.set(address, holder);
   }
 
   delete(networkId: string, address: string): void {

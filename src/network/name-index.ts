@@ -3,7 +3,7 @@
  * Names are compared without regard to case (RFC 4343).
  */
 import type { Family } from "#spec/ip.ts";
-import type { Endpoint } from "#spec/network.ts";
+import { addressesOf, addressIn, type Endpoint } from "#spec/network.ts";
 import { gatewayOrder } from "./endpoint-settings.ts";
 
 /** Who asks. */
@@ -57,9 +57,7 @@ export class NameIndex {
     const found = this.named(asker, name);
     return found.length === 0
       ? undefined
-      : found
-          .map(({ ipAddress, ip6Address }) => (family === 4 ? ipAddress : ip6Address))
-          .filter((address) => address !== "");
+      : found.map((each) => addressIn(each, family)).filter((address) => address !== "");
   }
 
   /** Who is called so, as `addresses` finds them. */
@@ -103,10 +101,6 @@ export class NameIndex {
     }
     return found;
   }
-}
-
-function addressesOf({ ipAddress, ip6Address }: Endpoint): string[] {
-  return [ipAddress, ip6Address].filter((address) => address !== "");
 }
 
 /** What a link `CONTAINER:ALIAS` of this endpoint makes of an alias; ids are known by their first twelve digits. */

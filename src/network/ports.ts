@@ -1,7 +1,7 @@
 /** Pure. Which ports a container opens on the host, from what its request says. */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { canonicalAddress, type Family, families, familyOf, parseAddress } from "#spec/ip.ts";
+import { anywhere, canonicalAddress, type Family, families, familyOf, parseAddress } from "#spec/ip.ts";
 import type { PortProtocol, PublishedPort } from "#spec/network.ts";
 import type { GatewayMode } from "./ruleset.ts";
 
@@ -76,12 +76,12 @@ function hostAddresses(asked: string, { hostIp, modes }: PortPlace, key: string)
   const text = asked === "" ? hostIp : asked.replace(/^\[(.*)\]$/, "$1");
   if (parseAddress(text) === undefined) throw new Fault("invalid", `invalid IP address: ${text}`);
   const ip = canonicalAddress(text);
-  const everywhere = asked === "" && ip === "0.0.0.0";
+  const everywhere = asked === "" && ip === anywhere[4];
   const wanted = everywhere ? families : [familyOf(ip)];
   const found = wanted.flatMap((family): HostAddress[] => {
     const mode = modes[family];
     if (mode === undefined || mode === "isolated") return [];
-    return [{ ip: everywhere ? any[family] : ip, bound: mode !== "routed" }];
+    return [{ ip: everywhere ? anywhere[family] : ip, bound: mode !== "routed" }];
   });
   if (found.length === 0 && asked !== "")
     throw new Fault(
@@ -90,8 +90,6 @@ function hostAddresses(asked: string, { hostIp, modes }: PortPlace, key: string)
     );
   return found;
 }
-
-const any: Readonly<Record<Family, string>> = { 4: "0.0.0.0", 6: "::" };
 
 function parseHostPort(text: string): PortRequest["hostPort"] {
   if (text === "" || text === "0") return undefined;

@@ -6,6 +6,7 @@ import { Errno } from "#kernel/libc.ts";
 import { portOwner } from "#kernel/port-owner.ts";
 import { type PortReservation, reservePort } from "#kernel/port-reservation.ts";
 import { Fault } from "#spec/fault.ts";
+import { bracketed } from "#spec/ip.ts";
 import type { PublishedPort } from "#spec/network.ts";
 import type { PortRequest } from "./ports.ts";
 
@@ -55,7 +56,7 @@ export class PublishedPorts {
     const { protocol, hostIp, hostPort } = port;
     const start = `driver failed programming external connectivity on endpoint ${name}:`;
     const fault = (text: string) => new Fault("internal", `${start} ${text}`, { cause });
-    const at = hostIp.includes(":") ? `[${hostIp}]:${hostPort}` : `${hostIp}:${hostPort}`;
+    const at = `${bracketed(hostIp)}:${hostPort}`;
     if (cause.code === "EADDRNOTAVAIL")
       return fault(`Bind for ${at} failed: this host has no address ${hostIp}`);
     if (cause.code !== "EADDRINUSE") return fault(`Bind for ${at} failed: ${cause.message}`);

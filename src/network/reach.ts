@@ -6,6 +6,7 @@
 import type { Socket } from "bun";
 import { inNamespace } from "#kernel/netns.ts";
 import { Fault } from "#spec/fault.ts";
+import { bracketed } from "#spec/ip.ts";
 
 export interface Target {
   readonly host: string;
@@ -33,10 +34,9 @@ export async function reachHttp(
   to: Target & { readonly path: string },
   o: { readonly signal: AbortSignal },
 ): Promise<HttpAnswer> {
-  const host = to.host.includes(":") ? `[${to.host}]` : to.host;
   const head = [
     `GET ${to.path} HTTP/1.1`,
-    `Host: ${host}:${to.port}`,
+    `Host: ${bracketed(to.host)}:${to.port}`,
     "User-Agent: wherry-health-check",
     "Accept: */*",
     "Connection: close",

@@ -4,7 +4,7 @@
  * a rule: `any` holds ports on every address of the host, `one` those on a single one, `open` those of containers that are
  * reached at their own address. Sets of IPv6 have the same names with a 6.
  */
-import { type Family, families, familyOf } from "#spec/ip.ts";
+import { type Family, families, familyOf, isAnywhere } from "#spec/ip.ts";
 import type { PublishedPort } from "#spec/network.ts";
 
 /** A network carried by a bridge. */
@@ -234,7 +234,7 @@ function place({ port, address }: PublishedTarget): { set: string; key: string; 
   const value = ` : ${address} . ${containerPort}`;
   if (hostPort === 0)
     return { set: `open${suffix}`, key: `${protocol} . ${address} . ${containerPort}`, value: "" };
-  return hostIp === "0.0.0.0" || hostIp === "::"
+  return isAnywhere(hostIp)
     ? { set: `any${suffix}`, key: `${protocol} . ${hostPort}`, value }
     : { set: `one${suffix}`, key: `${protocol} . ${hostIp} . ${hostPort}`, value };
 }

@@ -2,7 +2,7 @@
  * What containers have of networks, as records: written before it is acquired, deleted after it was given back.
  * Owns: the table, and the leases of addresses and the names that stand in it.
  */
-import type { Endpoint, Sandbox } from "#spec/network.ts";
+import { addressesOf, type Endpoint, type Sandbox } from "#spec/network.ts";
 import type { Records, Table } from "#store/records.ts";
 import { Leases } from "./leases.ts";
 import { NameIndex } from "./name-index.ts";
@@ -69,7 +69,7 @@ export class SandboxTable {
     const { containerId, containerName, endpoints } = record;
     this.#all.set(containerId, record);
     for (const endpoint of endpoints) {
-      for (const address of [endpoint.ipAddress, endpoint.ip6Address])
+      for (const address of addressesOf(endpoint))
         this.leases.add(endpoint.networkId, address, `container ${containerName}`);
       this.names.add(endpoint);
       const members = this.#members.get(endpoint.networkId) ?? new Map<string, Endpoint>();
@@ -79,8 +79,7 @@ export class SandboxTable {
 
   #forget(containerId: string): void {
     for (const endpoint of this.#all.get(containerId)?.endpoints ?? []) {
-      for (const address of [endpoint.ipAddress, endpoint.ip6Address])
-        this.leases.delete(endpoint.networkId, address);
+      for (const address of addressesOf(endpoint)) this.leases.delete(endpoint.networkId, address);
       this.names.delete(endpoint);
       this.#members.get(endpoint.networkId)?.delete(containerId);
     }

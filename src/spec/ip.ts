@@ -14,6 +14,18 @@ export function familyOf(text: string): Family {
   return text.includes(":") ? 6 : 4;
 }
 
+/** The address that stands for all of its family. */
+export const anywhere: Readonly<Record<Family, string>> = { 4: "0.0.0.0", 6: "::" };
+
+export function isAnywhere(address: string): boolean {
+  return address === anywhere[familyOf(address)];
+}
+
+/** As it stands before a port. */
+export function bracketed(address: string): string {
+  return familyOf(address) === 6 ? `[${address}]` : address;
+}
+
 /** Bits of an address. */
 export function widthOf(family: Family): number {
   return family === 4 ? 32 : 128;

@@ -1,4 +1,5 @@
 /** Networks, endpoints and ports as the engine knows them. Pure. */
+import type { Family } from "./ip.ts";
 
 /** A port opened for a container, as it is on the host. */
 export interface PublishedPort {
@@ -37,6 +38,26 @@ export interface Endpoint {
   readonly dnsNames: readonly string[];
   /** `CONTAINER:ALIAS`: names only this container has for others. */
   readonly links: readonly string[];
+}
+
+type Addressed = Pick<Endpoint, "ipAddress" | "ip6Address">;
+
+/** Empty where it has none. */
+export function addressIn({ ipAddress, ip6Address }: Addressed, family: Family): string {
+  return family === 4 ? ipAddress : ip6Address;
+}
+
+/** Those it has, IPv4 first. */
+export function addressesOf({ ipAddress, ip6Address }: Addressed): string[] {
+  return [ipAddress, ip6Address].filter((each) => each !== "");
+}
+
+/** Empty where it has none. */
+export function gatewayIn(
+  { gateway, gateway6 }: Pick<Endpoint, "gateway" | "gateway6">,
+  family: Family,
+): string {
+  return family === 4 ? gateway : gateway6;
 }
 
 /** A network namespace with its endpoints, as made for one container. */
