@@ -5,7 +5,7 @@ import type { LintReport, Outline, Targets } from "./build-questions.ts";
 import { BuildFault } from "./build-request.ts";
 import { readDockerfile } from "./dockerfile-build.ts";
 import { type Environment, expandWord } from "./expand.ts";
-import { lintSource, type QuestionParts } from "./lint-source.ts";
+import { lintSource, type QuestionParts, type ReadDockerfile } from "./lint-source.ts";
 import { parseRunMount } from "./run-mount.ts";
 import {
   InstructionFault,
@@ -19,8 +19,9 @@ import {
 /** @throws Fault when there is no Dockerfile at all; a bad one is told in the report. */
 export async function lintReport(inputs: BuildInputs, parts: QuestionParts): Promise<LintReport> {
   const source = await inputs.dockerfile();
+  let read: ReadDockerfile;
   try {
-    readDockerfile(source, parts.options["target"] ?? "");
+    read = readDockerfile(source, parts.options["target"] ?? "");
   } catch (error) {
     const lines =
       error instanceof BuildFault
@@ -32,7 +33,7 @@ export async function lintReport(inputs: BuildInputs, parts: QuestionParts): Pro
     return { warnings: [], source, error: { message, lines }, failed: false };
   }
   const ignoreText = await inputs.ignoreText();
-  return { ...lintSource(source, ignoreText, parts), source };
+  return { ...lintSource(read, ignoreText, parts), source };
 }
 
 /** @throws BuildFault for a Dockerfile that cannot be read. */

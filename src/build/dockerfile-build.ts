@@ -17,13 +17,13 @@ import { type Dockerfile, parseDockerfile } from "./dockerfile.ts";
 import { BuildGraph, type BuildNode } from "./graph.ts";
 import { imageConfig, type MadeLayer } from "./image-history.ts";
 import { importInline, inlineCache } from "./inline-cache.ts";
-import { lintSource } from "./lint-source.ts";
+import { lintSource, type ReadDockerfile } from "./lint-source.ts";
 import { type LoweredStage, Lowering } from "./lower.ts";
 import { Misses, type MissRecords } from "./misses.ts";
 import type { SourceFile } from "./progress.ts";
 import { runsPrograms } from "./runs-programs.ts";
 import { described, NodeFault, Solver, type SolverHall } from "./solver.ts";
-import { InstructionFault, refuseCircles, type Stages, stagesOf, targetOf } from "./stage-graph.ts";
+import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./stage-graph.ts";
 import type { Workspaces } from "./workspace.ts";
 
 export interface DockerfileBuildParts {
@@ -95,10 +95,10 @@ export class DockerfileBuild {
       inputs: this.#request.inputs ?? new Map(),
     });
     this.#source = await inputs.dockerfile();
-    const { dockerfile, stages } = readDockerfile(this.#source, options["target"] ?? "");
-    await this.#check(inputs, this.#source);
+    const read = readDockerfile(this.#source, options["target"] ?? "");
+    await this.#check(inputs, this.#source, read);
     const platforms = platformsOf(options, own);
-    const lowered = await this.#lower(graph, inputs, dockerfile, stages, platforms);
+    const lowered = await this.#lower(graph, inputs, read, platforms);
     for (const node of BuildGraph.reach(lowered.map(({ node }) => node))) progress.vertex(described(node));
     const buildArgs = prefixed(options, "build-arg:");
     const epochMs = epochOf(buildArgs);
@@ -137,11 +137,11 @@ export class DockerfileBuild {
   }
 
   /** Tells the checks that do not hold. @throws Fault when the Dockerfile wants them to. */
-  async #check(inputs: BuildInputs, source: SourceFile): Promise<void> {
+  async #check(inputs: BuildInputs, source: SourceFile, read: ReadDockerfile): Promise<void> {
     const { engine, platform } = this.#parts;
     const { options, progress } = this.#request;
     const ignoreText = /^\s*(?:copy|add)\s/im.test(source.text) ? await inputs.ignoreText() : undefined;
-    const { warnings, failed } = lintSource(source, ignoreText, { engine, platform, options });
+    const { warnings, failed } = lintSource(read, ignoreText, { engine, platform, options });
     for (const { rule, detail, description, url, lines } of warnings) {
       const short = `${rule}: ${detail} (line ${lines[0]?.start ?? 0})`;
       progress.warning({ vertex: inputs.definition, rule, short, detail: description, url, source, lines });
@@ -157,8 +157,7 @@ export class DockerfileBuild {
   async #lower(
     graph: BuildGraph,
     inputs: BuildInputs,
-    dockerfile: Dockerfile,
-    stages: Stages,
+    { dockerfile, stages }: ReadDockerfile,
     platforms: readonly Platform[],
   ): Promise<LoweredStage[]> {
     const { options, entitlements = ["network.host"] } = this.#request;
@@ -203,12 +202,9 @@ export class DockerfileBuild {
 }
 
 /** @throws BuildFault for a Dockerfile that cannot be built, at the first mistake. */
-export function readDockerfile(
-  source: SourceFile,
-  target: string,
-): { dockerfile: Dockerfile; stages: Stages } {
-  const [dockerfile, found] = parseDockerfile(source.text);
-  const error = found.find(({ severity }) => severity === "error");
+export function readDockerfile(source: SourceFile, target: string): ReadDockerfile {
+  const [dockerfile, diagnostics] = parseDockerfile(source.text);
+  const error = diagnostics.find(({ severity }) => severity === "error");
   if (error !== undefined) {
     const { start } = error.lines;
     const message = start === 0 ? error.message : `dockerfile parse error on line ${start}: ${error.message}`;
@@ -217,7 +213,7 @@ export function readDockerfile(
   refuseFrontend(dockerfile, source);
   const stages = stagesOf(dockerfile);
   refuseCircles(stages.list, targetOf(stages.list, target));
-  return { dockerfile, stages };
+  return { dockerfile, diagnostics, stages };
 }
 
 /** Every version of Docker's own is this one. */

@@ -4,12 +4,9 @@ import type { Platform } from "#spec/image.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import { platformsOf, prefixed } from "./build-options.ts";
 import type { QuestionRequest } from "./build-questions.ts";
-import { parseDockerfile } from "./dockerfile.ts";
 import { ignoreFilter, ignoreLines } from "./ignore-patterns.ts";
-import { type Linted, lint } from "./lint.ts";
+import { type Linted, type LintInput, lint } from "./lint.ts";
 import { platformArgs } from "./lower.ts";
-import type { SourceFile } from "./progress.ts";
-import { stagesOf } from "./stage-graph.ts";
 
 export interface QuestionParts {
   readonly engine: BuildEngine;
@@ -17,15 +14,21 @@ export interface QuestionParts {
   readonly options: QuestionRequest["options"];
 }
 
-/** The checks on a Dockerfile that can be read. */
-export function lintSource(source: SourceFile, ignoreText: string | undefined, parts: QuestionParts): Linted {
+/** A Dockerfile that can be read, and what there was to say of its text. */
+export type ReadDockerfile = Pick<LintInput, "dockerfile" | "diagnostics" | "stages">;
+
+export function lintSource(
+  read: ReadDockerfile,
+  ignoreText: string | undefined,
+  parts: QuestionParts,
+): Linted {
   const { engine, options, platform } = parts;
-  const [dockerfile, diagnostics] = parseDockerfile(source.text);
   const buildArgs = prefixed(options, "build-arg:");
   const [targetPlatform = platform] = platformsOf(options, platform);
   const lines = ignoreText === undefined ? [] : ignoreLines(ignoreText);
   return lint({
-    ...{ dockerfile, diagnostics, buildArgs, stages: stagesOf(dockerfile) },
+    ...read,
+    buildArgs,
     platformArgs: platformArgs({ buildPlatform: platform, targetPlatform }),
     baseOf: (name) => {
       try {
