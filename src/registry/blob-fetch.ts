@@ -89,13 +89,8 @@ export class BlobFetch {
         if (this.#growing.sizeBytes < sizeBytes)
           throw new Fault("internal", `${digest} broke off`, { detail: { network: "broken" } });
       });
-    let before = 0;
-    const failed = () => {
-      const further = this.#growing.sizeBytes > before;
-      before = this.#growing.sizeBytes;
-      return further;
-    };
-    await retrying(receive, { maxAttempts, delayMs, signal, failed });
+    const reached = () => this.#growing.sizeBytes;
+    await retrying(receive, { maxAttempts, delayMs, signal, reached });
     const actual = `${digestAlgorithm(digest)}:${hash.digest("hex")}`;
     if (actual !== digest) throw new Fault("invalid", `what came for ${digest} has ${actual}`);
     await o.store.depot.write(keys.link(repository, digest), "");

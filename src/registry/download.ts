@@ -28,18 +28,13 @@ export async function download(
   const { signal, tell } = o;
   let failure: Fault | undefined;
   for (const repository of repositories) {
-    let had = arrival.sizeBytes;
     try {
       await retrying(async () => await receive(arrival, repository, signal, tell), {
         maxAttempts,
         delayMs,
         signal,
-        failed: (_, pauseMs) => {
-          tell({ kind: "waiting", seconds: Math.ceil(pauseMs / 1000) });
-          const further = arrival.sizeBytes > had;
-          had = arrival.sizeBytes;
-          return further;
-        },
+        waiting: (pauseMs) => tell({ kind: "waiting", seconds: Math.ceil(pauseMs / 1000) }),
+        reached: () => arrival.sizeBytes,
       });
       return;
     } catch (thrown) {

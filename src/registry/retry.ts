@@ -61,12 +61,15 @@ export async function retrying<T>(
     readonly maxAttempts: number;
     readonly delayMs: number;
     readonly signal: AbortSignal;
-    /** Told before each pause, in milliseconds. True: it got further, so attempts are counted anew. */
-    readonly failed?: (fault: Fault, pauseMs: number) => boolean;
+    /** Told before each pause, in milliseconds. */
+    readonly waiting?: (pauseMs: number) => void;
+    /** How many bytes there are: after more than at the failure before, attempts are counted anew. */
+    readonly reached?: () => number;
     /** True for what is not waited for, although it might pass. */
     readonly giveUp?: (fault: Fault) => boolean;
   },
 ): Promise<T> {
+  let before = o.reached?.() ?? 0;
   for (let attempt = 1; ; attempt++) {
     try {
       return await work(attempt);
@@ -75,7 +78,10 @@ export async function retrying<T>(
       const fault = Fault.from(thrown);
       const wait = pauseMs(fault, { ...o, attempt, random: Math.random() });
       if (wait === undefined || o.giveUp?.(fault) === true) throw fault;
-      if (o.failed?.(fault, wait) === true) attempt = 0;
+      o.waiting?.(wait);
+      const reached = o.reached?.() ?? 0;
+      if (reached > before) attempt = 0;
+      before = reached;
       await pause(wait, o.signal);
     }
   }

@@ -19,7 +19,6 @@ export async function upload(
 ): Promise<Sent> {
   const { signal } = o;
   let place: UploadPlace | undefined;
-  let had = 0;
   return await retrying(
     async () => {
       if (place !== undefined) place = await progress(repository, place, signal);
@@ -34,11 +33,7 @@ export async function upload(
       maxAttempts,
       delayMs,
       signal,
-      failed: () => {
-        const further = (place?.offset ?? 0) > had;
-        had = place?.offset ?? 0;
-        return further;
-      },
+      reached: () => place?.offset ?? 0,
     },
   );
 }
