@@ -6,10 +6,8 @@ import type { Reference } from "#spec/reference.ts";
 import { endpointsOf, type RegistryOptions } from "./registry-options.ts";
 import { Repository } from "./repository.ts";
 import { Session } from "./session.ts";
-import { Transport, wholeBody } from "./transport.ts";
+import { Transport } from "./transport.ts";
 
-const pageBytesMax = 8 << 20;
-const pagesMax = 1000;
 const catalogSchema = v.object({ repositories: v.nullish(v.array(v.string())) });
 
 export class RemoteCatalog {
@@ -27,16 +25,8 @@ export class RemoteCatalog {
   /** In pages. @throws Fault `invalid` for a list that is none or has no end. */
   async *repositories(domain: string, signal: AbortSignal): AsyncGenerator<string> {
     const session = this.#session(domain, "registry:catalog:*");
-    let target: string | URL = "_catalog";
-    for (let page = 0; page < pagesMax; page++) {
-      const answer = await session.send({ method: "GET", target, signal });
-      yield* readCatalog(await wholeBody(answer, pageBytesMax, "the list of repositories"), domain);
-      const [, next] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "") ?? [];
-      const url = next === undefined ? null : URL.parse(next, answer.url);
-      if (url === null) return;
-      target = url;
-    }
-    throw new Fault("invalid", `${domain} lists repositories without end`);
+    for await (const page of session.pages("_catalog", "repositories", signal))
+      yield* readCatalog(page, domain);
   }
 
   async tags({ domain, path }: Reference, signal: AbortSignal): Promise<string[]> {

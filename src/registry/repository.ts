@@ -8,9 +8,6 @@ import type { Session } from "./session.ts";
 import { wholeBody } from "./transport.ts";
 
 const accept = [...manifestTypes, ...indexTypes].join(", ");
-/** Of a page of tags, and how many pages are read. */
-const tagsBytesMax = 8 << 20;
-const tagPagesMax = 1000;
 
 export interface ManifestBytes {
   readonly bytes: Uint8Array;
@@ -70,17 +67,9 @@ export class Repository {
   /** Every tag. */
   async tags(signal: AbortSignal): Promise<string[]> {
     const tags: string[] = [];
-    let target: string | URL = `${this.path}/tags/list`;
-    for (let page = 0; page < tagPagesMax; page++) {
-      const answer = await this.session.send({ method: "GET", target, signal });
-      const text = new TextDecoder().decode(await wholeBody(answer, tagsBytesMax, "the list of tags"));
-      tags.push(...readTags(text));
-      const [, next] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "") ?? [];
-      const url = next === undefined ? null : URL.parse(next, answer.url);
-      if (url === null) return tags;
-      target = url;
-    }
-    throw new Fault("invalid", `${this.session.endpoint.host} lists tags without end`);
+    for await (const page of this.session.pages(`${this.path}/tags/list`, "tags", signal))
+      tags.push(...readTags(new TextDecoder().decode(page)));
+    return tags;
   }
 
   /**

@@ -14,6 +14,9 @@ import { type Answer, type Exchange, type Transport, wholeBody } from "./transpo
 
 const redirectsMax = 5;
 const textBytesMax = 4 << 20;
+/** Of a page of a list, and how many pages are read. */
+const pageBytesMax = 8 << 20;
+const pagesMax = 1000;
 const redirects = new Set([301, 302, 303, 307, 308]);
 
 export interface SessionRequest {
@@ -88,6 +91,20 @@ export class Session {
     const target = new URL(`${await this.#scheme(signal)}://${host}/${path}`);
     const answer = await this.send({ method: "GET", target, signal });
     return new TextDecoder().decode(await wholeBody(answer, textBytesMax, "the answer"));
+  }
+
+  /** A list as its `Link`s lead on (OCI distribution-spec 1.1, "Listing Tags"). @throws Fault `invalid` when it has no end. */
+  async *pages(first: string, what: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let target: string | URL = first;
+    for (let page = 0; page < pagesMax; page++) {
+      const answer = await this.send({ method: "GET", target, signal });
+      yield await wholeBody(answer, pageBytesMax, `the list of ${what}`);
+      const [, next] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "") ?? [];
+      const url = next === undefined ? null : URL.parse(next, answer.url);
+      if (url === null) return;
+      target = url;
+    }
+    throw new Fault("invalid", `${this.endpoint.host} lists ${what} without end`);
   }
 
   /** The URL of a target, once it is known what the host speaks. */
