@@ -32,8 +32,8 @@ export interface PullThroughParts {
 export class PullThrough {
   readonly #parts: PullThroughParts;
   readonly #looking = new Map<string, Promise<void>>();
-  readonly #starting = new Map<string, Promise<BlobFetch | undefined>>();
-  readonly #fetches = new Map<string, BlobFetch>();
+  /** From the first question to the last byte. */
+  readonly #fetches = new Map<string, Promise<BlobFetch | undefined>>();
 
   constructor(parts: PullThroughParts) {
     this.#parts = parts;
@@ -100,17 +100,17 @@ export class PullThrough {
   /** A blob that is on its way; undefined: it is here, for good or bad. @throws RegistryRefusal. */
   async fetchBlob(repository: string, digest: Digest): Promise<BlobFetch | undefined> {
     const key = `${repository}@${digest}`;
-    const running = this.#fetches.get(key);
-    if (running !== undefined) return running;
-    let starting = this.#starting.get(key);
-    if (starting === undefined) {
-      starting = this.#startFetch(key, repository, digest).finally(() => this.#starting.delete(key));
-      this.#starting.set(key, starting);
+    let fetching = this.#fetches.get(key);
+    if (fetching === undefined) {
+      fetching = this.#startFetch(repository, digest);
+      this.#fetches.set(key, fetching);
+      const over = () => this.#fetches.delete(key);
+      void fetching.then((fetch) => fetch?.ended).then(over, over);
     }
-    return await starting;
+    return await fetching;
   }
 
-  async #startFetch(key: string, repository: string, digest: Digest): Promise<BlobFetch | undefined> {
+  async #startFetch(repository: string, digest: Digest): Promise<BlobFetch | undefined> {
     const { store, upstream, signal, blobBytesMax } = this.#parts;
     if ((await store.blob(repository, digest)) !== undefined) return undefined;
     const sizeBytes = await this.blobSize(repository, digest);
@@ -118,10 +118,7 @@ export class PullThrough {
     if (await store.link(repository, digest)) return undefined;
     if (sizeBytes > blobBytesMax)
       throw new RegistryRefusal("SIZE_INVALID", `blobs have at most ${blobBytesMax} bytes`, { status: 413 });
-    const fetch = await BlobFetch.begin({ repository, digest, sizeBytes }, { store, upstream, signal });
-    this.#fetches.set(key, fetch);
-    void fetch.ended.then(() => this.#fetches.delete(key));
-    return fetch;
+    return await BlobFetch.begin({ repository, digest, sizeBytes }, { store, upstream, signal });
   }
 
   /** What it has over there. @throws RegistryRefusal. */
