@@ -91,11 +91,11 @@ export class S3Depot implements Depot {
   async body(key: string, range?: { readonly start: number; readonly end: number }) {
     const record = await this.#head(key);
     if (record === undefined) return undefined;
-    const { head } = record;
+    const { head, bytes } = record;
     const { start, end } = range ?? { start: 0, end: head.sizeBytes };
     if (head.parts !== undefined) return byteStream(this.#pieces(head, start, end));
-    const bytes = await this.read(key);
-    return bytes === undefined ? undefined : new Blob([bytes.slice(start, end)]);
+    const all = bytes.length < head.sizeBytes ? await this.read(key) : bytes;
+    return all === undefined ? undefined : new Blob([all.slice(start, end)]);
   }
 
   async grow(key: string, o: { readonly create?: boolean } = {}): Promise<Growing | undefined> {
