@@ -131,7 +131,7 @@ export class Layers {
     } catch (error) {
       throw explainFull(error, this.#root);
     } finally {
-      await this.#discard(directory);
+      await discardTree(directory);
     }
   }
 
@@ -290,7 +290,7 @@ export class Layers {
       using shown = openLayers([...this.#lowerPaths(top), join(this.#root, scratch)], place);
       return await this.apply(undefined, treeTar(shown.path, plainRoot, o), { ...o, endRequired: true });
     } finally {
-      await this.#discard(place);
+      await discardTree(place);
     }
   }
 
@@ -304,7 +304,7 @@ export class Layers {
       renameSync(directory, doomed);
     }
     this.#index.deleteWritable(id);
-    await this.#discard(doomed);
+    await discardTree(doomed);
   }
 
   /** False when there is none. @throws Fault `conflict` while something stands on it. */
@@ -318,7 +318,7 @@ export class Layers {
       const doomed = this.#incoming();
       if (!existsSync(path)) continue;
       renameSync(path, doomed);
-      await this.#discard(doomed);
+      await discardTree(doomed);
     }
     return true;
   }
@@ -372,11 +372,6 @@ export class Layers {
     return join(this.#root, "incoming", randomBytes(12).toString("hex"));
   }
 
-  /** Removes a directory of `incoming`, in small steps. Idempotent. */
-  async #discard(path: string): Promise<void> {
-    await discardTree(path);
-  }
-
   /** What cannot be taken away is told, and tried again the next time: it must not keep the engine from starting. */
   async #sweep(report: (fault: Fault) => void): Promise<void> {
     const told = async (what: string, work: () => Promise<void>): Promise<void> =>
@@ -392,7 +387,7 @@ export class Layers {
       for (const name of readdirSync(join(this.#root, kind)))
         if (!layers.has(name) && name !== scratch) renameSync(join(this.#root, kind, name), this.#incoming());
     for (const name of readdirSync(join(this.#root, "incoming")))
-      await told(join(this.#root, "incoming", name), () => this.#discard(join(this.#root, "incoming", name)));
+      await told(join(this.#root, "incoming", name), () => discardTree(join(this.#root, "incoming", name)));
   }
 }
 
