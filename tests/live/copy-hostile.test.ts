@@ -118,10 +118,10 @@ describe("hostile containers", () => {
     const canary = join(lab.local, "canary");
     mkdirSync(canary);
     writeFileSync(join(canary, "secret"), "the host's");
-    await run(id, `mkdir -p /work/d ${canary}; echo own > /work/d/secret; echo own > ${canary}/secret`);
+    await run(id, `mkdir -p /flip/d ${canary}; echo own > /flip/d/secret; echo own > ${canary}/secret`);
     const pid = (await lab.client.containers.inspect(id)).State.Pid;
     {
-      await using _ = running(flipping(`/proc/${pid}/root/work`, canary));
+      await using _ = running(flipping(`/proc/${pid}/root/flip`, canary));
       const tar = await tarOf(
         { name: "written", content: "by a copy" },
         { name: "sub/written", content: "by a copy" },
@@ -132,8 +132,8 @@ describe("hostile containers", () => {
       const lane = async () => {
         for (const _ of rounds) {
           const [read, write] = await Promise.allSettled([
-            get(id, "/work/d/secret"),
-            put(id, "/work/d", tar),
+            get(id, "/flip/d/secret"),
+            put(id, "/flip/d", tar),
           ]);
           if (read.status === "fulfilled") for (const content of Object.values(read.value)) seen.add(content);
           // What was nothing or a link for a moment may be told as such; a reading may also break off.
