@@ -171,11 +171,14 @@ function parseFilter(value: string, machine: Machine): SeccompProfile | null {
 function parseApparmor(value: string, machine: Machine): string | undefined {
   if (value === "") return undefined;
   if (value === "unconfined") return value;
-  if (machine.hasApparmor && !machine.hasProfile(value))
+  if (!machine.hasApparmor)
     throw new Fault(
-      "invalid",
-      `the AppArmor profile ${value} is not loaded: load it with apparmor_parser --replace`,
+      "unsupported",
+      `the AppArmor profile ${value} cannot be used: this kernel has no AppArmor`,
     );
-  if (machine.hasApparmor) return value;
-  throw new Fault("unsupported", `the AppArmor profile ${value} cannot be used: this kernel has no AppArmor`);
+  if (machine.hasProfile(value)) return value;
+  throw new Fault(
+    "invalid",
+    `the AppArmor profile ${value} is not loaded: load it with apparmor_parser --replace`,
+  );
 }
