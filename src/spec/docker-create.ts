@@ -146,11 +146,9 @@ const restartPolicy = maybe(
   }),
 );
 
-/** The body of `POST /containers/{id}/update`. */
-
 const portMap = maybe(v.record(v.string(), v.nullable(v.array(portBinding))));
 
-/** With fields of wherry's own: ports to open and to close. */
+/** The body of `POST /containers/{id}/update`, with fields of wherry's own: ports to open and to close. */
 export const updateBody = fields({
   ...resources,
   RestartPolicy: restartPolicy,
