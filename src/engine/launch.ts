@@ -145,7 +145,7 @@ export class Launch {
     );
     await runtime.start(record.id);
     undo.move();
-    await this.#tellLinked(record, sandbox);
+    await this.#tellLinked(record);
     return pid;
   }
 
@@ -182,8 +182,8 @@ export class Launch {
   }
 
   /** Where it has come to, for the hosts files of those that are linked to it and run. */
-  async #tellLinked(record: ContainerRecord, sandbox: Sandbox): Promise<void> {
-    const address = sandbox.endpoints.find(({ networkName }) => networkName === "bridge")?.ipAddress;
+  async #tellLinked(record: ContainerRecord): Promise<void> {
+    const address = this.#bridgeAddress(record.id);
     if (address === undefined) return;
     for (const { record: other, alias } of this.#parts.linkedTo(record.id)) {
       if (!isLive(other)) continue;
