@@ -100,6 +100,7 @@ async function serve(
   const blobs = await Blobs.open(join(o.dataRoot, "blobs"));
   const layers = await Layers.open(join(o.dataRoot, "layers"), { records, report });
   const events = Events.open(records, nowNano);
+  const fileSystem = fileSystemOf(o.dataRoot);
   const machine = await machineFacts(log);
   const confine = (record: Pick<ContainerRecord, "host">) => confineRecord(record, machine);
   const runtime = stack.use(
@@ -139,7 +140,7 @@ async function serve(
         ...hostFacts(),
         cgroupVersion: runtime.cgroups.kind === "v2" ? "2" : "1",
         limits: runtime.limits,
-        fileSystem: fileSystemOf(o.dataRoot),
+        fileSystem,
         limitsRootSizes: layers.limitsSizes(),
         apparmorProfile: machine.apparmorProfile,
       }),

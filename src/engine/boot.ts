@@ -45,11 +45,12 @@ export async function comeBack(parts: BootParts): Promise<void> {
   const live = [...realities].filter(([, { state }]) => state === "running" || state === "paused");
   const running = new Set(live.map(([id]) => id));
   await network.prepare(running);
-  for (const { id, mounts } of records)
-    if (running.has(id))
-      await guarded(parts, async () => {
-        await volumes.hold(id, mounts, AbortSignal.timeout(holdMillisecondsMax));
-      });
+  const held = records.filter(({ id }) => running.has(id));
+  await inParallel(held, async ({ id, mounts }) => {
+    await guarded(parts, async () => {
+      await volumes.hold(id, mounts, AbortSignal.timeout(holdMillisecondsMax));
+    });
+  });
   await guarded(parts, async () => await volumes.sweep(running));
   await inParallel(records, async ({ id }) => {
     const reality = realities.get(id);
