@@ -83,6 +83,11 @@ test("names leave tag and digest out", () => {
   expect(familiarName(reference)).toBe("alpine");
 });
 
+test("a familiar name keeps its domain where its path begins like another one", () => {
+  for (const name of ["docker.io/a.b/c", "docker.io/localhost/c"])
+    expect(familiarName(parseReference(name))).toBe(name);
+});
+
 test("parseTag() refuses what cannot be a tag", () => {
   expect(parseTag("v1.0-rc_2")).toBe("v1.0-rc_2");
   for (const text of ["", ".x", "a b", "a:b", "t".repeat(129)])

@@ -65,12 +65,15 @@ export function parseReference(text: string): Reference {
 function splitDomain(text: string): { domain: string; remainder: string } {
   const slash = text.indexOf("/");
   const first = slash < 0 ? "" : text.slice(0, slash);
-  const named =
-    first === "localhost" || first.includes(".") || first.includes(":") || first.toLowerCase() !== first;
+  const named = namesRegistry(first);
   const domain = !named || first === legacyDomain ? defaultDomain : first;
   const remainder = named ? text.slice(slash + 1) : text;
   const official = domain === defaultDomain && !remainder.includes("/");
   return { domain, remainder: official ? officialPrefix + remainder : remainder };
+}
+
+function namesRegistry(first: string): boolean {
+  return first === "localhost" || first.includes(".") || first.includes(":") || first.toLowerCase() !== first;
 }
 
 function checkedDigest(text: string): Digest {
@@ -107,6 +110,8 @@ export function formatReference(reference: Reference): string {
 export function familiarName(reference: Reference): string {
   if (reference.domain !== defaultDomain) return repositoryName(reference);
   const { path } = reference;
+  // Without its domain it would be read as a name on another registry.
+  if (namesRegistry(path.slice(0, Math.max(path.indexOf("/"), 0)))) return repositoryName(reference);
   const official = path.startsWith(officialPrefix) && !path.slice(officialPrefix.length).includes("/");
   return official ? path.slice(officialPrefix.length) : path;
 }
