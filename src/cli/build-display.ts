@@ -107,6 +107,13 @@ class Steps {
     for (const { short } of warnings) this.warnings.push(Buffer.from(short).toString());
   }
 
+  /** Output of a step, in lines; what has no end yet waits for the rest of it. */
+  linesOf(step: Step, output: Uint8Array, end: string | RegExp): string[] {
+    const lines = (step.rest + Buffer.from(output).toString()).split(end);
+    step.rest = lines.pop() ?? "";
+    return lines;
+  }
+
   summary(): string {
     const { length } = this.warnings;
     if (length === 0) return "";
@@ -139,9 +146,7 @@ class PlainDisplay implements BuildDisplay {
       const step = this.#steps.all.get(vertex);
       if (step === undefined) continue;
       const since = seconds((timestamp ?? 0n) - (step.vertex.started ?? 0n), 3);
-      const [rest = "", ...lines] = (step.rest + Buffer.from(msg).toString()).split("\n").reverse();
-      step.rest = rest;
-      for (const line of lines.reverse()) this.#say(step, `${since} ${line}`);
+      for (const line of this.#steps.linesOf(step, msg, "\n")) this.#say(step, `${since} ${line}`);
     }
     for (const step of ended) this.#end(step);
   }
@@ -194,9 +199,7 @@ class TerminalDisplay implements BuildDisplay {
     for (const { vertex, msg } of status.logs) {
       const step = this.#steps.all.get(vertex);
       if (step === undefined) continue;
-      const [rest = "", ...lines] = (step.rest + Buffer.from(msg).toString()).split(/\r?\n|\r/).reverse();
-      step.rest = rest;
-      step.lines.push(...lines.reverse());
+      step.lines.push(...this.#steps.linesOf(step, msg, /\r?\n|\r/));
       step.lines.splice(0, step.lines.length - 1000);
     }
   }

@@ -39,7 +39,7 @@ export class FilesClient {
 
   /** @throws Fault `not-found`, which has no more words: the answer has no body. */
   async stat(id: string, path: string): Promise<ContainerPathStat> {
-    const answer = await this.#connection.send("HEAD", `${this.#at(id)}`, { query: { path } });
+    const answer = await this.#connection.send("HEAD", this.#at(id), { query: { path } });
     for await (const _ of answer.body);
     return statOf(answer);
   }
@@ -48,12 +48,12 @@ export class FilesClient {
     id: string,
     path: string,
   ): Promise<{ readonly stat: ContainerPathStat; readonly tar: AsyncIterable<Uint8Array> }> {
-    const answer = await this.#connection.send("GET", `${this.#at(id)}`, { query: { path } });
+    const answer = await this.#connection.send("GET", this.#at(id), { query: { path } });
     return { stat: statOf(answer), tar: answer.body };
   }
 
   async write(id: string, path: string, tar: AsyncIterable<Uint8Array>, o: WriteOptions = {}): Promise<void> {
-    await this.#connection.done("PUT", `${this.#at(id)}`, {
+    await this.#connection.done("PUT", this.#at(id), {
       query: { path, noOverwriteDirNonDir: o.keepKinds, copyUIDGID: o.asUser },
       stream: tar,
       contentType: "application/x-tar",

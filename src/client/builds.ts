@@ -16,14 +16,8 @@ export interface BuildOrder {
   /** BuildKit's frontend attributes by their own names. */
   readonly options: Readonly<Record<string, string>>;
   readonly exporters: SolveRequest["Exporters"];
-  readonly cacheExports?: readonly {
-    readonly Type: string;
-    readonly Attrs: Readonly<Record<string, string>>;
-  }[];
-  readonly cacheImports?: readonly {
-    readonly Type: string;
-    readonly Attrs: Readonly<Record<string, string>>;
-  }[];
+  readonly cacheExports?: SolveRequest["Exporters"];
+  readonly cacheImports?: SolveRequest["Exporters"];
   readonly entitlements?: readonly string[];
   /** Equal for contexts of one directory: then only what changed is sent. */
   readonly sharedKey: string;
