@@ -107,6 +107,8 @@ test("export and import carry owners and links; cp goes both ways", async () => 
   expect((await wherry("volume", "import", "-i", tar, "again")).stderr).toContain(
     "there is a volume named again",
   );
+  // Names are no patterns.
+  await done("volume", "import", "-i", tar, "ag.in");
   const local = join(engine.directory, "local");
   writeFileSync(local, "mine");
   await done("volume", "cp", local, "data:/d/");

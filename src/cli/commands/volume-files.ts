@@ -90,8 +90,8 @@ const importing: Command = {
     if (input === undefined && io.stdin.isTTY)
       throw new Fault("invalid", "requested import from stdin, but stdin is empty");
     const { volumes } = await client();
-    const known = (await volumes.list({ name: [`^${name}$`] })).Volumes ?? [];
-    if (known.length > 0 && !flags.on("force"))
+    const known = (await volumes.list()).Volumes ?? [];
+    if (known.some(({ Name }) => Name === name) && !flags.on("force"))
       throw new Fault("conflict", `there is a volume named ${name}: choose another name, or say --force`);
     const archive = input === undefined ? io.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
     await volumes.create({ Name: name });
