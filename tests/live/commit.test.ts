@@ -146,7 +146,7 @@ test("an engine that dies while a container is paused for a commit lets it go on
     await run(id, "true");
   }
   await client.containers.remove(id, { force: true });
-  expect(engine.leaks()).toEqual([]);
+  expect(await engine.leaks()).toEqual([]);
 });
 
 test("squash puts all layers into one that looks the same", async () => {

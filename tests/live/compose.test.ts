@@ -133,6 +133,6 @@ for (const program of found)
       expect(await containers()).toEqual([]);
       expect(await client.networks.list({ type: ["custom"] })).toEqual([]);
       expect((await client.volumes.list()).Volumes).toEqual([]);
-      expect(engine.leaks()).toEqual([]);
+      expect(await engine.leaks()).toEqual([]);
     }, 60_000);
   });

@@ -79,8 +79,7 @@ for (const [name, delayMs] of points)
       await again.containers.start(Id);
       await again.containers.remove(Id, { force: true });
     }
-    await Bun.sleep(100);
-    expect(engine.leaks()).toEqual([]);
+    expect(await engine.leaks()).toEqual([]);
     expect(engine.log).not.toContain("do not end");
   }, 30_000);
 

@@ -21,6 +21,10 @@ const checkout = join(import.meta.dir, "../..");
 const applets =
   "sh cat echo sleep ls true false httpd id env wc hostname touch ps stty kill date mkdir wget nc trap head dd seq rm mount tail sed pwd test uname grep tty ip nslookup";
 
+/** How long the kernel may take to give back what belonged to a dead namespace. */
+const patienceMs = 10_000;
+const pauseMs = 25;
+
 export interface CliResult {
   readonly code: number;
   readonly stdout: string;
@@ -178,11 +182,22 @@ export class EngineUnderTest implements AsyncDisposable {
     });
   }
 
-  /** What is left of containers, in words; nothing when all is given back. The engine may run. */
-  leaks(): string[] {
+  /**
+   * What is left of containers, in words; nothing when all is given back. The engine may run.
+   * Waits for that: the kernel takes a dead namespace's interfaces and mounts away in its own time.
+   */
+  async leaks(): Promise<string[]> {
+    for (const end = Date.now() + patienceMs; ; await Bun.sleep(pauseMs)) {
+      const left = this.#leaks();
+      if (left.length === 0 || Date.now() > end) return left;
+    }
+  }
+
+  #leaks(): string[] {
     const beneath = (path: string) => (existsSync(path) ? readdirSync(path) : []);
     const { data, exec } = { data: join(this.directory, "data"), exec: join(this.directory, "exec") };
-    const mounts = mountsBeneath(data).map(({ target }) => `mount ${target}`);
+    // The data root itself may be a disk of the test's.
+    const mounts = mountsBeneath(data).flatMap(({ target }) => (target === data ? [] : [`mount ${target}`]));
     const runs = ["runs", "exits", "runtime", "runtime-runc"].flatMap((name) =>
       beneath(join(exec, name)).map((id) => `${name} ${id}`),
     );

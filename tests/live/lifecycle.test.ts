@@ -319,7 +319,7 @@ describe("many at once", () => {
       refused.filter((each) => !/is not (running|paused)|already paused|a paused container/.test(each)),
     ).toEqual([]);
     await client.containers.remove(id, { force: true });
-    expect(engine.leaks()).toEqual([]);
+    expect(await engine.leaks()).toEqual([]);
   });
 
   test("of two removals one is told that the other is at it", async () => {

@@ -31,5 +31,5 @@ test("dozens of containers started at once run and end, each with its own exit c
     const codes = Array.from({ length: together }, (_, index) => index);
     expect(await Promise.all(codes.map(run))).toEqual(codes);
   }
-  expect(engine.leaks()).toEqual([]);
+  expect(await engine.leaks()).toEqual([]);
 }, 60_000);

@@ -218,5 +218,5 @@ test("events tell of networks and of who comes and goes; nothing is left of them
     "destroy n true ",
   ]);
   expect(await settled()).toEqual(before);
-  expect(lab.engine.leaks()).toEqual([]);
+  expect(await lab.engine.leaks()).toEqual([]);
 });

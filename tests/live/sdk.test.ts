@@ -36,7 +36,7 @@ for (const program of ["docker-py.py", "dockerode.mjs", "testcontainers.mjs"]) {
       const client = await engine.client();
       expect(await client.containers.list({ all: true })).toEqual([]);
       expect(await client.networks.list({ type: ["custom"] })).toEqual([]);
-      expect(engine.leaks()).toEqual([]);
+      expect(await engine.leaks()).toEqual([]);
     },
     90_000,
   );
