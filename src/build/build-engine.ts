@@ -42,6 +42,8 @@ export interface BuildImages {
   dropLayer(chainId: ChainId): Promise<number>;
   /** Gives an image one more name, taken from whatever had it. */
   tag(reference: string, target: string): void;
+  /** The same for images of several platforms at once: whoever asks for none gets the machine's own, or the first. */
+  tagAll(ids: readonly Digest[], target: string): void;
 }
 
 export interface RunOnceOptions {
@@ -80,6 +82,8 @@ export interface BuildTransfers {
       readonly credentials?: Credentials | undefined;
       /** @default the machine's */
       readonly platform?: Platform | undefined;
+      /** An image that is for one platform alone is taken whatever it is for. */
+      readonly anyPlatform?: boolean;
       readonly tell: (message: JsonMessage) => void;
       readonly signal: AbortSignal;
     },

@@ -321,14 +321,15 @@ export class BuildInputs implements AsyncDisposable {
       const credentials = await this.#parts.client.credentials(registryHost(reference), signal);
       const tell = voice.pull.bind(voice);
       try {
-        await engine.transfers.fetch(name, { credentials, platform, tell, signal });
+        await engine.transfers.fetch(name, { credentials, platform, anyPlatform: true, tell, signal });
       } catch (error) {
         signal.throwIfAborted();
         const fault = Fault.from(error);
         const message = `${reference}: failed to resolve source metadata for ${reference}: ${fault.message}`;
         throw new Fault(fault.kind, message, { cause: error });
       }
-      return engine.images.get(name, platform);
+      // For another platform it is told by a check: whoever names such an image may mean it.
+      return present(engine, name, platform) ?? engine.images.get(name);
     });
     this.materials.push({ reference, digest: image.record.id });
     const chainId: ChainId | undefined = image.record.chainId;

@@ -13,7 +13,7 @@ import type { Credentials } from "#spec/credentials.ts";
 import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
-import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
+import { imageArchitecture, parsePlatform, platformRank } from "#spec/platform.ts";
 import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
@@ -288,17 +288,27 @@ export class Builder implements AsyncDisposable {
     return this.#parts.now ?? (() => new Date());
   }
 
-  /** Makes the result's image and gives it the names, `name[:tag]` each. @returns its id and the names in full. */
+  /**
+   * Makes the result's images, one for each platform, and gives them the names, `name[:tag]` each.
+   * @returns the id of the machine's own, or of the first, and the names in full.
+   */
   async store(
     result: BuildResult,
     o: { readonly names: readonly string[] },
   ): Promise<{ readonly id: Digest; readonly names: readonly string[] }> {
+    const { images } = this.#parts.engine;
     const names = o.names.map(imageTag);
-    const [first] = result.perPlatform;
-    if (first === undefined) throw new Fault("internal", "a build ended without a result");
-    const { config, chainId } = first;
-    const id = await this.#parts.engine.images.create({ config, ...(chainId !== undefined && { chainId }) });
-    for (const name of names) this.#parts.engine.images.tag(id, name);
+    const ids: Digest[] = [];
+    for (const { config, chainId } of result.perPlatform)
+      ids.push(await images.create({ config, ...(chainId !== undefined && { chainId }) }));
+    const own = result.perPlatform.findIndex(
+      ({ platform }) => platformRank(platform, this.#platform()) !== undefined,
+    );
+    const id = ids[Math.max(own, 0)];
+    if (id === undefined) throw new Fault("internal", "a build ended without a result");
+    for (const name of names)
+      if (ids.length > 1) images.tagAll(ids, name);
+      else images.tag(id, name);
     return { id, names };
   }
 

@@ -72,6 +72,10 @@ export class ChrootImages implements BuildImages {
   tag(reference: string, target: string): void {
     this.names.set(target, this.get(reference).record.id);
   }
+
+  tagAll([first]: readonly Digest[], target: string): void {
+    if (first !== undefined) this.names.set(target, first);
+  }
 }
 
 export class ChrootContainers implements BuildContainers {

@@ -6,17 +6,20 @@
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
+import { formatPlatform } from "#spec/platform.ts";
 import type { Layers } from "#store/layers.ts";
 import type { BuildCache } from "./build-cache.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import { BuildInputs } from "./build-inputs.ts";
 import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./build-options.ts";
+import type { LintWarning } from "./build-questions.ts";
 import { BuildFault, type BuildRequest, type BuildResult, type PlatformResult } from "./build-request.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
 import { type Dockerfile, parseDockerfile } from "./dockerfile.ts";
 import { BuildGraph, type BuildNode } from "./graph.ts";
 import { imageConfig, type MadeLayer } from "./image-history.ts";
 import { importInline, inlineCache } from "./inline-cache.ts";
+import { type CheckSettings, type RuleName, warningOf } from "./lint-rules.ts";
 import { lintSource, type ReadDockerfile } from "./lint-source.ts";
 import { type LoweredStage, Lowering } from "./lower.ts";
 import { Misses, type MissRecords } from "./misses.ts";
@@ -96,9 +99,11 @@ export class DockerfileBuild {
     });
     this.#source = await inputs.dockerfile();
     const read = readDockerfile(this.#source, options["target"] ?? "");
-    await this.#check(inputs, this.#source, read);
+    const settings = await this.#check(inputs, this.#source, read);
     const platforms = platformsOf(options, own);
-    const lowered = await this.#lower(graph, inputs, read, platforms);
+    const others: LintWarning[] = [];
+    const lowered = await this.#lower(graph, inputs, read, { platforms, warn: (each) => others.push(each) });
+    this.#warn(inputs, this.#source, others, settings);
     for (const node of BuildGraph.reach(lowered.map(({ node }) => node))) progress.vertex(described(node));
     const buildArgs = prefixed(options, "build-arg:");
     const epochMs = epochOf(buildArgs);
@@ -136,17 +141,29 @@ export class DockerfileBuild {
     };
   }
 
-  /** Tells the checks that do not hold. @throws Fault when the Dockerfile wants them to. */
-  async #check(inputs: BuildInputs, source: SourceFile, read: ReadDockerfile): Promise<void> {
+  /** Tells the checks of the text that do not hold. @throws Fault when the Dockerfile wants them to. */
+  async #check(inputs: BuildInputs, source: SourceFile, read: ReadDockerfile): Promise<CheckSettings> {
     const { engine, platform } = this.#parts;
-    const { options, progress } = this.#request;
+    const { options } = this.#request;
     const ignoreText = /^\s*(?:copy|add)\s/im.test(source.text) ? await inputs.ignoreText() : undefined;
-    const { warnings, failed } = lintSource(read, ignoreText, { engine, platform, options });
+    const { warnings, settings } = lintSource(read, ignoreText, { engine, platform, options });
+    this.#warn(inputs, source, warnings, settings);
+    return settings;
+  }
+
+  #warn(
+    inputs: BuildInputs,
+    source: SourceFile,
+    found: readonly LintWarning[],
+    settings: CheckSettings,
+  ): void {
+    const { progress } = this.#request;
+    const warnings = found.filter(({ rule }) => settings.wants(rule as RuleName));
     for (const { rule, detail, description, url, lines } of warnings) {
       const short = `${rule}: ${detail} (line ${lines[0]?.start ?? 0})`;
       progress.warning({ vertex: inputs.definition, rule, short, detail: description, url, source, lines });
     }
-    if (!failed) return;
+    if (!settings.error || warnings.length === 0) return;
     const rules = [...new Set(warnings.map(({ rule }) => rule))].sort();
     throw new BuildFault("invalid", `lint violation found for rules: ${rules.join(", ")}`, {
       source,
@@ -158,7 +175,10 @@ export class DockerfileBuild {
     graph: BuildGraph,
     inputs: BuildInputs,
     { dockerfile, stages }: ReadDockerfile,
-    platforms: readonly Platform[],
+    {
+      platforms,
+      warn,
+    }: { readonly platforms: readonly Platform[]; readonly warn: (warning: LintWarning) => void },
   ): Promise<LoweredStage[]> {
     const { options, entitlements = ["network.host"] } = this.#request;
     const { platform: buildPlatform } = this.#parts;
@@ -173,6 +193,10 @@ export class DockerfileBuild {
         labels: prefixed(options, "label:"),
         entitlements: new Set(entitlements),
         runs: (platform) => runsPrograms(platform, buildPlatform),
+        otherPlatform: ({ from }, image, asked, got) => {
+          const words = `was pulled with platform ${JSON.stringify(formatPlatform(got))}, expected ${JSON.stringify(formatPlatform(asked))} for current build`;
+          warn(warningOf("InvalidBaseImagePlatform", `Base image ${image} ${words}`, from.lines));
+        },
       }).target();
     return await settled(platforms.map(lowering));
   }

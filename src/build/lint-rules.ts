@@ -1,4 +1,6 @@
 /** Pure. The build checks by their names (docs.docker.com/reference/build-checks). */
+import type { LintWarning } from "./build-questions.ts";
+import type { LineRange } from "./lines.ts";
 
 /** Of each rule: what it wants in general. */
 export const ruleDescriptions = {
@@ -35,6 +37,11 @@ export const ruleDescriptions = {
 } as const;
 
 export type RuleName = keyof typeof ruleDescriptions;
+
+/** What does not hold, with what goes for the rule in general. */
+export function warningOf(rule: RuleName, detail: string, lines: LineRange): LintWarning {
+  return { rule, description: ruleDescriptions[rule], url: ruleUrl(rule), detail, lines: [lines] };
+}
 
 const experimental: readonly RuleName[] = ["InvalidDefinitionDescription"];
 

@@ -12,7 +12,7 @@ import { cleanPath, goQuote, hasWildcards } from "./go-text.ts";
 import type { PathFilter } from "./ignore-patterns.ts";
 import type { Instruction, InstructionOf } from "./instruction.ts";
 import type { Diagnostic, LineRange } from "./lines.ts";
-import { checkSettings, type RuleName, ruleDescriptions, ruleUrl } from "./lint-rules.ts";
+import { type CheckSettings, checkSettings, type RuleName, warningOf } from "./lint-rules.ts";
 import type { Stage, Stages } from "./stage-graph.ts";
 import { nearest } from "./suggest.ts";
 
@@ -35,6 +35,8 @@ export interface Linted {
   readonly warnings: readonly LintWarning[];
   /** Warnings must fail the build. */
   readonly failed: boolean;
+  /** What the Dockerfile or the request has to say of rules. */
+  readonly settings: CheckSettings;
 }
 
 export function lint(input: LintInput): Linted {
@@ -43,7 +45,7 @@ export function lint(input: LintInput): Linted {
   linter.run();
   const warnings = linter.warnings.filter(({ rule }) => settings.wants(rule as RuleName));
   warnings.sort((left, right) => (left.lines[0]?.start ?? 0) - (right.lines[0]?.start ?? 0));
-  return { warnings, failed: settings.error && warnings.length > 0 };
+  return { warnings, failed: settings.error && warnings.length > 0, settings };
 }
 
 /** What is known of a stage's variables while it is read. */
@@ -87,8 +89,7 @@ class Linter {
   }
 
   #warn(rule: RuleName, lines: LineRange, detail: string): void {
-    const description = ruleDescriptions[rule];
-    this.warnings.push({ rule, description, url: ruleUrl(rule), detail, lines: [lines] });
+    this.warnings.push(warningOf(rule, detail, lines));
   }
 
   #casing(): void {

@@ -13,6 +13,7 @@ import { parseTrigger } from "./dockerfile.ts";
 import { expandWord } from "./expand.ts";
 import type { BuildGraph, BuildNode } from "./graph.ts";
 import type { Instruction } from "./instruction.ts";
+import { cannotRun } from "./runs-programs.ts";
 import { at, type Stage, type Stages, stageNamed, targetOf } from "./stage-graph.ts";
 import {
   applyInstruction,
@@ -42,6 +43,8 @@ export interface LowerOptions {
   readonly entitlements: ReadonlySet<string>;
   /** True when this machine runs programs of that platform. */
   readonly runs: (platform: Platform) => boolean;
+  /** Told of a base image that is for another platform than the stage. */
+  readonly otherPlatform: (stage: Stage, image: string, asked: Platform, got: Platform) => void;
 }
 
 /** One line of the history to be; `node` made its layer. */
@@ -187,6 +190,8 @@ export class Lowering {
       author: config?.author ?? "",
     };
     const actual = config === undefined ? platform : { ...platform, ...platformOf(config) };
+    if (actual.os !== platform.os || actual.architecture !== platform.architecture)
+      this.#o.otherPlatform(stage, name, platform, actual);
     const triggers = (config?.config.OnBuild ?? []).map(parseTrigger);
     const total = countedSteps([...triggers, ...stage.steps]) + 1;
     const shown = `${stageTitle(stage, this.#stages.list.length)}${"1".padStart(String(total).length)}/${total}`;
@@ -279,11 +284,7 @@ export class Lowering {
         "unsupported",
         `--device=${device} cannot be given: this engine has no devices for builds`,
       );
-    if (!this.#o.runs(platform))
-      throw new Fault(
-        "unsupported",
-        `this machine does not run programs for ${formatPlatform(platform)}: register an emulator with binfmt_misc (Debian: qemu-user-static), or leave RUN out for that platform`,
-      );
+    if (!this.#o.runs(platform)) throw new Fault("unsupported", cannotRun(platform));
   }
 
   #useCache(stage: Stage): boolean {

@@ -1,4 +1,5 @@
 /** The one worker: what BuildKit's clients ask before they decide how to build. */
+import { emulated } from "#build/runs-programs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 
 /** The BuildKit whose protocol this is: clients decide by it what they may ask. */
@@ -19,6 +20,8 @@ export function workerRecord(parts: BuildkitParts) {
     Labels: {
       "org.mobyproject.buildkit.worker.executor": "containerd",
       "org.mobyproject.buildkit.worker.hostname": "wherry",
+      // buildx takes it for leave to ask for several platforms, archives, caches and attestations.
+      "org.mobyproject.buildkit.worker.snapshotter": "overlayfs",
       ...(gateway !== undefined && { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": gateway }),
     },
     platforms: platformsOf(parts.architecture).map(([Architecture, Variant]) => ({
@@ -31,7 +34,7 @@ export function workerRecord(parts: BuildkitParts) {
   };
 }
 
-/** Native first. */
+/** Native first, then what an emulator is registered for. */
 function platformsOf(architecture: string): (readonly [string, string])[] {
   const more: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
     amd64: [["386", ""]],
@@ -40,7 +43,9 @@ function platformsOf(architecture: string): (readonly [string, string])[] {
       ["arm", "v6"],
     ],
   };
-  return [[architecture, ""], ...(more[architecture] ?? [])];
+  const own = [[architecture, ""] as const, ...(more[architecture] ?? [])];
+  const known = new Set(own.map(([name]) => name));
+  return [...own, ...emulated().flatMap((name) => (known.has(name) ? [] : [[name, ""] as const]))];
 }
 
 const enabled = (ID: string) => ({ ID, Enabled: true });

@@ -66,6 +66,9 @@ export interface AdoptedImage {
   readonly blobs?: readonly { diffId: Digest; blob: Omit<LayerBlob, "repositories">; repository: string }[];
 }
 
+/** Of what does not run here at all. */
+const worstRank = 1000;
+
 export class Images {
   readonly #parts: ImagesParts;
   readonly #removal: ImageRemoval;
@@ -275,6 +278,21 @@ export class Images {
     const { index } = this.#parts;
     const name = index.nameOf(reference);
     this.#tag(index.get(reference).id, target, name === undefined ? undefined : index.variants(name));
+  }
+
+  /**
+   * One name for images of several platforms: it leads to the one that runs best here, or else to the first.
+   * @throws Fault `invalid` for a malformed target.
+   */
+  tagAll(ids: readonly Digest[], target: string, index?: Digest): void {
+    const rank = (id: Digest) => {
+      const config = this.#configs.get(id);
+      return (config === undefined ? undefined : platformRank(config, this.platform)) ?? worstRank;
+    };
+    const images = [...new Set(ids)].sort((a, b) => rank(a) - rank(b));
+    const [first] = images;
+    if (first === undefined) throw new Fault("internal", `no image was given for the name ${target}`);
+    this.#tag(first, target, { images, ...(index !== undefined && { index }) });
   }
 
   #tag(id: Digest, target: string, variants?: Variants): void {

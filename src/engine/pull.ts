@@ -50,6 +50,8 @@ export interface PullsParts {
 export interface PullOptions extends RegistryAccess {
   /** @default the machine's */
   readonly platform?: Platform | undefined;
+  /** An image that is for one platform alone is taken whatever it is for. @default false */
+  readonly anyPlatform?: boolean;
   readonly tell: Tell;
 }
 
@@ -104,7 +106,7 @@ export class Pulls {
     const id = manifest.config.digest;
     const configBytes = await readConfig(source, manifest.config, o.signal);
     const config = readImageConfig(configBytes);
-    this.#checkPlatform(reference, config, o.platform);
+    this.#checkPlatform(reference, config, o.anyPlatform === true ? undefined : o.platform);
     const chain = chainIds(config);
     if (chain.length !== manifest.layers.length)
       throw new Fault(

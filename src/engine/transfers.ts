@@ -55,7 +55,11 @@ export class Transfers {
   /** One image, for those who need it to go on. @returns Its id. */
   async fetch(
     name: string,
-    o: RegistryAccess & { readonly platform?: Platform; readonly tell: Tell },
+    o: RegistryAccess & {
+      readonly platform?: Platform;
+      readonly anyPlatform?: boolean;
+      readonly tell: Tell;
+    },
   ): Promise<Digest> {
     return await this.#pulls.pull(withDefaultTag(parseReference(name)), o);
   }
