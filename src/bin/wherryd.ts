@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { serveApi } from "#api/server.ts";
 import { Builder } from "#build/builder.ts";
 import { changeConfig } from "#build/change-config.ts";
-import { Engine } from "#engine/engine.ts";
+import { type Engine, openEngine } from "#engine/engine.ts";
 import { nowNano } from "#kernel/clock.ts";
 import { fileSystemOf, hostFacts } from "#kernel/host.ts";
 import { kernelHas } from "#kernel/mount.ts";
@@ -124,7 +124,7 @@ async function serve(
   if (o.served !== undefined) log(`registry on ${stack.use(await serveRegistry(o, o.served, log)).url}`);
   const registry = await openRegistry(o);
   const engine = stack.use(
-    await Engine.open({
+    await openEngine({
       ...{ records, blobs, layers, runtime, network, registry, events, logs },
       reach: { tcp: reachTcp, http: reachHttp },
       volumes: async (users) =>
