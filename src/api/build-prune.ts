@@ -1,9 +1,9 @@
 /** Clearing of what builds keep, as `docker system prune` and clients without buildx ask for it. */
 import { Fault } from "#spec/fault.ts";
 import { parseFilters } from "#spec/filters.ts";
+import { goDurationOrNone } from "#spec/go-duration.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, flag, integer } from "./api-request.ts";
-import { parseDuration } from "./human-time.ts";
 import { jsonReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
@@ -39,10 +39,10 @@ async function prune({ buildkit }: ApiParts, request: ApiRequest): Promise<Reply
 }
 
 function ageMs(text: string): number {
-  const seconds = parseDuration(text);
-  if (seconds === undefined)
+  const nanoseconds = goDurationOrNone(text);
+  if (nanoseconds === undefined)
     throw new Fault("invalid", `${JSON.stringify(text)} is no duration: want one like 24h`);
-  return seconds * 1000;
+  return nanoseconds / 1e6;
 }
 
 /** BuildKit's filters: one text whose conditions all hold, for each value of the first key with several. */

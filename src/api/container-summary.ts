@@ -2,12 +2,14 @@
  * A container as one entry of `GET /containers/json`.
  * Pure.
  */
+
 import type { ContainerRecord, Observed } from "#spec/container.ts";
 import type { ContainerSummary, EndpointInfo } from "#spec/docker-wire.ts";
+import { humanDuration } from "#spec/go-duration.ts";
+import { timeToSeconds } from "#spec/unix-time.ts";
 import { mountInfo } from "./container-inspect.ts";
 import { endpointInfos, portSummaries } from "./container-network.ts";
 import type { ContainerGlance } from "./engine-face.ts";
-import { humanDuration, timeToSeconds } from "./human-time.ts";
 
 export function containerSummary(
   detail: ContainerGlance,

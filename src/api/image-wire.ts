@@ -6,8 +6,8 @@ import { zeroTime } from "#spec/container.ts";
 import type { ManifestSummary } from "#spec/docker-images.ts";
 import type { HistoryItem, ImageDeleted, ImageInspect, ImageSummary } from "#spec/docker-wire.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
+import { timeToSeconds } from "#spec/unix-time.ts";
 import type { HistoryLine, ImageDetail, ImageVariant } from "./engine-face.ts";
-import { timeToSeconds } from "./human-time.ts";
 
 function names(references: readonly string[]): { tags: string[]; digests: string[] } {
   return {

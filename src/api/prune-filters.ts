@@ -4,8 +4,8 @@
  */
 import { Fault } from "#spec/fault.ts";
 import { matchesLabels, parseFilters } from "#spec/filters.ts";
+import { goDurationOrNone } from "#spec/go-duration.ts";
 import { parseUnixTime } from "#spec/unix-time.ts";
-import { parseDuration } from "./human-time.ts";
 
 /** What prune filters look at. */
 export interface Prunable {
@@ -45,7 +45,7 @@ export function untilTest(
 
 /** A time, or how long ago. */
 function moment(text: string, nowMs: number): number {
-  const seconds = parseDuration(text);
-  if (seconds !== undefined) return nowMs - seconds * 1000;
+  const nanoseconds = text === "0" ? undefined : goDurationOrNone(text);
+  if (nanoseconds !== undefined) return nowMs - nanoseconds / 1e6;
   return Number((parseUnixTime(text) ?? 0n) / 1_000_000n);
 }

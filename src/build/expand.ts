@@ -4,7 +4,7 @@
  * Promises: the same text, environment and escape character give the same words. Never: reads an environment of its own.
  */
 import { Fault } from "#spec/fault.ts";
-import { goQuote } from "./go-text.ts";
+import { goQuote } from "#spec/go-quote.ts";
 import { replacePattern, trimPattern } from "./shell-pattern.ts";
 
 /** The variables a word may refer to. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatGoDuration } from "#spec/go-duration.ts";
-import { cleanPath, goQuote, goQuoteList, hasWildcards, parseGoDuration, pathMatcher } from "./go-text.ts";
+import { cleanPath, hasWildcards, pathMatcher } from "./go-text.ts";
 
 describe("pathMatcher() follows filepath.Match", () => {
   const cases: [pattern: string, path: string, matches: boolean][] = [
@@ -50,23 +49,4 @@ test("cleanPath() is filepath.Clean", () => {
     "a/b/c",
     "/a",
   ]);
-});
-
-test("durations are read and printed as Go does", () => {
-  expect(parseGoDuration("1h1m1.5s")).toBe(3661.5e9);
-  expect(parseGoDuration("0")).toBe(0);
-  expect(["1m30s", "1.5s", "20ms", "2h0m0s"].map((text) => formatGoDuration(parseGoDuration(text)))).toEqual([
-    "1m30s",
-    "1.5s",
-    "20ms",
-    "2h0m0s",
-  ]);
-  expect(() => parseGoDuration("5")).toThrow('time: missing unit in duration "5"');
-  expect(() => parseGoDuration("5x")).toThrow('time: unknown unit "x" in duration "5x"');
-  expect(() => parseGoDuration("x")).toThrow('time: invalid duration "x"');
-});
-
-test("goQuote() escapes as %q does", () => {
-  expect(goQuote('a"b\\\n\u001b')).toBe('"a\\"b\\\\\\n\\x1b"');
-  expect(goQuoteList(["a b", "c"])).toBe('["a b" "c"]');
 });

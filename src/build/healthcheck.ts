@@ -1,9 +1,9 @@
 /** Pure. HEALTHCHECK's grammar, and how Docker prints one in an image's history. */
 import { Fault } from "#spec/fault.ts";
-import { formatGoDuration } from "#spec/go-duration.ts";
+import { formatGoDuration, parseGoDuration } from "#spec/go-duration.ts";
+import { goQuote, goQuoteList, goQuoteRune } from "#spec/go-quote.ts";
 import type { Healthcheck } from "#spec/image.ts";
 import { readFlags } from "./flags.ts";
-import { goQuote, goQuoteList, goQuoteRune, parseGoDuration } from "./go-text.ts";
 import { jsonWords } from "./words.ts";
 
 const flagTypes = {

@@ -2,13 +2,15 @@
  * Pure. The build checks on a Dockerfile. Says what it can tell from the text, the arguments and what is known of base images;
  * of a base it knows nothing of it assumes that every variable is there.
  */
+
+import { goQuote } from "#spec/go-quote.ts";
 import type { ImageConfig } from "#spec/image.ts";
 import type { GivenArguments } from "./build-args.ts";
 import { proxyArguments } from "./build-args.ts";
 import type { LintWarning } from "./build-questions.ts";
 import type { Dockerfile } from "./dockerfile.ts";
 import { type ExpandOptions, expandWord } from "./expand.ts";
-import { cleanPath, goQuote, hasWildcards } from "./go-text.ts";
+import { cleanPath, hasWildcards } from "./go-text.ts";
 import type { PathFilter } from "./ignore-patterns.ts";
 import type { Instruction, InstructionOf } from "./instruction.ts";
 import type { Diagnostic, LineRange } from "./lines.ts";

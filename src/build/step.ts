@@ -3,11 +3,12 @@
  * work must be done to the file system. The solver does the work; nothing here waits.
  */
 import { Fault } from "#spec/fault.ts";
+import { goQuoteList } from "#spec/go-quote.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 import type { ArgumentScope } from "./build-args.ts";
 import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
 import { exposedPorts } from "./expose.ts";
-import { cleanPath, goQuoteList } from "./go-text.ts";
+import { cleanPath } from "./go-text.ts";
 import { formatHealthcheck, quoteHealthcheck } from "./healthcheck.ts";
 import { heredocBody } from "./heredoc.ts";
 import type { CommandLine, InlineFile, Instruction, InstructionOf, Transfer } from "./instruction.ts";

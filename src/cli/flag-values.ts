@@ -1,7 +1,8 @@
 /** Pure. Values of flags, read with the words pflag and docker's options use for wrong ones. */
 import { Fault } from "#spec/fault.ts";
+import { parseGoDuration } from "#spec/go-duration.ts";
 import type { FlagSpec, Flags } from "./flags.ts";
-import { parseDuration, parseSize } from "./units.ts";
+import { parseSize } from "./units.ts";
 
 /** `-m, --memory` for a flag with a short form. */
 export function shownFlag({ name, short }: FlagSpec): string {
@@ -56,7 +57,7 @@ export class FlagValues {
 
   /** Whole nanoseconds. */
   duration(name: string): number | undefined {
-    return this.parsed(name, parseNanoseconds);
+    return this.parsed(name, parseGoDuration);
   }
 }
 
@@ -68,13 +69,6 @@ export function parseWhole(value: string): number {
   if (!Number.isSafeInteger(number))
     throw new Fault("invalid", `strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range`);
   return number;
-}
-
-function parseNanoseconds(value: string): number {
-  const negative = value.startsWith("-");
-  const seconds = value === "0" ? 0 : parseDuration(negative ? value.slice(1) : value);
-  if (seconds === undefined) throw new Fault("invalid", `time: invalid duration ${JSON.stringify(value)}`);
-  return Math.round(seconds * 1e9) * (negative ? -1 : 1);
 }
 
 /** `KEY=VALUE` texts as a map; without a value, the empty one. */

@@ -1,5 +1,6 @@
 /** Pure. Sizes, times and ids as the docker CLI writes and reads them. */
 import { Fault } from "#spec/fault.ts";
+import { goDurationOrNone, humanDuration } from "#spec/go-duration.ts";
 
 const decimal = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -11,23 +12,6 @@ export function humanSize(bytes: number, digits = 3): string {
     unit++;
   }
   return `${Number(value.toPrecision(digits))}${decimal[unit]}`;
-}
-
-/** `About a minute`, `3 hours`. */
-export function humanDuration(seconds: number): string {
-  const whole = Math.floor(seconds);
-  const [minutes, hours] = [Math.floor(seconds / 60), Math.round(seconds / 3600)];
-  if (whole < 1) return "Less than a second";
-  if (whole === 1) return "1 second";
-  if (whole < 60) return `${whole} seconds`;
-  if (minutes === 1) return "About a minute";
-  if (minutes < 60) return `${minutes} minutes`;
-  if (hours === 1) return "About an hour";
-  if (hours < 48) return `${hours} hours`;
-  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
-  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
-  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
-  return `${Math.floor(seconds / 3600 / 24 / 365)} years`;
 }
 
 export function timeAgo(unixSeconds: number, nowMs: number): string {
@@ -59,24 +43,13 @@ export function parseCpus(text: string): number {
   return Number(nano / divisor);
 }
 
-const secondsOf: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 };
-
-/** Go's `1h2m3.5s` as seconds; undefined for other text. */
-export function parseDuration(text: string): number | undefined {
-  if (!/^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|ns))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const [, value = "0", unit = "s"] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)/g))
-    total += Number(value) * (secondsOf[unit] ?? 1);
-  return total;
-}
-
 /**
  * What `--since` and `--until` take, as the API wants it: a duration before now, a date or time, local where it says no
  * zone, or seconds since the epoch. @throws Fault `invalid`.
  */
 export function apiTime(text: string, nowMs: number): string {
-  const seconds = text === "0" ? undefined : parseDuration(text);
-  if (seconds !== undefined) return (nowMs / 1000 - seconds).toFixed(9);
+  const nanoseconds = text === "0" ? undefined : goDurationOrNone(text);
+  if (nanoseconds !== undefined) return (nowMs / 1000 - nanoseconds / 1e9).toFixed(9);
   if (/^-?\d+(\.\d+)?$/.test(text)) return text;
   const match =
     /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d\d:\d\d)?$/i.exec(text);

@@ -4,7 +4,8 @@
  */
 import { exitMeaning, signalName } from "#cli/exit-words.ts";
 import type { ContainerInspect, ContainerState, EndingInfo, ImageInspect } from "#spec/docker-wire.ts";
-import { humanDuration, shownId } from "./units.ts";
+import { humanDuration } from "#spec/go-duration.ts";
+import { shownId } from "./units.ts";
 
 export interface WhyFacts {
   readonly container: ContainerInspect;

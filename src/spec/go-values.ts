@@ -32,18 +32,3 @@ export function parseByteSize(text: string, step: 1000 | 1024): number {
   const power = match[2] === undefined ? 0 : "kmgtp".indexOf(match[2].toLowerCase()) + 1;
   return Math.floor(Number(match[1]) * step ** power);
 }
-
-const unitMs: Readonly<Record<string, number>> = {
-  ...{ h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 },
-};
-
-/** `1m30s` in milliseconds. @throws Fault `invalid`. */
-export function parseDurationMs(text: string): number {
-  if (text === "0") return 0;
-  const match = /^([+-]?)((?:\d+(?:\.\d*)?(?:h|ms|m|s|us|µs|ns))+)$/.exec(text);
-  if (match === null) throw new Fault("invalid", `time: invalid duration ${JSON.stringify(text)}`);
-  let total = 0;
-  for (const [, value = "0", unit = "s"] of (match[2] ?? "").matchAll(/(\d+(?:\.\d*)?)(h|ms|m|s|us|µs|ns)/g))
-    total += Number(value) * (unitMs[unit] ?? 1);
-  return match[1] === "-" ? -total : total;
-}

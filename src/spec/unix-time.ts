@@ -60,3 +60,9 @@ export function parseUnixTime(text: string | null | undefined): bigint | undefin
 export function formatUnixTime(timeNano: bigint): string {
   return `${timeNano / second}.${(timeNano % second).toString().padStart(9, "0")}`;
 }
+
+/** Whole seconds since the epoch of an RFC 3339 time; 0 for none. */
+export function timeToSeconds(time: string | undefined): number {
+  if (time === undefined || time === "") return 0;
+  return Math.floor(Date.parse(time) / 1000);
+}

@@ -1,6 +1,7 @@
 /** Pure. What the `fluentd` driver's options say. */
 import { Fault } from "#spec/fault.ts";
-import { parseBoolean, parseByteSize, parseDurationMs, parseInteger } from "#spec/go-values.ts";
+import { parseGoDuration } from "#spec/go-duration.ts";
+import { parseBoolean, parseByteSize, parseInteger } from "#spec/go-values.ts";
 import { type LogAddress, portOf, splitAddress } from "./log-address.ts";
 
 export interface FluentdOptions {
@@ -36,7 +37,7 @@ export function parseFluentdOptions(options: Readonly<Record<string, string>>): 
     async: flag("async"),
     reconnectMs: parseReconnect(given("async-reconnect-interval")),
     maxRetries,
-    retryWaitMs: parseDurationMs(given("retry-wait") ?? "1s"),
+    retryWaitMs: milliseconds(given("retry-wait") ?? "1s"),
     subSecond: flag("sub-second-precision"),
     requestAck: flag("request-ack"),
     writeTimeoutMs: parseWriteTimeout(given("write-timeout")),
@@ -46,7 +47,7 @@ export function parseFluentdOptions(options: Readonly<Record<string, string>>): 
 
 function parseReconnect(text: string | undefined): number {
   if (text === undefined) return 0;
-  const interval = named("fluentd-async-reconnect-interval", () => parseDurationMs(text));
+  const interval = named("fluentd-async-reconnect-interval", () => milliseconds(text));
   if (interval !== 0 && (interval < reconnectMs.least || interval > reconnectMs.most))
     throw new Fault(
       "invalid",
@@ -56,7 +57,7 @@ function parseReconnect(text: string | undefined): number {
 }
 
 function parseWriteTimeout(text: string | undefined): number {
-  const timeout = text === undefined ? 0 : named("fluentd-write-timeout", () => parseDurationMs(text));
+  const timeout = text === undefined ? 0 : named("fluentd-write-timeout", () => milliseconds(text));
   if (timeout < 0)
     throw new Fault(
       "invalid",
@@ -84,4 +85,8 @@ function parseAddress(text: string): LogAddress {
   if (scheme !== "tcp" && scheme !== "tls") throw broken(`unsupported scheme: '${scheme}'`);
   if (path !== "") throw broken("should not contain a path element");
   return { kind: scheme, host: host || "127.0.0.1", port: portOf(port, defaultPort) };
+}
+
+function milliseconds(text: string): number {
+  return parseGoDuration(text) / 1e6;
 }
