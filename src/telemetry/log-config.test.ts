@@ -53,7 +53,7 @@ describe("a log config that cannot be is refused in dockerd's words", () => {
       ["fluentd-address=tcp://h/x"],
       "invalid fluentd-address (tcp://h/x): should not contain a path element",
     ],
-    ["fluentd", ["fluentd-retry-wait=1"], 'time: invalid duration "1"'],
+    ["fluentd", ["fluentd-retry-wait=1"], 'time: missing unit in duration "1"'],
     ["fluentd", ["gelf-address=x"], "unknown log opt 'gelf-address' for fluentd log driver"],
     ["gelf", [], "gelf-address is a required parameter"],
     ["gelf", ["gelf-address=http://h:1"], "gelf: endpoint needs to be TCP or UDP"],
