@@ -302,7 +302,7 @@ describe("changes", () => {
       ["unpause", "c1"],
       ["restart", "c1"],
       ["rename", "c1", "new"],
-      ["remove", "c1", true, true],
+      ["remove", "c1", true, { now: false }],
     ]);
   });
 

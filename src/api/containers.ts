@@ -22,6 +22,7 @@ import { pruneTest } from "./prune-filters.ts";
 import { emptyReply, jsonReply, type Reply } from "./reply.ts";
 import { checkResources } from "./resource-checks.ts";
 import { type Route, route } from "./router.ts";
+import { removalOptions } from "./trash.ts";
 
 const listFilters = [
   "ancestor",
@@ -211,7 +212,7 @@ async function remove({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
   }
   await engine.containers.remove(param(request, "name"), {
     force: flag(request, "force"),
-    volumes: flag(request, "v"),
+    volumes: flag(request, "v") ? removalOptions(request) : undefined,
     signal: request.lifetime,
   });
   return emptyReply();
@@ -228,7 +229,11 @@ async function prune({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
     if (request.signal.aborted) break;
     try {
       const { rw } = await engine.containers.size(record.id);
-      await engine.containers.remove(record.id, { force: false, volumes: false, signal: request.lifetime });
+      await engine.containers.remove(record.id, {
+        force: false,
+        volumes: undefined,
+        signal: request.lifetime,
+      });
       deleted.push(record.id);
       reclaimed += rw;
     } catch {

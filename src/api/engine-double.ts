@@ -24,12 +24,12 @@ import type {
   HistoryLine,
   ImageDetail,
   LogLine,
-  VolumeRecord,
 } from "./engine-face.ts";
 import { diskUseDouble, lookingDouble } from "./looking-double.ts";
 import { networksDouble } from "./network-double.ts";
 import { collectorDouble, imageArchivesDouble, transfersDouble, variantsDouble } from "./transfers-double.ts";
 import { volumesDouble } from "./volumes-double.ts";
+import type { VolumeRecord } from "./volumes-face.ts";
 
 const imageId = parseDigest(`sha256:${"1".repeat(64)}`);
 

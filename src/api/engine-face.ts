@@ -24,6 +24,7 @@ import type {
 } from "#spec/network.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
 import type { EngineDiskUse, EngineLooking } from "./looking-face.ts";
+import type { EngineVolumes, VolumeRemoval } from "./volumes-face.ts";
 
 export interface Waiting {
   readonly signal: AbortSignal;
@@ -128,7 +129,8 @@ export interface EngineContainers {
   rename(ref: string, name: string): Promise<void>;
   /** Fields that are absent or zero stay. */
   update(ref: string, changes: HostConfig, o: Waiting): Promise<void>;
-  remove(ref: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void>;
+  /** Without `volumes` those that nobody named stay. */
+  remove(ref: string, o: Waiting & { force: boolean; volumes: VolumeRemoval | undefined }): Promise<void>;
   /** `/web/db`: what one container calls another. */
   removeLink(ref: string): Promise<void>;
   /** @throws Fault `not-found` at once. */
@@ -376,43 +378,6 @@ export interface EngineNetworks {
 /** By container port, `80/tcp`; null or empty: any port of the host, or all of them. */
 export type PortMap = Readonly<Record<string, readonly PortBinding[] | null>>;
 
-export interface VolumeRecord {
-  readonly name: string;
-  readonly driver: string;
-  readonly created: string;
-  readonly mountpoint: string;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-export interface EngineVolumeCopies {
-  /** A new volume with all that another one has. @throws Fault `conflict` when the name is taken. */
-  clone(source: string, o: Waiting & { name: string; labels: Record<string, string> }): Promise<VolumeRecord>;
-  /** @throws Fault `conflict` while a container uses it, or the name is taken. */
-  rename(name: string, to: string): Promise<void>;
-  /** What `source` has becomes what it has. @throws Fault `conflict` while a container with it runs. */
-  restore(name: string, source: string, o: Waiting): Promise<void>;
-}
-
-export interface EngineVolumes {
-  list(): VolumeRecord[];
-  get(name: string): VolumeRecord;
-  /** Idempotent. An absent name makes an anonymous one. */
-  create(o: {
-    name?: string | undefined;
-    driver?: string | undefined;
-    options: Record<string, string>;
-    labels: Record<string, string>;
-  }): Promise<VolumeRecord>;
-  /** @throws Fault `not-found`, or `conflict` while a container uses it. */
-  remove(name: string, o: { force: boolean }): Promise<void>;
-  readonly copies: EngineVolumeCopies;
-  readonly files: Pick<EngineArchives, "stat" | "read" | "write"> & {
-    /** A tar as the whole volume, its owner and mode included. */
-    fill(name: string, tar: AsyncIterable<Uint8Array>, o: Waiting): Promise<void>;
-  };
-}
-
 export interface EngineEvents {
   /** Tells that things nobody used were removed, and how many bytes that gave back. */
   pruned(type: "container" | "image" | "volume" | "network" | "builder", reclaimedBytes: number): void;
@@ -464,7 +429,7 @@ export interface EngineFace {
   readonly transfers: EngineTransfers;
   readonly imageArchives: EngineImageArchives;
   readonly networks: EngineNetworks;
-  readonly volumes: EngineVolumes;
+  readonly volumes: EngineVolumes<Pick<EngineArchives, "stat" | "read" | "write">>;
   readonly events: EngineEvents;
   readonly system: { facts(): SystemFacts };
 }

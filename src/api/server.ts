@@ -30,6 +30,7 @@ import { describe, routes } from "./router.ts";
 import { systemRoutes } from "./system.ts";
 import { diskUsageRoutes } from "./system-df.ts";
 import { transferRoutes } from "./transfers.ts";
+import { trashRoutes } from "./trash.ts";
 import { volumeRoutes } from "./volumes.ts";
 
 export interface ApiOptions extends ApiParts {
@@ -105,6 +106,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...buildPruneRoutes(parts),
     ...buildkitRoutes(parts),
     ...networkRoutes(parts),
+    ...trashRoutes(parts),
     ...volumeRoutes(parts),
     ...eventRoutes(parts),
     ...absentRoutes(),

@@ -10,7 +10,8 @@ import type { EngineFace } from "./engine-face.ts";
 import { imageSummary } from "./image-wire.ts";
 import { jsonReply, type Reply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
-import { volumeInspect } from "./volumes.ts";
+import { trashed } from "./trash.ts";
+import { volumeInspect } from "./volume-wire.ts";
 
 const objectTypes = ["container", "image", "volume", "build-cache"];
 
@@ -31,6 +32,7 @@ async function diskUsage({ engine, buildkit }: ApiParts, request: ApiRequest): P
     Images: images.summaries,
     Containers: wants("container") ? await containerUsage(engine, version) : null,
     Volumes: wants("volume") ? await volumeUsage(engine) : null,
+    ...(wants("volume") && { Trash: await trashed(engine) }),
     BuildCache: cache.length === 0 ? null : cache.map(cacheUsage),
     ...(version < 42 && { BuilderSize: cache.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }),
   });

@@ -1,13 +1,14 @@
 /** For tests only: volumes in memory. */
 import { zeroTime } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import type { EngineArchives, EngineVolumes, VolumeRecord } from "./engine-face.ts";
+import type { EngineArchives, EngineFace } from "./engine-face.ts";
+import type { VolumeRecord } from "./volumes-face.ts";
 
 export function volumesDouble(o: {
   readonly kept: () => VolumeRecord[];
   readonly archives: EngineArchives;
   readonly asked: (...words: unknown[]) => void;
-}): EngineVolumes {
+}): EngineFace["volumes"] {
   const get = (name: string): VolumeRecord => {
     const volume = o.kept().find((candidate) => candidate.name === name);
     if (volume === undefined) throw new Fault("not-found", `get ${name}: no such volume`);
@@ -24,6 +25,14 @@ export function volumesDouble(o: {
     remove: async (name) => {
       const at = o.kept().findIndex((volume) => volume.name === name);
       if (at >= 0) o.kept().splice(at, 1);
+    },
+    undo: () => [],
+    trash: {
+      newRemoval: () => "0123456789ab",
+      list: () => [],
+      keptUntil: ({ removedAt }) => removedAt,
+      sizeOf: async () => 0,
+      empty: async () => 0,
     },
     copies: {
       clone: async (source, { name, labels }) => ({ ...get(source), name, labels }),

@@ -4,6 +4,7 @@ import { type FirewallMode, firewallModes } from "#network/host-rules.ts";
 import type { AddressPool } from "#network/ipam.ts";
 import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
+import { goDurationOrNone } from "#spec/go-duration.ts";
 import { familyOf, formatSubnet, networkOf, parseSubnet } from "#spec/ip.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
 import { decideRegistry, registryFileEntries, registryFlags } from "./registry-flags.ts";
@@ -30,6 +31,8 @@ export interface DaemonOptions {
   /** Containers get an init that do not say whether they want one. */
   readonly init: boolean;
   readonly initPath: string | undefined;
+  /** How long removed volumes can be had back, milliseconds. */
+  readonly volumeTrashMs: number;
   readonly debug: boolean;
   /** Of tcp:// hosts. */
   readonly tls: TlsFiles | undefined;
@@ -54,6 +57,7 @@ const flags = {
   "init-path": { key: "init-path", many: false },
   "log-level": { key: "log-level", many: false },
   "log-opt": { key: "log-opts", many: true },
+  "volume-trash": { key: "volume-trash", many: false },
   ...registryFlags,
   ...tlsFlags,
 } as const;
@@ -87,6 +91,7 @@ const fileSchema = v.strictObject({
   "init-path": v.optional(v.string()),
   "log-level": v.optional(v.string()),
   "log-opts": v.optional(v.record(v.string(), v.string())),
+  "volume-trash": v.optional(v.string()),
   debug: v.optional(v.boolean()),
   /** Containers always outlive the engine here. */
   "live-restore": v.optional(v.boolean()),
@@ -201,6 +206,7 @@ export function decideOptions(
     cdiDirectories: line.values["cdi-spec-dir"] ?? file["cdi-spec-dirs"],
     init: line.switches.has("init") || file.init === true,
     initPath: one("init-path"),
+    volumeTrashMs: decideTrash(one("volume-trash") ?? "24h"),
     debug: line.switches.has("debug") || file.debug === true || ["debug", "trace"].includes(level),
     help: line.switches.has("help"),
     version: line.switches.has("version"),
@@ -231,6 +237,15 @@ function decideFirewall(text: string): FirewallMode {
   if (mode === undefined)
     throw new Fault("invalid", `invalid firewall mode ${JSON.stringify(text)}: want strict or docker`);
   return mode;
+}
+
+function decideTrash(text: string): number {
+  const nanoseconds = goDurationOrNone(text);
+  if (nanoseconds !== undefined && nanoseconds >= 0) return nanoseconds / 1e6;
+  throw new Fault(
+    "invalid",
+    `invalid --volume-trash ${JSON.stringify(text)}: want how long removed volumes are kept, as in 24h or 90m, or 0`,
+  );
 }
 
 function decideLogConfig(
@@ -310,5 +325,7 @@ A container engine that speaks Docker's API.
       --tlscert FILE                The engine's certificate (default ~/.docker/cert.pem)
       --tlskey FILE                 Its key (default ~/.docker/key.pem)
       --tlsverify                   TLS, and clients must show a certificate
+      --volume-trash DURATION       How long removed volumes can be had back by 'wherry undo': 24h, 90m,
+                                    or 0 (default 24h)
   -v, --version                     Say the version and end
 `;

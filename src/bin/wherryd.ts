@@ -127,15 +127,17 @@ async function serve(
     await openEngine({
       ...{ records, blobs, layers, runtime, network, registry, events, logs },
       reach: { tcp: reachTcp, http: reachHttp },
-      volumes: async (users) =>
-        await Volumes.open({
-          ...{ records, ...users, now, randomHex },
+      volumes: async (users) => {
+        const volumes = await Volumes.open({
+          ...{ records, ...users, now, randomHex, report, trashMs: o.volumeTrashMs },
           root: join(o.dataRoot, "volumes"),
           mountRoot: join(o.execRoot, "mounts"),
           plugins: pluginDirectories(o.execRoot),
           emit: (action, id, attributes) =>
             events.append({ type: "volume", action, actor: { id, attributes }, timeNano: nowNano() }),
-        }),
+        });
+        return stack.use(volumes);
+      },
       machine: () => ({
         ...hostFacts(),
         cgroupVersion: runtime.cgroups.kind === "v2" ? "2" : "1",

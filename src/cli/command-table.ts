@@ -38,6 +38,7 @@ const explaining: Loader = async () => await import("./commands/why.ts").then((e
 const happenings: Loader = async () => await import("./commands/events.ts").then((each) => each.commands);
 const completing: Loader = async () => await import("./commands/completion.ts").then((each) => each.commands);
 const space: Loader = async () => await import("./commands/df.ts").then((each) => each.commands);
+const trash: Loader = async () => await import("./commands/trash.ts").then((each) => each.commands);
 const volumeFiles: Loader = async () =>
   await import("./commands/volume-files.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
@@ -94,6 +95,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   stop: from(lifecycle, "stop", "Stop one or more running containers"),
   tag: from(images, "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
   top: from(usage, "top", "Display the running processes of a container"),
+  undo: from(trash, "undo", "Bring back volumes that were removed"),
   unpause: from(lifecycle, "unpause", "Unpause all processes within one or more containers"),
   update: from(updating, "update", "Update configuration of one or more containers"),
   why: from(explaining, "why", "Explain why a container is in the state it is in"),
@@ -112,6 +114,8 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "builder du": from(buildCache, "du", "Show what builds keep"),
   "builder prune": from(buildCache, "prune", "Remove build cache"),
   "system df": from(space, "df", "Show disk usage"),
+  "trash empty": from(trash, "empty", "Have removed volumes gone for good"),
+  "trash ls": from(trash, "ls", "List removed volumes that can be had back"),
   "volume clone": from(volumeFiles, "clone", "Make a volume with all that another one has"),
   "volume cp": from(volumeFiles, "cp", "Copy files/folders between a volume and the local filesystem"),
   "volume create": from(volumes, "create", "Create a volume"),
@@ -151,6 +155,7 @@ const aliases: Readonly<Record<string, string>> = {
   "image pull": "pull",
   "image push": "push",
   "image save": "save",
+  "trash list": "trash ls",
   "volume list": "volume ls",
   "volume remove": "volume rm",
   "network list": "network ls",
@@ -171,6 +176,7 @@ export const commandGroups: Readonly<Record<string, string>> = {
   volume: "Manage volumes",
   network: "Manage networks",
   builder: "Manage builds",
+  trash: "Manage removed volumes",
   system: "Manage the engine",
   /** What is in it, `bin` says. */
   registry: "Serve and manage registries",

@@ -163,6 +163,7 @@ const lists: Readonly<Record<Kind, (client: Client) => Promise<string[]>>> = {
   images,
   networks: async (client) => (await client.networks.list()).map(({ Name, Driver }) => `${Name}\t${Driver}`),
   volumes: async (client) => ((await client.volumes.list()).Volumes ?? []).map(({ Name }) => Name),
+  trash: async (client) => (await client.trash.list()).map(({ Id, Name }) => `${Id}\tvolume ${Name}`),
   objects: async (client) => {
     const every = await Promise.all([
       lists.containers(client),

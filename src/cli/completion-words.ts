@@ -13,6 +13,7 @@ export type Kind =
   | "images"
   | "networks"
   | "volumes"
+  | "trash"
   | "objects"
   | "environment"
   | "files"
@@ -49,6 +50,7 @@ const argumentKinds: Readonly<Record<string, readonly Kind[]>> = {
   stop: ["running"],
   tag: ["images"],
   top: ["running", "nothing"],
+  undo: ["trash", "nothing"],
   unpause: ["paused"],
   update: ["containers"],
   wait: ["containers"],
@@ -61,6 +63,7 @@ const argumentKinds: Readonly<Record<string, readonly Kind[]>> = {
   "network inspect": ["networks"],
   "network rm": ["networks"],
   "network trace": ["containers", "nothing"],
+  "trash empty": ["trash"],
   "volume clone": ["volumes", "nothing"],
   "volume cp": ["files"],
   "volume export": ["volumes", "nothing"],
@@ -148,8 +151,8 @@ const flagValues: Readonly<Record<string, string | Kind>> = {
 };
 
 const kinds: readonly string[] = [
-  ...["containers", "running", "paused", "unpaused", "stopped", "images", "networks", "volumes", "objects"],
-  ...["environment", "files", "nothing"],
+  ...["containers", "running", "paused", "unpaused", "stopped", "images", "networks", "volumes", "trash"],
+  ...["objects", "environment", "files", "nothing"],
 ];
 
 export interface Choice {

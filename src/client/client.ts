@@ -9,6 +9,7 @@ import { Connection } from "./connection.ts";
 import { ContainersClient } from "./containers.ts";
 import { ImagesClient } from "./images.ts";
 import { NetworksClient } from "./networks.ts";
+import { TrashClient } from "./trash.ts";
 import { VolumesClient } from "./volumes.ts";
 
 /** The newest version of the API this client speaks. */
@@ -19,6 +20,7 @@ export class Client {
   readonly archives: ArchivesClient;
   readonly images: ImagesClient;
   readonly volumes: VolumesClient;
+  readonly trash: TrashClient;
   readonly networks: NetworksClient;
   readonly builds: BuildsClient;
   readonly #connection: Connection;
@@ -29,6 +31,7 @@ export class Client {
     this.archives = new ArchivesClient(connection);
     this.images = new ImagesClient(connection);
     this.volumes = new VolumesClient(connection);
+    this.trash = new TrashClient(connection);
     this.networks = new NetworksClient(connection);
     this.builds = new BuildsClient(connection);
   }
@@ -63,8 +66,8 @@ export class Client {
   }
 
   /** What images, containers and volumes take up. Walks their trees: not for every second. */
-  async diskUsage(): Promise<DiskUsage> {
-    return await this.#connection.json("GET", "/system/df");
+  async diskUsage(type: readonly string[] = []): Promise<DiskUsage> {
+    return await this.#connection.json("GET", "/system/df", { query: { type } });
   }
 
   /** Without `until`, for as long as the engine lives. Times are given as `seconds.nanoseconds`. */

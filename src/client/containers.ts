@@ -110,9 +110,17 @@ export class ContainersClient {
 
   async remove(
     id: string,
-    o: { readonly force?: boolean; readonly volumes?: boolean; readonly link?: boolean } = {},
+    o: {
+      readonly force?: boolean;
+      /** Volumes that nobody named go with it: into the trash, or `now` for good. */
+      readonly volumes?: boolean;
+      readonly now?: boolean;
+      readonly removal?: string;
+      readonly link?: boolean;
+    } = {},
   ): Promise<void> {
-    await this.#connection.done("DELETE", at(id), { query: { force: o.force, v: o.volumes, link: o.link } });
+    const { force, volumes: v, now, removal, link } = o;
+    await this.#connection.done("DELETE", at(id), { query: { force, v, now, removal, link } });
   }
 
   /** Changes limits and restart policy; what is not named stays. */

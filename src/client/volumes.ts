@@ -1,4 +1,5 @@
 /** Requests about volumes (Engine API, "Volume"), and wherry's own about their files. */
+import type { VolumePruneAnswer } from "#spec/docker-volume.ts";
 import type { VolumeInspect, VolumeList } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { FilesClient } from "./archives.ts";
@@ -30,15 +31,22 @@ export class VolumesClient {
     return await this.#connection.json("GET", at(name));
   }
 
-  async remove(name: string, o: { readonly force?: boolean } = {}): Promise<void> {
-    await this.#connection.done("DELETE", at(name), {
-      query: { force: o.force },
-    });
+  /** Into the trash, or `now` for good. What has one `removal`, 12 hexadecimal digits, comes back together. */
+  async remove(
+    name: string,
+    o: { readonly force?: boolean; readonly now?: boolean; readonly removal?: string } = {},
+  ): Promise<void> {
+    const { force, now, removal } = o;
+    await this.#connection.done("DELETE", at(name), { query: { force, now, removal } });
   }
 
-  async prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
+  /** `now`: for good. `dryRun`: only says what would go. */
+  async prune(
+    filters: Filters,
+    o: { readonly now?: boolean; readonly dryRun?: boolean } = {},
+  ): Promise<VolumePruneAnswer> {
     return await this.#connection.json("POST", "/volumes/prune", {
-      query: { filters: formatFilters(filters) },
+      query: { filters: formatFilters(filters), now: o.now, dryRun: o.dryRun },
     });
   }
 

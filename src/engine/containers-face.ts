@@ -13,7 +13,7 @@ import type { ExecStartOptions, Execs } from "./execs.ts";
 import type { Images } from "./images.ts";
 import type { Launch } from "./launch.ts";
 import { shownLinks } from "./links.ts";
-import type { ConsoleSize, Frame, LayerPart, NetworkPart, Waiting } from "./parts.ts";
+import type { ConsoleSize, Frame, LayerPart, NetworkPart, VolumeRemoval, Waiting } from "./parts.ts";
 import { type RunOnceOptions, type RunOnceResult, runOnce } from "./run-once.ts";
 import type { Attachment, AttachOptions, LogOptions, Streams } from "./streams.ts";
 import type { Exit } from "./waiters.ts";
@@ -97,7 +97,10 @@ export class ContainersFace {
     await this.#parts.containers.removeLink(reference);
   }
 
-  async remove(reference: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {
+  async remove(
+    reference: string,
+    o: Waiting & { force: boolean; volumes: VolumeRemoval | undefined },
+  ): Promise<void> {
     await this.#parts.containers.remove(reference, o);
   }
 

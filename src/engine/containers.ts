@@ -26,7 +26,7 @@ import type { Launch } from "./launch.ts";
 import { isLive, isUp } from "./lifecycle.ts";
 import { linksOf, withLinkIds } from "./links.ts";
 import { mergeConfig } from "./merge-config.ts";
-import type { NetworkPart, RuntimePart, VolumePart, Waiting } from "./parts.ts";
+import type { NetworkPart, RuntimePart, VolumePart, VolumeRemoval, Waiting } from "./parts.ts";
 import { signalNumber } from "./signals.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { Exit, Waiters } from "./waiters.ts";
@@ -126,7 +126,7 @@ export class Containers {
       if (planned !== doomed) index.put(planned);
       await launch.prepare(planned);
     } catch (thrown) {
-      await supervisor.exclusively(id, async () => await supervisor.remove(index.get(id), true));
+      await supervisor.exclusively(id, async () => await supervisor.remove(index.get(id), {}));
       throw thrown;
     }
     await supervisor.happen(id, { kind: "created" });
@@ -289,7 +289,7 @@ export class Containers {
   /** @throws Fault `conflict` when it is up and `force` is not set, or somebody else removes it already. */
   async remove(
     reference: string,
-    o: Waiting & { readonly force: boolean; readonly volumes: boolean },
+    o: Waiting & { readonly force: boolean; readonly volumes: VolumeRemoval | undefined },
   ): Promise<void> {
     const { id } = this.get(reference);
     if (this.#leaving.has(id))
@@ -318,7 +318,10 @@ export class Containers {
     });
   }
 
-  async #remove(id: string, o: Waiting & { force: boolean; volumes: boolean }): Promise<void> {
+  async #remove(
+    id: string,
+    o: Waiting & { force: boolean; volumes: VolumeRemoval | undefined },
+  ): Promise<void> {
     const { index, supervisor } = this.#parts;
     const seen = this.#lookingAt(id, (record) => o.force || mayGo(record));
     if (!(await supervisor.happen(id, { kind: "remove-requested" }, seen))) return;

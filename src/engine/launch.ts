@@ -18,7 +18,15 @@ import type { Emit } from "./emit.ts";
 import { imageMounts } from "./image-mounts.ts";
 import { isLive } from "./lifecycle.ts";
 import { type LinkTarget, linkNames, linksOf, withTargets } from "./links.ts";
-import type { ContainerFiles, LayerPart, LogPart, NetworkPart, RuntimePart, VolumePart } from "./parts.ts";
+import type {
+  ContainerFiles,
+  LayerPart,
+  LogPart,
+  NetworkPart,
+  RuntimePart,
+  VolumePart,
+  VolumeRemoval,
+} from "./parts.ts";
 
 export interface LaunchParts {
   readonly layers: LayerPart;
@@ -219,7 +227,7 @@ export class Launch {
   }
 
   /** Takes away what the container keeps between runs. Idempotent. */
-  async discard(record: ContainerRecord, volumes: boolean): Promise<void> {
+  async discard(record: ContainerRecord, volumes: VolumeRemoval | undefined): Promise<void> {
     const { collectLayers, layers, logs } = this.#parts;
     const files = this.files(record.id);
     const removals = await Promise.allSettled([
@@ -232,7 +240,7 @@ export class Launch {
     for (const removal of removals) if (removal.status === "rejected") throw removal.reason;
     await collectLayers(record.image);
     for (const { chainId } of imageMounts(record)) await collectLayers({ chainId });
-    if (volumes) await this.#parts.volumes.removeAnonymous(record.mounts);
+    if (volumes !== undefined) await this.#parts.volumes.removeAnonymous(record.mounts, volumes);
   }
 
   /** Containers on one network stack see one hosts file and one resolver. */

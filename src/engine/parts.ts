@@ -237,6 +237,14 @@ export interface NetworkPart {
   ): Promise<{ hosts: string; resolvConf: string }>;
 }
 
+/** How volumes go. */
+export interface VolumeRemoval {
+  /** For good, not into the trash. */
+  readonly now?: boolean | undefined;
+  /** What is removed by one request comes back by one; a new one by default. */
+  readonly removal?: string | undefined;
+}
+
 export interface VolumePart {
   /** Decides a container's mounts and makes the volumes they name. @throws Fault `invalid` in Docker's words. */
   plan(o: {
@@ -267,7 +275,8 @@ export interface VolumePart {
   unmount(user: string, mounts: readonly MountPoint[]): Promise<void>;
   /** Gives back what an engine that died had for containers that do not run any more. */
   sweep(running: ReadonlySet<string>): Promise<void>;
-  removeAnonymous(mounts: readonly MountPoint[]): Promise<void>;
+  /** Those among the mounts that nobody named and no other container has. Idempotent. */
+  removeAnonymous(mounts: readonly MountPoint[], o: VolumeRemoval): Promise<void>;
   /** A container's files with its mounts in their places, without mounting anything. */
   tree(o: ContainerTreeRequest): ContainerTree;
 }

@@ -108,7 +108,8 @@ async function hasChanges(
 /** Also when the work was called off: the removal has a signal of its own. */
 async function remove({ containers }: RunOnceParts, { id }: ContainerRecord): Promise<void> {
   try {
-    await containers.remove(id, { force: true, volumes: true, signal: AbortSignal.timeout(removalMs) });
+    const signal = AbortSignal.timeout(removalMs);
+    await containers.remove(id, { force: true, volumes: { now: true }, signal });
   } catch (thrown) {
     if (Fault.from(thrown).kind !== "not-found") throw thrown;
   }

@@ -14,7 +14,7 @@ import { endProcess } from "./ending.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import type { Launch } from "./launch.ts";
 import { isLive, isUp, next } from "./lifecycle.ts";
-import type { RuntimePart } from "./parts.ts";
+import type { RuntimePart, VolumeRemoval } from "./parts.ts";
 import type { Prober } from "./prober.ts";
 import type { Action, LifecycleEvent } from "./transition.ts";
 import type { Waiters } from "./waiters.ts";
@@ -105,7 +105,7 @@ export class Supervisor implements Disposable {
       case "release":
         return await launch.release(record);
       case "remove":
-        return await this.remove(record, action.volumes);
+        return await this.remove(record, action.volumes ? {} : undefined);
       case "restart-after":
         return this.#arm(record.id, action.delayMs);
       case "cancel-restart":
@@ -192,7 +192,7 @@ export class Supervisor implements Disposable {
   }
 
   /** Takes away everything of the container, its record last. Idempotent. The caller has the container's turn. */
-  async remove(record: ContainerRecord, volumes: boolean): Promise<void> {
+  async remove(record: ContainerRecord, volumes: VolumeRemoval | undefined): Promise<void> {
     const { emit, index, launch, prober, waiters } = this.#parts;
     this.#disarm(record.id);
     prober.end(record.id);

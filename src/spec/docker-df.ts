@@ -1,5 +1,7 @@
 /** `GET /system/df` on the wire. */
+
 import type { ContainerSummary, ImageSummary, VolumeInspect } from "./docker-wire.ts";
+import type { TrashedVolume } from "./trash.ts";
 
 /** Sizes in bytes; null for what was not asked for. */
 export interface DiskUsage {
@@ -9,6 +11,8 @@ export interface DiskUsage {
   Containers: ContainerSummary[] | null;
   Volumes: VolumeInspect[] | null;
   BuildCache: BuildCacheUsage[] | null;
+  /** wherry's own: removed volumes that are kept for a while. */
+  Trash?: TrashedVolume[];
 }
 
 /** What builds keep; sizes in bytes, times RFC 3339. */

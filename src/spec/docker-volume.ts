@@ -11,6 +11,14 @@ export const anonymousLabel = "com.docker.volume.anonymous";
 /** Of a snapshot: the volume it is of. */
 export const snapshotLabel = "wherry.snapshot-of";
 
+/** Of `POST /volumes/prune`. Sizes in bytes. */
+export interface VolumePruneAnswer {
+  readonly VolumesDeleted: string[] | null;
+  readonly SpaceReclaimed: number;
+  /** wherry's own, for `dryRun`: what would go. */
+  readonly Volumes?: { readonly Name: string; readonly CreatedAt: string; readonly Size: number }[];
+}
+
 export const volumeCreateBody = fields({
   Name: text,
   Driver: text,

@@ -17,7 +17,6 @@ export class LocalDriver implements VolumeDriver {
   readonly scope = "local";
   readonly #root: string;
   /** Who has a volume that is more than a directory, by its name. */
-  /** Who has a volume that is more than a directory, by its name. */
   readonly #users = new Map<string, Set<string>>();
   /** What an engine before this one mounted, and what this one did. */
   readonly #mounted: Set<string>;
@@ -31,7 +30,7 @@ export class LocalDriver implements VolumeDriver {
   /** Takes away what was being put together when an engine died. */
   async open(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o701 });
-    for (const name of await readdir(this.#root))
+    for (const name of await this.directories())
       await rm(join(this.#root, name, nextData), { recursive: true, force: true });
   }
 
@@ -65,10 +64,17 @@ export class LocalDriver implements VolumeDriver {
     await mkdir(this.place(name), { recursive: true, mode: 0o755 });
   }
 
-  async remove(name: string): Promise<void> {
+  /** Names of what is there; what begins with a point is no volume's. */
+  async directories(): Promise<string[]> {
+    return (await readdir(this.#root)).filter((name) => !name.startsWith("."));
+  }
+
+  /** Its directory shows its own files alone, and may be moved. Idempotent. @throws Errno while somebody looks in. */
+  letGo({ name }: Pick<DrivenVolume, "name">): void {
     const path = this.place(name);
-    if (this.#mounted.delete(path)) unmount(path);
-    await rm(join(this.#root, name), { recursive: true, force: true });
+    if (!this.#mounted.has(path)) return;
+    unmount(path);
+    this.#mounted.delete(path);
   }
 
   place(name: string): string {

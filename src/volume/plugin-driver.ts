@@ -58,6 +58,7 @@ export class PluginDriver implements VolumeDriver {
     await this.#call("VolumeDriver.Create", { Name: name, Opts: options });
   }
 
+  /** Takes the volume's files away. Idempotent. */
   async remove(name: string): Promise<void> {
     await this.#call("VolumeDriver.Remove", { Name: name });
   }

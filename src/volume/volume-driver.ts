@@ -7,8 +7,6 @@ export interface VolumeDriver {
   check?(options: Readonly<Record<string, string>>): void;
   /** Idempotent. */
   create(name: string, options: Readonly<Record<string, string>>): Promise<void>;
-  /** Takes the volume's files away. Idempotent. */
-  remove(name: string): Promise<void>;
   /** Where the files always are, for drivers that know. */
   place?(name: string): string;
   /** Makes the files be somewhere on this machine, for one more user. @returns where. */

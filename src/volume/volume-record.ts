@@ -1,4 +1,5 @@
 /** What is kept of a volume, and what the keeping needs. */
+import type { Fault } from "#spec/fault.ts";
 import type { Records } from "#store/records.ts";
 import type { PluginDirectories } from "./plugins.ts";
 
@@ -28,5 +29,9 @@ export interface VolumesParts {
   readonly runningUsersOf: (name: string) => readonly string[];
   readonly emit: (action: VolumeAction, name: string, attributes: Record<string, string>) => void;
   readonly now: () => string;
+  /** How long removed volumes are kept, milliseconds; 0: not at all. */
+  readonly trashMs: number;
+  /** Told of what fails where no request is there to be told. */
+  readonly report: (fault: Fault) => void;
   readonly randomHex: (bytes: number) => string;
 }

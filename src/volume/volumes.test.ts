@@ -35,6 +35,8 @@ async function open(): Promise<Volumes> {
     runningUsersOf: () => users,
     emit: (action, name) => happened.push(`${action} ${name}`),
     now: () => "2026-01-01T00:00:00Z",
+    trashMs: 86_400_000,
+    report: (fault) => happened.push(fault.message),
     randomHex: (bytes) => Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex"),
   });
 }
@@ -46,6 +48,7 @@ beforeEach(async () => {
   volumes = await open();
 });
 afterEach(() => {
+  volumes[Symbol.dispose]();
   records[Symbol.dispose]();
   rmSync(directory, { recursive: true, force: true });
 });

@@ -3,6 +3,7 @@
  * Owns: the records of them. Promises: a record is written before its driver makes anything; a volume that a container
  * uses is not removed.
  */
+import { readdirSync } from "node:fs";
 import { posix } from "node:path";
 import type {
   ContainerConfig,
@@ -21,6 +22,7 @@ import { LocalDriver } from "./local-driver.ts";
 import { invalidName, isVolumeName, type PlannedMount, parentsFirst, planMounts } from "./plan-mounts.ts";
 import { Plugins } from "./plugins.ts";
 import { PreparedMounts } from "./prepared-mounts.ts";
+import { Trash, type TrashOptions } from "./trash.ts";
 import { VolumeCopies } from "./volume-copies.ts";
 import type { VolumeDriver } from "./volume-driver.ts";
 import { VolumeFiles } from "./volume-files.ts";
@@ -30,7 +32,7 @@ import { mountsFrom } from "./volumes-from.ts";
 
 type ImageOf = (reference: string) => { readonly id: Digest; readonly chainId?: ChainId };
 
-export class Volumes {
+export class Volumes implements Disposable {
   readonly #parts: VolumesParts;
   readonly #table: Table<VolumeRecord>;
   readonly #local: LocalDriver;
@@ -38,6 +40,7 @@ export class Volumes {
   readonly #mounts: VolumeMounts;
   readonly files: VolumeFiles;
   readonly copies: VolumeCopies;
+  readonly trash: Trash;
   #looks = 0;
 
   private constructor(parts: VolumesParts) {
@@ -57,11 +60,14 @@ export class Volumes {
       },
     });
     this.files = new VolumeFiles({ hold: async (name, o) => await this.#look(name, o) });
+    this.trash = new Trash({
+      ...{ ...parts, volumes: this.#table, local: this.#local, keptMs: parts.trashMs },
+    });
     this.copies = new VolumeCopies({
       ...{ ...parts, table: this.#table, local: this.#local, files: this.files },
       get: (name) => this.get(name),
       create: async (o) => await this.create(o),
-      drop: async (record) => await this.#drop(record, true),
+      drop: async (record) => await this.#drop(record, { force: true, now: true }),
     });
   }
 
@@ -77,6 +83,7 @@ export class Volumes {
   static async open(parts: VolumesParts): Promise<Volumes> {
     const volumes = new Volumes(parts);
     await volumes.#local.open();
+    await volumes.trash.open();
     await volumes.copies.open();
     for (const { name, driver } of volumes.#table.list())
       if (driver === volumes.#local.name) await volumes.#local.create(name);
@@ -147,8 +154,11 @@ export class Volumes {
     return record;
   }
 
-  /** @throws Fault `not-found` without `force`, `conflict` while a container uses it. */
-  async remove(name: string, o: { readonly force: boolean }): Promise<void> {
+  /**
+   * Into the trash, where its driver keeps files of this engine's own.
+   * @throws Fault `not-found` without `force`, `conflict` while a container uses it.
+   */
+  async remove(name: string, o: TrashOptions & { readonly force: boolean }): Promise<void> {
     const record = this.#table.get(name);
     if (record === undefined) {
       if (o.force) return;
@@ -157,18 +167,34 @@ export class Volumes {
     const users = this.#parts.usersOf(name);
     if (users.length > 0)
       throw new Fault("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`);
-    await this.#drop(record, o.force);
+    await this.#drop(record, o);
   }
 
   /** With `force` the record goes also when its driver is away. */
-  async #drop({ name, driver }: VolumeRecord, force: boolean): Promise<void> {
+  async #drop(record: VolumeRecord, o: TrashOptions & { readonly force: boolean }): Promise<void> {
+    const { name, driver } = record;
+    await explained(`remove ${name}: `, async () => {
+      if (driver === this.#local.name) await this.trash.put(record, o);
+      else await this.#dropDriven(record, o.force);
+    });
+    this.#parts.emit("destroy", name, { driver });
+  }
+
+  async #dropDriven({ name, driver }: VolumeRecord, force: boolean): Promise<void> {
     try {
-      await explained(`remove ${name}: `, async () => await (await this.#driver(driver)).remove(name));
+      await (await this.#plugins.driver(driver)).remove(name);
     } catch (error) {
       if (!force) throw error;
     }
     this.#table.delete(name);
-    this.#parts.emit("destroy", name, { driver });
+  }
+
+  /** See `Trash.restore`. */
+  undo(o: { readonly what?: string | undefined; readonly name?: string | undefined }): VolumeRecord[] {
+    if (o.name !== undefined && !isVolumeName(o.name)) throw invalidName(o.name);
+    const restored = this.trash.restore(o);
+    for (const { name, driver } of restored) this.#parts.emit("create", name, { driver });
+    return restored;
   }
 
   /** Decides a container's mounts and makes the volumes they name. @throws Fault `invalid` in Docker's words. */
@@ -236,14 +262,29 @@ export class Volumes {
     return openContainerTree(o);
   }
 
-  /** Those among the mounts that nobody named, unless another container has them. Idempotent. */
-  async removeAnonymous(mounts: readonly MountPoint[]): Promise<void> {
+  /** Those among the mounts that nobody named, unless another container has them. Empty ones are not kept. Idempotent. */
+  async removeAnonymous(mounts: readonly MountPoint[], o: TrashOptions = {}): Promise<void> {
+    const removal = o.removal ?? this.trash.newRemoval();
     for (const { name, anonymous } of mounts) {
       // The container that goes is still recorded: it is one of the users.
       if (name === undefined || !anonymous || this.#parts.usersOf(name).length > 1) continue;
       const record = this.#table.get(name);
-      if (record !== undefined) await this.#drop(record, true);
+      if (record === undefined) continue;
+      const now = o.now === true || isEmpty(record.mountpoint);
+      await this.#drop(record, { force: true, removal, now });
     }
+  }
+
+  [Symbol.dispose](): void {
+    this.trash[Symbol.dispose]();
+  }
+}
+
+function isEmpty(directory: string): boolean {
+  try {
+    return readdirSync(directory).length === 0;
+  } catch {
+    return false;
   }
 }
 

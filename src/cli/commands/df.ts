@@ -3,8 +3,9 @@ import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/com
 import { type Column, formatRows } from "#cli/rows.ts";
 import { ellipsis, formatTable } from "#cli/table.ts";
 import { humanSize, shownId, timeAgo } from "#cli/units.ts";
-import type { DiskUsage } from "#spec/docker-df.ts";
+import type { BuildCacheUsage, DiskUsage } from "#spec/docker-df.ts";
 import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
+import type { TrashedVolume } from "#spec/trash.ts";
 
 interface UsageRow {
   readonly Type: string;
@@ -43,7 +44,7 @@ const df: Command = {
   },
 };
 
-function rowsOf({ LayersSize, Images, Containers, Volumes }: DiskUsage): UsageRow[] {
+function rowsOf({ LayersSize, Images, Containers, Volumes, BuildCache, Trash }: DiskUsage): UsageRow[] {
   const images = Images ?? [];
   const containers = Containers ?? [];
   const volumes = Volumes ?? [];
@@ -67,8 +68,24 @@ function rowsOf({ LayersSize, Images, Containers, Volumes }: DiskUsage): UsageRo
       kept(volumes),
       kept(volumes) - kept(usedVolumes),
     ),
-    row("Build Cache", 0, 0, 0, 0),
+    cacheRow(BuildCache ?? []),
+    ...trashRow(Trash ?? []),
   ];
+}
+
+function cacheRow(cache: readonly BuildCacheUsage[]): UsageRow {
+  const used = cache.filter(({ InUse }) => InUse);
+  const free = cache.filter(({ InUse, Shared }) => !InUse && !Shared);
+  return row("Build Cache", cache.length, used.length, sizes(cache), sizes(free));
+}
+
+/** Docker has no such row: it is there only when something is in it. */
+function trashRow(trash: readonly TrashedVolume[]): UsageRow[] {
+  return trash.length === 0 ? [] : [row("Trash", trash.length, 0, sizes(trash), sizes(trash))];
+}
+
+function sizes(of: readonly { readonly Size: number }[]): number {
+  return of.reduce((sum, { Size }) => sum + Size, 0);
 }
 
 function row(Type: string, total: number, active: number, size: number, reclaimable: number): UsageRow {
@@ -90,7 +107,9 @@ function kept(volumes: readonly VolumeInspect[]): number {
   return volumes.reduce((sum, { UsageData }) => sum + Math.max(0, UsageData?.Size ?? 0), 0);
 }
 
-function details({ Images, Containers, Volumes }: DiskUsage, nowMs: number): string {
+function details({ Images, Containers, Volumes, BuildCache, Trash }: DiskUsage, nowMs: number): string {
+  const cache = BuildCache ?? [];
+  const trash = Trash ?? [];
   return [
     `Images space usage:\n\n${imageTable(Images ?? [], nowMs)}`,
     `Containers space usage:\n\n${containerTable(Containers ?? [], nowMs)}`,
@@ -100,10 +119,33 @@ function details({ Images, Containers, Volumes }: DiskUsage, nowMs: number): str
         ...[Name, String(UsageData?.RefCount ?? 0), humanSize(UsageData?.Size ?? 0, 4)],
       ]),
     ])}`,
-    `Build cache usage: 0B\n\n${formatTable([
-      ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"],
-    ])}`,
+    `Build cache usage: ${humanSize(sizes(cache), 4)}\n\n${cacheTable(cache, nowMs)}`,
+    ...(trash.length === 0
+      ? []
+      : [
+          `Removed volumes that 'wherry undo' can bring back:\n\n${formatTable([
+            ["ID", "VOLUME NAME", "SIZE"],
+            ...trash.map(({ Id, Name, Size }) => [Id, Name, humanSize(Size, 4)]),
+          ])}`,
+        ]),
   ].join("\n");
+}
+
+function cacheTable(cache: readonly BuildCacheUsage[], nowMs: number): string {
+  const ago = (time: string | null) => (time === null ? "" : timeAgo(Date.parse(time) / 1000, nowMs));
+  return formatTable([
+    ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"],
+    ...cache.map((each) => [
+      ...[
+        shownId(each.ID, false),
+        each.Type,
+        humanSize(each.Size),
+        ago(each.CreatedAt),
+        ago(each.LastUsedAt),
+      ],
+      ...[String(each.UsageCount), String(each.Shared)],
+    ]),
+  ]);
 }
 
 function imageTable(images: readonly ImageSummary[], nowMs: number): string {

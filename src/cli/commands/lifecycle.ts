@@ -1,6 +1,7 @@
 /** Commands that change what containers do, each for several containers. */
-import { type Command, forEach, type Invocation } from "#cli/command.ts";
+import { type Command, forEach, type Invocation, write } from "#cli/command.ts";
 import type { FlagSpec } from "#cli/flags.ts";
+import { anonymousVolumesOf, dryRunFlag, leavingText, newRemoval, nowFlag } from "#cli/removal.ts";
 import { Fault } from "#spec/fault.ts";
 
 const timeFlag: FlagSpec = {
@@ -117,14 +118,24 @@ const rm: Command = {
       kind: "switch",
       help: "Remove anonymous volumes associated with the container",
     },
+    nowFlag,
+    { ...dryRunFlag, help: "Show which volumes would go with -v, and do nothing" },
   ],
   least: 1,
   run: async (o) => {
     const client = await o.client();
     const [force, volumes, link] = [o.flags.on("force"), o.flags.on("volumes"), o.flags.on("link")];
+    const how = { force, volumes, link, now: o.flags.on("now"), removal: newRemoval() };
+    const dryRun = o.flags.on("dry-run");
+    // Scripts get what docker prints; people see what goes.
+    if (dryRun || (volumes && o.io.stderr.isTTY)) {
+      const leaving = await anonymousVolumesOf(client, o.args);
+      await write(dryRun ? o.io.stdout : o.io.stderr, leavingText(leaving, o.nowMs()));
+    }
+    if (dryRun) return 0;
     return await forEach(o, async (name) => {
       try {
-        await client.containers.remove(name, { force, volumes, link });
+        await client.containers.remove(name, how);
       } catch (thrown) {
         // As docker: what is gone already is what force wanted.
         if (!force || Fault.from(thrown).kind !== "not-found") throw thrown;

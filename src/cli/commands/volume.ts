@@ -1,6 +1,7 @@
 /** Commands about volumes. */
 import { type Command, filterFlag, filtersOf, forEach, formatFlag, quietFlag, write } from "#cli/command.ts";
 import { printObjects } from "#cli/commands/inspect.ts";
+import { dryRunFlag, leavingText, newRemoval, nowFlag, undoHint } from "#cli/removal.ts";
 import { formatRows } from "#cli/rows.ts";
 import { humanSize } from "#cli/units.ts";
 
@@ -69,14 +70,15 @@ const ls: Command = {
 
 const rm: Command = {
   usage: "[OPTIONS] VOLUME [VOLUME...]",
-  flags: [{ name: "force", short: "f", kind: "switch", help: "Force the removal of one or more volumes" }],
+  flags: [
+    { name: "force", short: "f", kind: "switch", help: "Force the removal of one or more volumes" },
+    nowFlag,
+  ],
   least: 1,
   run: async (o) => {
     const client = await o.client();
-    return await forEach(
-      o,
-      async (name) => void (await client.volumes.remove(name, { force: o.flags.on("force") })),
-    );
+    const how = { force: o.flags.on("force"), now: o.flags.on("now"), removal: newRemoval() };
+    return await forEach(o, async (name) => void (await client.volumes.remove(name, how)));
   },
 };
 
@@ -96,20 +98,35 @@ const prune: Command = {
     { name: "all", short: "a", kind: "switch", help: "Remove all unused volumes, not just anonymous ones" },
     { ...filterFlag, short: "" },
     { name: "force", short: "f", kind: "switch", help: "Do not prompt for confirmation" },
+    { ...nowFlag, help: `${nowFlag.help}; what of the trash fits goes, too` },
+    dryRunFlag,
   ],
   least: 0,
   most: 0,
-  run: async ({ client, flags, io }) => {
+  run: async ({ client, flags, io, nowMs }) => {
     const filters = filtersOf(flags.list("filter"));
     if (flags.on("all")) filters["all"] = ["true"];
-    const which = flags.on("all") ? "all" : "anonymous";
-    const question = `WARNING! This will remove ${which} local volumes not used by at least one container.\nAre you sure you want to continue? [y/N] `;
-    const { confirmed } = await import("#cli/confirm.ts");
-    if (!flags.on("force") && !(await confirmed(io, question))) return 0;
-    const { VolumesDeleted, SpaceReclaimed } = await (await client()).volumes.prune(filters);
-    if (VolumesDeleted !== null && VolumesDeleted.length > 0)
-      await write(io.stdout, `Deleted Volumes:\n${VolumesDeleted.map((name) => `${name}\n`).join("")}\n`);
+    const { volumes } = await client();
+    const now = flags.on("now");
+    if (flags.on("dry-run") || !flags.on("force")) {
+      const { Volumes = [] } = await volumes.prune(filters, { dryRun: true });
+      const which = flags.on("all") ? "all" : "anonymous";
+      const warning = `WARNING! This will remove ${which} local volumes not used by at least one container.\n`;
+      const going = `${leavingText(Volumes, nowMs())}`;
+      if (flags.on("dry-run")) {
+        await write(io.stdout, going);
+        return 0;
+      }
+      const { confirmed } = await import("#cli/confirm.ts");
+      const question = `${warning}${going}Are you sure you want to continue? [y/N] `;
+      if (!(await confirmed(io, question))) return 0;
+    }
+    const { VolumesDeleted, SpaceReclaimed } = await volumes.prune(filters, { now });
+    const names = VolumesDeleted ?? [];
+    if (names.length > 0)
+      await write(io.stdout, `Deleted Volumes:\n${names.map((name) => `${name}\n`).join("")}\n`);
     await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed, 4)}\n`);
+    if (names.length > 0 && !now) await write(io.stdout, undoHint);
     return 0;
   },
 };
