@@ -9,7 +9,6 @@ import { type Route, route } from "./router.ts";
 const absent: readonly (readonly [Route["method"], string, string])[] = [
   ["GET", "/containers/{name}/checkpoints", "checkpoints"],
   ["POST", "/containers/{name}/checkpoints", "checkpoints"],
-  ["POST", "/build/cancel", "cancelling a build by its id"],
   ["PUT", "/volumes/{name}", "cluster volumes"],
   ["POST", "/session", "BuildKit sessions"],
   ["POST", "/grpc", "BuildKit"],

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
 import type { CacheRecord } from "#buildkit/buildkit-parts.ts";
+import type { PostedNews, PostedOrder } from "#buildkit/posted-build.ts";
 import type { PruneOrder } from "#buildkit/usage.ts";
 import { EngineDouble } from "./engine-double.ts";
 import { serveApi } from "./server.ts";
@@ -21,6 +22,9 @@ export class ApiFixture implements AsyncDisposable {
   readonly logged: string[] = [];
   /** What the builder double does. */
   build: (request: ClassicRequest) => AsyncIterable<BuildMessage> = async function* () {};
+  /** What comes of a build of version 2. */
+  post2: (order: PostedOrder) => AsyncGenerator<PostedNews, void, undefined> = async function* () {};
+  readonly cancelled: string[] = [];
   /** What the builder double left on disk, and how it was asked to remove it. */
   buildCache: CacheRecord[] = [];
   readonly pruned: PruneOrder[] = [];
@@ -41,6 +45,11 @@ export class ApiFixture implements AsyncDisposable {
         engine: fixture.engine,
         builder: { classic: (request) => fixture.build(request) },
         buildkit: {
+          posted: {
+            run: (order) => fixture.post2(order),
+            upload: async () => undefined,
+            cancel: (id) => void fixture.cancelled.push(id),
+          },
           serve: async () => undefined,
           checkSession: () => undefined,
           serveSession: async () => undefined,

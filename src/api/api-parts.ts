@@ -8,7 +8,9 @@ import type { EngineFace } from "./engine-face.ts";
 export interface ApiParts {
   readonly engine: EngineFace;
   readonly builder: { classic(request: ClassicRequest): AsyncIterable<BuildMessage> };
-  readonly buildkit: Pick<Buildkit, "serve" | "checkSession" | "serveSession" | "usage" | "prune">;
+  readonly buildkit: Pick<Buildkit, "serve" | "checkSession" | "serveSession" | "usage" | "prune"> & {
+    readonly posted: Pick<Buildkit["posted"], "run" | "upload" | "cancel">;
+  };
   /** Of the engine: `0.1.0`. */
   readonly version: string;
   readonly gitCommit: string;

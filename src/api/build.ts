@@ -1,31 +1,62 @@
-/** The classic builder's endpoint. */
-import * as v from "valibot";
+/** `POST /build`: the classic builder (version 1), or BuildKit in one request (version 2). */
 import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
-import type { HostConfig } from "#spec/container.ts";
+import type { PostedNews, PostedOrder } from "#buildkit/posted-build.ts";
+import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { type ApiRequest, flag, integer, text } from "./api-request.ts";
+import { type ApiRequest, flag, text } from "./api-request.ts";
+import { type BuildParameters, builderVersion, buildParameters } from "./build-parameters.ts";
 import { credentialsByImage } from "./registry-auth.ts";
-import { type Reply, streamReply } from "./reply.ts";
+import { emptyReply, type Reply, streamReply } from "./reply.ts";
 import { type Route, route } from "./router.ts";
 
+/** Before the reference of a build whose files another request brings. */
+const uploadPrefix = "upload-request:";
+
 export function buildRoutes(parts: ApiParts): Route[] {
-  return [route("POST", "/build", (request) => build(parts, request))];
+  return [
+    route("POST", "/build", (request) => build(parts, request)),
+    route("POST", "/build/cancel", (request) => cancel(parts, request)),
+  ];
+}
+
+function cancel({ buildkit }: ApiParts, request: ApiRequest): Reply {
+  const id = text(request, "id");
+  if (id === undefined) throw new Fault("invalid", "build ID not provided");
+  buildkit.posted.cancel(id);
+  return emptyReply(200);
 }
 
 /** What is wrong before the first message becomes the status; later failures are a message of the stream. */
-async function build({ builder }: ApiParts, request: ApiRequest): Promise<Reply> {
-  const messages = builder.classic(classicRequest(request))[Symbol.asyncIterator]();
+async function build({ builder, buildkit }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const parameters = buildParameters(request);
+  if (builderVersion(request) === "1") {
+    const withAux = request.version >= 30;
+    const said = builder.classic(classicRequest(request, parameters));
+    return await told(said, (message) => (withAux || !("aux" in message) ? message : undefined));
+  }
+  const buildId = text(request, "buildid") ?? "";
+  if (buildId.startsWith(uploadPrefix)) {
+    await buildkit.posted.upload(buildId.slice(uploadPrefix.length), request.body, request.signal);
+    return emptyReply(200);
+  }
+  const quiet = flag(request, "q");
+  return await told(buildkit.posted.run(order(request, parameters, buildId)), (news) => posted(news, quiet));
+}
+
+async function told<T>(
+  said: AsyncIterable<T>,
+  shown: (news: T) => BuildMessage | PostedMessage | undefined,
+): Promise<Reply> {
+  const messages = said[Symbol.asyncIterator]();
   let next = await messages.next();
-  const withAux = request.version >= 30;
   return streamReply("application/json", async (sink) => {
     try {
       while (next.done !== true) {
-        if (withAux || !("aux" in next.value)) {
-          const pace = sink.write(line(next.value));
-          if (pace !== undefined) await pace;
-        }
+        const message = shown(next.value);
+        const pace = message === undefined ? undefined : sink.write(line(message));
+        if (pace !== undefined) await pace;
         next = await messages.next();
       }
     } catch (thrown) {
@@ -37,98 +68,85 @@ async function build({ builder }: ApiParts, request: ApiRequest): Promise<Reply>
   });
 }
 
-function line(message: BuildMessage): Uint8Array {
+function line(message: BuildMessage | PostedMessage): Uint8Array {
   return Buffer.from(`${JSON.stringify(message)}\r\n`);
 }
 
-function classicRequest(request: ApiRequest): ClassicRequest {
-  refuseUnsupported(request);
-  const network = text(request, "networkmode");
+function classicRequest(request: ApiRequest, parameters: BuildParameters): ClassicRequest {
+  const [output] = parameters.outputs;
+  if (output !== undefined)
+    throw new Fault(
+      "invalid",
+      `the output ${JSON.stringify(output.Type)} requires BuildKit: ask for it with version=2`,
+    );
   return {
+    ...parameters,
     context: request.body,
-    remote: text(request, "remote"),
-    dockerfile: text(request, "dockerfile"),
-    tags: request.query.getAll("t"),
-    buildArgs: jsonText(request, "buildargs", "error reading build args", textOrNull),
-    labels: jsonText(request, "labels", "error reading labels", v.record(v.string(), v.string())),
-    target: text(request, "target"),
-    noCache: flag(request, "nocache"),
-    pull: flag(request, "pull"),
     credentialsFor: credentialsByImage(request),
-    quiet: flag(request, "q"),
-    remove: flag(request, "forcerm") || flag(request, "rm", true),
-    platform: request.version >= 32 ? text(request, "platform") : undefined,
-    networkMode: network === "default" ? undefined : network,
-    host: limits(request),
     signal: request.signal,
   };
 }
 
-/** `cachefrom` is left aside: it can only add images to look for steps in, and all of them are looked through. */
-function refuseUnsupported(request: ApiRequest): void {
-  const version = text(request, "version") ?? "1";
-  if (version === "2")
-    throw new Fault("unsupported", "BuildKit builds are not supported yet: build with DOCKER_BUILDKIT=0");
-  if (version !== "1") throw new Fault("invalid", `invalid version ${JSON.stringify(version)}`);
-  if (flag(request, "squash")) throw new Fault("invalid", "squash is only supported with experimental mode");
-  if (text(request, "securityopt") !== undefined)
-    throw new Fault("invalid", "security options are not supported on linux");
-  const isolation = text(request, "isolation") ?? "default";
-  if (isolation !== "default")
-    throw new Fault("invalid", `unsupported isolation: ${JSON.stringify(isolation)}`);
-  const outputs = request.version >= 40 ? (text(request, "outputs") ?? "[]") : "[]";
-  if (outputs !== "[]" && outputs !== "null")
-    throw new Fault("unsupported", "build outputs need BuildKit, which is not supported yet");
+type PostedMessage = Pick<JsonMessage, "id" | "stream"> & { readonly aux?: string | { readonly ID: string } };
+
+function posted(news: PostedNews, quiet: boolean): PostedMessage | undefined {
+  if ("image" in news)
+    return quiet ? { stream: `${news.image}\n` } : { id: "moby.image.id", aux: { ID: news.image } };
+  return quiet ? undefined : { id: "moby.buildkit.trace", aux: Buffer.from(news.trace).toString("base64") };
 }
 
-const textOrNull = v.record(v.string(), v.nullable(v.string()));
-const ulimits = v.array(v.object({ Name: v.string(), Soft: v.number(), Hard: v.number() }));
-
-/** Limits for the containers of RUN. */
-function limits(request: ApiRequest): HostConfig {
-  const host: HostConfig = {};
-  const numbers = [
-    ["Memory", "memory"],
-    ["MemorySwap", "memswap"],
-    ["CpuShares", "cpushares"],
-    ["CpuPeriod", "cpuperiod"],
-    ["CpuQuota", "cpuquota"],
-    ["ShmSize", "shmsize"],
-  ] as const;
-  for (const [field, name] of numbers) {
-    const value = integer(request, name);
-    if (value !== undefined && value !== 0) host[field] = value;
-  }
-  const words = [
-    ["CpusetCpus", "cpusetcpus"],
-    ["CpusetMems", "cpusetmems"],
-    ["CgroupParent", "cgroupparent"],
-  ] as const;
-  for (const [field, name] of words) {
-    const value = text(request, name);
-    if (value !== undefined) host[field] = value;
-  }
-  const hosts = request.query.getAll("extrahosts").filter((entry) => entry !== "");
-  if (hosts.length > 0) host.ExtraHosts = hosts;
-  const wanted = jsonText(request, "ulimits", "error reading ulimit settings", v.nullable(ulimits));
-  if (wanted !== undefined && wanted !== null && wanted.length > 0) host.Ulimits = wanted;
-  return host;
+/** @throws Fault `invalid` for what BuildKit has no attribute for. */
+function order(request: ApiRequest, parameters: BuildParameters, buildId: string): PostedOrder {
+  const { buildArgs = {}, networkMode, outputs, tags, remote } = parameters;
+  const [output = { Type: "moby", Attrs: {} }, ...more] = outputs;
+  if (more.length > 0) throw new Fault("invalid", "multiple outputs not supported");
+  const names = output.Type === "moby" && tags.length > 0 ? { name: tags.join(",") } : {};
+  return {
+    options: frontendOptions(parameters),
+    session: text(request, "session") ?? "",
+    exporters:
+      output.Type === "cacheonly" ? [] : [{ Type: output.Type, Attrs: { ...output.Attrs, ...names } }],
+    entitlements: networkMode === "host" ? ["network.host"] : [],
+    inlineCache: buildArgs["BUILDKIT_INLINE_CACHE"] === "1",
+    ...{ remote, buildId, body: request.body, signal: request.signal },
+  };
 }
 
-/** A query parameter that holds JSON; undefined when absent, empty or null. */
-function jsonText<Schema extends v.GenericSchema>(
-  request: ApiRequest,
-  name: string,
-  trouble: string,
-  schema: Schema,
-): v.InferOutput<Schema> | undefined {
-  const given = text(request, name);
-  if (given === undefined || given === "null") return undefined;
-  try {
-    return v.parse(schema, JSON.parse(given));
-  } catch (cause) {
-    throw new Fault("invalid", `${trouble}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
+/** BuildKit's names for them. */
+function frontendOptions(parameters: BuildParameters): Record<string, string> {
+  const { buildArgs = {}, labels = {}, dockerfile, target, platform, networkMode, host } = parameters;
+  const limits = [
+    ["shm-size", host.ShmSize],
+    ["memory", host.Memory],
+    ["memswap", host.MemorySwap],
+    ["cpushares", host.CpuShares],
+    ["cpuperiod", host.CpuPeriod],
+    ["cpuquota", host.CpuQuota],
+    ["cpusetcpus", host.CpusetCpus],
+    ["cpusetmems", host.CpusetMems],
+    ["cgroup-parent", host.CgroupParent],
+    ["force-network-mode", networkMode],
+    ["filename", dockerfile],
+    ["target", target],
+    ["platform", platform],
+  ] as const;
+  const pairs: (readonly [string, string])[] = limits.flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as const],
+  );
+  for (const [name, value] of Object.entries(buildArgs))
+    if (value !== null) pairs.push([`build-arg:${name}`, value]);
+  for (const [name, value] of Object.entries(labels)) pairs.push([`label:${name}`, value]);
+  if (parameters.noCache) pairs.push(["no-cache", ""]);
+  pairs.push(["image-resolve-mode", parameters.pull ? "pull" : "default"]);
+  if (parameters.cacheFrom.length > 0) pairs.push(["cache-from", parameters.cacheFrom.join(",")]);
+  const hosts = (host.ExtraHosts ?? []).map((entry) => quoted(entry.replace(/[:=]/, "=")));
+  if (hosts.length > 0) pairs.push(["add-hosts", hosts.join(",")]);
+  const ulimits = (host.Ulimits ?? []).map(({ Name, Soft, Hard }) => `${Name}=${Soft}:${Hard}`);
+  if (ulimits.length > 0) pairs.push(["ulimit", ulimits.join(",")]);
+  return Object.fromEntries(pairs);
+}
+
+/** A field of CSV. */
+function quoted(field: string): string {
+  return /[",]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 }

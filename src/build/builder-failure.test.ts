@@ -51,8 +51,8 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     [
       "a remote context",
       "FROM busybox\n",
-      { remote: "https://127.0.0.1/r.git" },
-      "building from https://127.0.0.1/r.git is not supported yet",
+      { remote: "git://127.0.0.1:1/r.git" },
+      "failed to fetch from git (ls-remote)",
     ],
   ];
   for (const [what, dockerfile, request, message] of thrown)

@@ -128,6 +128,35 @@ describe.skipIf(!canBuild)("a build", () => {
       expect(text.match(/Using cache/g) ?? []).toHaveLength(hits);
     });
 
+  test("takes steps from images that are named for it, as far as their histories go", async () => {
+    const first = await fixture.build("FROM busybox\nENV A=1\nRUN echo one >/one\nRUN echo two >/two\n");
+    // As pulled: that it was made here is not known any more.
+    const steps = fixture.records.table("build-cache");
+    const forget = () => {
+      for (const [key] of steps.entries()) steps.delete(key);
+    };
+    forget();
+    const cacheFrom = ["not-here", first.image!.record.id];
+    const same = "FROM busybox\nENV A=1\nRUN echo one >/one\nRUN echo two >/two\n";
+    const again = await fixture.build(same, {}, { cacheFrom });
+    expect(again.text.match(/Using cache/g)?.length).toBe(3);
+    expect(again.image!.record.id).toBe(first.image!.record.id);
+    forget();
+    const other = await fixture.build(`${same.replace("two >", "2 >")}`, {}, { cacheFrom });
+    expect(other.text.match(/Using cache/g)?.length).toBe(2);
+    expect(
+      await fixture.inspect(
+        other,
+        (root) => readFileSync(`${root}/one`, "utf8") + readFileSync(`${root}/two`, "utf8"),
+      ),
+    ).toBe("one\n2\n");
+    forget();
+    expect((await fixture.build(same.replace("A=1", "A=2"), {}, { cacheFrom })).text).not.toContain(
+      "Using cache",
+    );
+    expect((await fixture.build(same, {}, { cacheFrom, noCache: true })).text).not.toContain("Using cache");
+  });
+
   test("runs again when a build argument in scope changes, not when one out of scope does", async () => {
     const dockerfile = "FROM busybox\nRUN echo before\nARG V\nRUN echo $V\n";
     const with_ = (buildArgs: Record<string, string>) => fixture.build(dockerfile, {}, { buildArgs });

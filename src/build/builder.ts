@@ -26,6 +26,7 @@ import type { BuildEngine } from "./build-engine.ts";
 import { BuildInputs } from "./build-inputs.ts";
 import type { LintReport, Outline, QuestionRequest, Targets } from "./build-questions.ts";
 import type { BuildRequest, BuildResult, PlatformResult } from "./build-request.ts";
+import { cacheImages } from "./cache-images.ts";
 import { CacheMounts } from "./cache-mounts.ts";
 import type { CacheUsage, PruneOptions } from "./cache-record.ts";
 import { receiveContext } from "./context.ts";
@@ -40,6 +41,7 @@ import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } fr
 import { type Miss, MissRecords } from "./misses.ts";
 import { planBuild } from "./plan.ts";
 import { silence } from "./progress.ts";
+import { type RemoteContext, receiveRemote } from "./remote-context.ts";
 import { type SolveRequest, solve } from "./solve.ts";
 import { SolverHall } from "./solver.ts";
 import { StepCache } from "./step-cache.ts";
@@ -71,6 +73,8 @@ export interface ClassicRequest {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly target?: string | undefined;
   readonly noCache?: boolean | undefined;
+  /** Names of images whose steps may stand for the build's. */
+  readonly cacheFrom?: readonly string[] | undefined;
   readonly pull?: boolean | undefined;
   /** Who the user is to the registry of an image. */
   readonly credentialsFor?: ((image: string) => Credentials | undefined) | undefined;
@@ -145,17 +149,14 @@ export class Builder implements AsyncDisposable {
    */
   async *classic(request: ClassicRequest): AsyncGenerator<BuildMessage, void> {
     const tags = (request.tags ?? []).filter((tag) => tag !== "").map(imageTag);
-    if (request.remote !== undefined && request.remote !== "")
-      throw new Fault(
-        "unsupported",
-        `building from ${request.remote} is not supported yet: fetch it and build from the directory`,
-      );
     await using stack = new AsyncDisposableStack();
     const abort = new AbortController();
     const signal = AbortSignal.any([request.signal, abort.signal]);
     const { path } = stack.use(await this.#directory());
-    const prepared = await this.#prepare(request, path, signal);
+    const { prepared, downloadedBytes } = await this.#prepare(request, path, signal);
     const channel = new MessageChannel();
+    if (downloadedBytes !== undefined && request.quiet !== true)
+      await channel.push(downloaded(request.remote, downloadedBytes));
     const running = this.#run(prepared, tags, channel, request.quiet === true);
     stack.defer(async () => {
       abort.abort();
@@ -166,26 +167,34 @@ export class Builder implements AsyncDisposable {
   }
 
   /** Everything that can be told to be wrong before anything runs. */
-  async #prepare(request: ClassicRequest, directory: string, signal: AbortSignal): Promise<SolveRequest> {
+  async #prepare(
+    request: ClassicRequest,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly prepared: SolveRequest; readonly downloadedBytes: number | undefined }> {
     const context = join(directory, "context");
     const scratch = join(directory, "scratch");
     await mkdir(context);
     await mkdir(scratch);
-    const { text, name } = await cancellable(signal, () =>
-      receiveContext(request.context, { directory: context, dockerfile: request.dockerfile ?? "", signal }),
+    const place = { directory: context, dockerfile: request.dockerfile ?? "", signal };
+    const { remote = "" } = request;
+    const received: RemoteContext = await cancellable(signal, () =>
+      remote === "" ? receiveContext(request.context, place) : receiveRemote(remote, place),
     );
+    const { text, name, downloadedBytes } = received;
     const [dockerfile, found] = parseDockerfile(text);
     refuseErrors(name, found);
     const [plan, refused] = planBuild(dockerfile, { target: request.target, labels: request.labels });
     refuseErrors(name, refused);
     const platformGiven = request.platform !== undefined && request.platform !== "";
-    return {
+    const prepared = {
       plan,
       escapeChar: dockerfile.escapeChar,
-      context,
+      context: received.directory,
       scratch,
       buildArgs: request.buildArgs ?? {},
       useCache: request.noCache !== true,
+      cacheFrom: cacheImages(this.#parts.engine.images, request.cacheFrom ?? []),
       pull: request.pull === true,
       credentialsFor: request.credentialsFor ?? (() => undefined),
       host: { ...request.host, NetworkMode: request.networkMode || "default" },
@@ -195,6 +204,7 @@ export class Builder implements AsyncDisposable {
       now: this.#now,
       signal,
     };
+    return { prepared, downloadedBytes };
   }
 
   /**
@@ -391,6 +401,11 @@ class HeldMessages {
   async release(): Promise<void> {
     for (const message of this.#held.splice(0)) await this.#channel.push(message);
   }
+}
+
+/** In dockerd's words. */
+function downloaded(remote = "", current: number): BuildMessage {
+  return { status: remote, progressDetail: { current }, id: "Downloading context" };
 }
 
 /** `name:tag` as people write it. @throws Fault `invalid`. */

@@ -23,6 +23,8 @@ export interface ReceiveOptions {
 }
 
 export interface ReceivedContext {
+  /** Where its files are. */
+  readonly directory: string;
   /** The Dockerfile's text and the name it goes by in messages. */
   readonly text: string;
   readonly name: string;
@@ -37,16 +39,29 @@ export async function receiveContext(
   o: ReceiveOptions,
 ): Promise<ReceivedContext> {
   const stream = await decompress(body);
-  if (!isTarHeader(stream.head)) return { text: await onlyDockerfile(stream.bytes), name: defaultName };
-  await unpackInto(stream.bytes, o.directory, { signal: o.signal });
-  const name = locate(o.directory, o.dockerfile);
-  const path = resolveInRoot(o.directory, name);
+  const { directory, signal } = o;
+  if (!isTarHeader(stream.head))
+    return { directory, text: await onlyDockerfile(stream.bytes), name: defaultName };
+  await unpackInto(stream.bytes, directory, { signal });
+  return await readContext(directory, o);
+}
+
+/**
+ * Files that are there already as a context: what `.dockerignore` leaves out is removed.
+ * @throws Fault `invalid` when there is no such Dockerfile, or it is empty.
+ */
+export async function readContext(
+  directory: string,
+  { dockerfile, signal }: Pick<ReceiveOptions, "dockerfile" | "signal">,
+): Promise<ReceivedContext> {
+  const name = locate(directory, dockerfile);
+  const path = resolveInRoot(directory, name);
   const sizeBytes = lookAt(path)?.size ?? 0;
   if (sizeBytes === 0) throw new Fault("invalid", `the Dockerfile (${name}) cannot be empty`);
   if (sizeBytes > dockerfileBytesMax) throw tooLarge(name);
   const text = readFileSync(path, "utf8");
-  await applyIgnoreFile(o.directory, o.signal);
-  return { text, name };
+  await applyIgnoreFile(directory, signal);
+  return { directory, text, name };
 }
 
 /** A tar's files into an empty directory, as they are. */

@@ -9,7 +9,7 @@ import type { BuildClient } from "./build-client.ts";
 import { receiveTree } from "./context.ts";
 import { fetchSource, isRemote } from "./fetch-source.ts";
 import { gitAccess } from "./git-access.ts";
-import { checkoutGit, parseGitReference, resolveGit } from "./git-source.ts";
+import { checkoutGit, contextRepository, resolveGit } from "./git-source.ts";
 
 export interface FetchContextOptions {
   readonly client: BuildClient;
@@ -21,11 +21,7 @@ export interface FetchContextOptions {
 /** The directory with the files; a text that is no archive becomes its `Dockerfile`. @throws Fault. */
 export async function fetchContext(address: string, o: FetchContextOptions): Promise<string> {
   const place = join(o.directory, `context-${randomBytes(6).toString("hex")}`);
-  const repository = parseGitReference(
-    address
-      .replace(/^(?=github\.com\/)/, "https://")
-      .replace(/^(https:\/\/github\.com\/[^#?]+?)(?:\.git)?(?=[#?]|$)/, "$1.git"),
-  );
+  const repository = contextRepository(address);
   if (repository !== undefined) {
     const access = { ...(await gitAccess(o.client, repository.remote, o.signal)), signal: o.signal };
     const commit = await resolveGit(repository, access);

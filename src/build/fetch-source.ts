@@ -26,7 +26,7 @@ export function isRemote(source: string): boolean {
 /**
  * Mode 0600; times are the server's `Last-Modified` or zero. The name is empty when neither the address nor the server
  * gives one.
- * @throws Fault `invalid` with the status when the server refuses or the checksum differs; `unavailable` when it cannot
+ * @throws Fault `invalid` (`not-found` for 404) with the status when the server refuses or the checksum differs; `unavailable` when it cannot
  * be reached or falls silent.
  */
 export async function fetchSource(address: string, o: FetchOptions): Promise<Source> {
@@ -37,7 +37,7 @@ export async function fetchSource(address: string, o: FetchOptions): Promise<Sou
     const response = await fetch(address, { signal });
     if (!response.ok || response.body === null)
       throw new Fault(
-        "invalid",
+        response.status === 404 ? "not-found" : "invalid",
         `failed to GET ${address} with status ${response.status} ${response.statusText}`,
       );
     const name = fileName(address, response.headers.get("content-disposition"));

@@ -59,6 +59,15 @@ export function parseGitReference(text: string): GitReference | undefined {
   };
 }
 
+/** The same for an address that must be a context: GitHub's need no scheme, nor `.git`. */
+export function contextRepository(address: string): GitReference | undefined {
+  return parseGitReference(
+    address
+      .replace(/^(?=github\.com\/)/, "https://")
+      .replace(/^(https:\/\/github\.com\/[^#?]+?)(?:\.git)?(?=[#?]|$)/, "$1.git"),
+  );
+}
+
 const queryKeys = ["ref", "branch", "tag", "commit", "subdir", "checksum", "keep-git-dir", "submodules"];
 
 function truth(value: string | null): boolean | undefined {

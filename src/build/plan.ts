@@ -133,19 +133,18 @@ const refusedFlags: Partial<Record<Instruction["kind"], readonly string[]>> = {
 };
 
 function refuse(instruction: Instruction, complain: Complain): void {
-  const keyword = instruction.kind.toUpperCase();
   for (const flag of instruction.flags)
     if (refusedFlags[instruction.kind]?.includes(flag))
       complain(
         instruction.lines,
-        `the --${flag} option requires BuildKit, which this engine does not have yet: remove it from ${keyword}`,
+        `the --${flag} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled`,
       );
   if (instruction.kind !== "run") return;
   const [script] = instruction.command.heredocs;
   if (script?.content.startsWith("#!") && /^<<-?\s*\S+$/.test(instruction.command.args[0] ?? ""))
     complain(
       instruction.lines,
-      "a heredoc script with #! requires BuildKit, which this engine does not have yet: name the interpreter in RUN, as in `RUN python3 <<EOF`",
+      "a heredoc script with #! requires BuildKit: build with it, or name the interpreter in RUN, as in `RUN python3 <<EOF`",
     );
 }
 

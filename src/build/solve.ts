@@ -6,18 +6,20 @@
  */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
+import type { Digest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
 import { ArgumentScope, type GivenArguments, unusedArguments } from "./build-args.ts";
-import type { BuildEngine } from "./build-engine.ts";
+import type { BuildEngine, BuildImage } from "./build-engine.ts";
+import { above, stepInImages } from "./cache-images.ts";
 import { parseTrigger } from "./dockerfile.ts";
 import { expandWord } from "./expand.ts";
 import { ImageSources, type StageImage, type StageResults } from "./image-sources.ts";
 import type { Instruction } from "./instruction.ts";
 import { type StepReporter, shortId } from "./messages.ts";
-import { type BuildPlan, type StagePlan, tidyConfig } from "./plan.ts";
+import { type BuildPlan, type StagePlan, type StepIdentity, tidyConfig } from "./plan.ts";
 import { SourceTree } from "./source-tree.ts";
 import { SpeakingTurns } from "./speaking-turns.ts";
 import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
@@ -42,6 +44,8 @@ export interface SolveRequest {
   readonly buildArgs: GivenArguments;
   /** When false nothing is taken from the cache; what is made still goes into it. */
   readonly useCache: boolean;
+  /** Images whose steps may stand for the build's. */
+  readonly cacheFrom: readonly BuildImage[];
   readonly pull: boolean;
   /** Who the user is to the registry of an image. */
   readonly credentialsFor: (image: string) => Credentials | undefined;
@@ -274,7 +278,7 @@ class StageRunner {
   }
 
   async step(instruction: Instruction): Promise<void> {
-    const { reporter, cache, engine } = this.#parts;
+    const { reporter, cache } = this.#parts;
     const step = applyInstruction(this.#state, instruction, {
       escapeChar: this.#request.escapeChar,
       dialect: "classic",
@@ -291,30 +295,46 @@ class StageRunner {
       author: step.next.author,
       config,
     };
-    const hit = this.#request.useCache ? cache.find(identity) : undefined;
+    const { useCache } = this.#request;
+    const hit = useCache ? (cache.find(identity) ?? (await this.#inImages(step, identity))) : undefined;
     if (hit !== undefined) {
       await reporter.say(" ---> Using cache\n");
-      this.#image = {
-        id: hit.record.id,
-        chainId: hit.record.chainId,
-        parent: this.#image.id,
-        config: hit.config,
-        built: true,
-      };
+      const { id, chainId } = hit.record;
+      this.#image = { id, chainId, parent: this.#image.id, config: hit.config, built: true };
     } else {
       const layer = await this.#work(step, transfer);
       this.#request.signal.throwIfAborted();
-      const made = this.#child(step, createdBy, layer);
-      const id = await engine.images.create({
-        config: made.config,
-        ...(made.chainId !== undefined && { chainId: made.chainId }),
-        ...(made.parent !== undefined && { parent: made.parent }),
-        intermediate: true,
-      });
-      cache.remember(identity, id);
-      this.#image = { ...made, id };
+      const created = this.#request.now().toISOString();
+      this.#image = await this.#keep(this.#child(step, identity, { layer, created }), identity);
     }
     this.#state = step.next;
+  }
+
+  /** The step as an image of `cachefrom` has it, as a step of this build's own. */
+  async #inImages(step: Step, identity: StepIdentity): Promise<BuildImage | undefined> {
+    const found = stepInImages(this.#request.cacheFrom, this.#image.config, identity.createdBy);
+    if (found === undefined) return undefined;
+    const { image, diffId, created = "" } = found;
+    if (image !== undefined) {
+      this.#parts.cache.remember(identity, image.record.id);
+      return image;
+    }
+    const chainId = above(this.#image.chainId, diffId);
+    const layer = diffId === undefined || chainId === undefined ? undefined : { chainId, diffId };
+    const { id, config } = await this.#keep(this.#child(step, identity, { layer, created }), identity);
+    return { record: { id, ...(chainId !== undefined && { chainId }) }, config };
+  }
+
+  async #keep(made: StageImage, identity: StepIdentity): Promise<StageImage & { readonly id: Digest }> {
+    const { config, chainId, parent } = made;
+    const id = await this.#parts.engine.images.create({
+      config,
+      ...(chainId !== undefined && { chainId }),
+      ...(parent !== undefined && { parent }),
+      intermediate: true,
+    });
+    this.#parts.cache.remember(identity, id);
+    return { ...made, id };
   }
 
   async #prepare(work: Work): Promise<PreparedTransfer | undefined> {
@@ -387,9 +407,12 @@ class StageRunner {
   }
 
   /** The image one step further. */
-  #child(step: Step, createdBy: string, layer: NewLayer | undefined): StageImage {
+  #child(
+    step: Step,
+    { createdBy }: StepIdentity,
+    { layer, created }: { readonly layer: NewLayer | undefined; readonly created: string },
+  ): StageImage {
     const before = this.#image.config;
-    const created = this.#request.now().toISOString();
     const { author } = step.next;
     const named = author === "" ? {} : { author };
     const { config: _, rootfs, history, created: __, author: ___, ...rest } = before;

@@ -21,7 +21,7 @@ import {
 } from "./node-work.ts";
 import type { BuildProgress } from "./progress.ts";
 import { SourceTree } from "./source-tree.ts";
-import { during, tellCached, type VertexVoice } from "./tell.ts";
+import { during, tellCached, tellFailed, type VertexVoice } from "./tell.ts";
 
 /** Steps that work at once, over all builds. */
 export const stepsAtOnceMax = 16;
@@ -56,6 +56,11 @@ export class NodeFault extends Fault {
   }
 }
 
+function faultOf(node: BuildNode, error: unknown): Fault {
+  const fault = Fault.from(error);
+  return fault instanceof NodeFault || fault.kind === "cancelled" ? fault : new NodeFault(node, fault);
+}
+
 const nothing: StepResult = { createdMs: 0 };
 
 export class Solver implements AsyncDisposable {
@@ -81,8 +86,7 @@ export class Solver implements AsyncDisposable {
     const known = this.#results.get(node);
     if (known !== undefined) return known;
     const solving = this.#solve(node).catch((error: unknown) => {
-      const fault = Fault.from(error);
-      throw fault instanceof NodeFault || fault.kind === "cancelled" ? fault : new NodeFault(node, fault);
+      throw faultOf(node, error);
     });
     solving.catch(() => undefined);
     this.#results.set(node, solving);
@@ -224,7 +228,13 @@ export class Solver implements AsyncDisposable {
     const known = this.#prepared.get(node);
     if (known !== undefined) return known;
     const open = async (index: number) => await this.#open(node.inputs[index]);
-    const preparing = prepareNode(node, open, this.#parts, this.#parts.signal);
+    const preparing = prepareNode(node, open, this.#parts, this.#parts.signal).catch((error: unknown) => {
+      // It may be asked for on behalf of a step behind it, which is not to blame.
+      const fault = faultOf(node, error);
+      if (fault instanceof NodeFault && fault.node === node)
+        tellFailed(this.#parts.progress, described(node), fault);
+      throw fault;
+    });
     preparing.catch(() => undefined);
     this.#prepared.set(node, preparing);
     return preparing;

@@ -37,6 +37,12 @@ export function tellCached(progress: BuildProgress, vertex: Described): void {
   progress.vertex({ ...vertex, startedMs, completedMs: startedMs, cached: true });
 }
 
+/** It could not even be begun. */
+export function tellFailed(progress: BuildProgress, vertex: Described, fault: Fault): void {
+  const startedMs = nowMs();
+  progress.vertex({ ...vertex, startedMs, completedMs: startedMs, error: fault.message });
+}
+
 export class VertexVoice {
   readonly #progress: BuildProgress;
   readonly #vertex: Digest;

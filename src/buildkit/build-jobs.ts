@@ -22,6 +22,12 @@ export interface Returned {
   readonly result?: Result | undefined;
 }
 
+/** Files that came with the request, by the address the build knows them under. */
+export interface SentBody {
+  readonly address: string;
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
 export class BuildJob implements Disposable {
   readonly request: SolveRequest;
   readonly feed = new StatusFeed();
@@ -29,12 +35,18 @@ export class BuildJob implements Disposable {
   readonly results = new Map<string, BuildResult>();
   readonly returned = Promise.withResolvers<Returned>();
   readonly startedMs: number;
+  readonly body: SentBody | undefined;
   readonly #abort = new AbortController();
   readonly signal: AbortSignal;
 
-  constructor(request: SolveRequest, signal: AbortSignal, startedMs: number) {
+  constructor(
+    request: SolveRequest,
+    signal: AbortSignal,
+    o: { readonly startedMs: number; readonly body?: SentBody | undefined },
+  ) {
     this.request = request;
-    this.startedMs = startedMs;
+    this.startedMs = o.startedMs;
+    this.body = o.body;
     this.signal = AbortSignal.any([signal, this.#abort.signal]);
     this.returned.promise.catch(() => undefined);
   }
@@ -54,13 +66,13 @@ export class BuildJobs {
   }
 
   /** Dispose when the build is over. @throws Fault `conflict` for a reference in use. */
-  begin(request: SolveRequest, signal: AbortSignal): BuildJob {
+  begin(request: SolveRequest, signal: AbortSignal, body?: SentBody): BuildJob {
     const { Ref } = request;
     if (!/^[A-Za-z0-9_-]{1,128}$/.test(Ref)) throw new Fault("invalid", "a build needs a reference");
     if (this.#jobs.has(Ref)) throw new Fault("conflict", `job ID ${Ref} exists`);
     if (this.#jobs.size >= jobsMax)
       throw new Fault("unavailable", `${jobsMax} builds are running: try again when some have ended`);
-    const job = new BuildJob(request, signal, this.#now());
+    const job = new BuildJob(request, signal, { startedMs: this.#now(), body });
     this.#jobs.set(Ref, job);
     return job;
   }

@@ -10,6 +10,7 @@ import type { BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
 import type { SessionHead } from "./client-sessions.ts";
 import { controlService } from "./control-service.ts";
 import { gatewayService } from "./gateway-service.ts";
+import { PostedBuilds } from "./posted-build.ts";
 import { ResultShelf } from "./result-shelf.ts";
 import { cacheRecords, type PruneOrder, prune } from "./usage.ts";
 
@@ -17,9 +18,12 @@ const serving = 1;
 
 export class Buildkit {
   readonly #parts: BuildkitParts;
+  /** Builds asked for without gRPC. */
+  readonly posted: PostedBuilds;
 
   constructor(parts: BuildkitParts) {
     this.#parts = parts;
+    this.posted = new PostedBuilds(parts);
   }
 
   /** Answers calls until the connection or the signal ends. Never throws. */

@@ -1,9 +1,9 @@
 /** Control: builds, what they tell, what they leave behind. */
 import type { BuildResult } from "#build/build-request.ts";
-import { type Answer, type ServerCall, streaming, unary } from "#grpc/grpc-server.ts";
+import { type Answer, streaming, unary } from "#grpc/grpc-server.ts";
 import { control, type SolveRequest } from "#spec/buildkit-control.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
-import type { BuildJob } from "./build-jobs.ts";
+import type { BuildJob, SentBody } from "./build-jobs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 import { buildError } from "./error-details.ts";
 import { type ExportAnswer, runExporter } from "./exports.ts";
@@ -18,7 +18,7 @@ export function controlService(parts: BuildkitParts, shelf: ResultShelf): [strin
     unary(control.listWorkers, () => ({ record: [workerRecord(parts)] })),
     unary(control.info, () => ({ buildkitVersion: buildkitVersion(parts) })),
     unary(control.solve, async (request, call) => ({
-      ExporterResponse: await solve(parts, shelf, request, call),
+      ExporterResponse: await solveRequest(parts, shelf, request, call),
     })),
     streaming(control.status, async ({ Ref }, call, say) => {
       const { feed } = await parts.jobs.find(Ref, call.signal);
@@ -39,13 +39,14 @@ export function controlService(parts: BuildkitParts, shelf: ResultShelf): [strin
   ];
 }
 
-async function solve(
+/** One build from its request to its exports. @throws GrpcError. */
+export async function solveRequest(
   parts: BuildkitParts,
   shelf: ResultShelf,
   request: SolveRequest,
-  call: ServerCall,
+  { signal, body }: { readonly signal: AbortSignal; readonly body?: SentBody | undefined },
 ): Promise<ExportAnswer> {
-  const job = parts.jobs.begin(request, call.signal);
+  const job = parts.jobs.begin(request, signal, body);
   const made = {
     ref: request.Ref,
     frontend: request.Frontend || "dockerfile.v0",

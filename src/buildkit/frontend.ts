@@ -48,7 +48,7 @@ export function clientOf(
   job: BuildJob,
   options: FrontendRequest["options"],
 ): SessionClient {
-  return new SessionClient(parts, job.request.Session, options);
+  return new SessionClient(parts, job.request.Session, options, job.body);
 }
 
 /** @throws what the builder throws. The result is the caller's to dispose. */

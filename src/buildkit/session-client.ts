@@ -7,6 +7,7 @@ import { session, sessionHeader } from "#spec/buildkit-session.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import { faultOfCall, GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import { serveAgent } from "./agent-socket.ts";
+import type { SentBody } from "./build-jobs.ts";
 import type { ClientSession, ClientSessions } from "./client-sessions.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { receiveFiles } from "./receive-files.ts";
@@ -25,12 +26,19 @@ export class SessionClient implements BuildClient {
   readonly #parts: SessionClientParts;
   readonly #sessionId: string;
   readonly #options: Readonly<Record<string, string>>;
+  readonly #body: SentBody | undefined;
 
   /** `options` are the frontend's attributes: they may name other sessions for some contexts. */
-  constructor(parts: SessionClientParts, sessionId: string, options: Readonly<Record<string, string>>) {
+  constructor(
+    parts: SessionClientParts,
+    sessionId: string,
+    options: Readonly<Record<string, string>>,
+    body?: SentBody,
+  ) {
     this.#parts = parts;
     this.#sessionId = sessionId;
     this.#options = options;
+    this.#body = body;
   }
 
   async local(name: string, filter: LocalFilter): Promise<LocalContext | undefined> {
@@ -67,6 +75,7 @@ export class SessionClient implements BuildClient {
   }
 
   async upload(address: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> {
+    if (address === this.#body?.address) return this.#body.bytes;
     const url = URL.parse(address);
     if (url === null || this.#sessionId === "") return undefined;
     const found = await this.#parts.sessions.find(this.#sessionId, signal);
