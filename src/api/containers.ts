@@ -76,6 +76,11 @@ export function containerRoutes(parts: ApiParts): Route[] {
       return emptyReply();
     }),
     route("POST", "/containers/{name}/update", (request) => updateContainer(parts, request)),
+    // This engine's own.
+    route("POST", "/containers/{name}/protect", async (request) => {
+      await containers.protect(param(request, "name"), flag(request, "on", true));
+      return emptyReply();
+    }),
     route("DELETE", "/containers/{name}", (request) => remove(parts, request)),
   ];
 }

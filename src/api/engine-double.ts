@@ -219,6 +219,10 @@ export class EngineDouble implements EngineFace {
     rename: this.#note("rename"),
     update: this.#note("update"),
     removeLink: this.#note("removeLink"),
+    protect: async (ref, on) => {
+      this.find(ref);
+      this.asked.push(["protect", ref, on]);
+    },
     remove: async (ref, { force, volumes }) => {
       this.find(ref);
       this.asked.push(["remove", ref, force, volumes]);

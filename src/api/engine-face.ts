@@ -129,6 +129,8 @@ export interface EngineContainers {
   rename(ref: string, name: string): Promise<void>;
   /** Fields that are absent or zero stay. */
   update(ref: string, changes: HostConfig, o: Waiting): Promise<void>;
+  /** A protected one is not removed. */
+  protect(ref: string, on: boolean): Promise<void>;
   /** Without `volumes` those that nobody named stay. */
   remove(ref: string, o: Waiting & { force: boolean; volumes: VolumeRemoval | undefined }): Promise<void>;
   /** `/web/db`: what one container calls another. */

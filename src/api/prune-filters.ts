@@ -5,6 +5,7 @@
 import { Fault } from "#spec/fault.ts";
 import { matchesLabels, parseFilters } from "#spec/filters.ts";
 import { goDurationOrNone } from "#spec/go-duration.ts";
+import { isProtected } from "#spec/protection.ts";
 import { parseUnixTime } from "#spec/unix-time.ts";
 
 /** What prune filters look at. */
@@ -15,7 +16,7 @@ export interface Prunable {
 }
 
 /**
- * A test for "this may go": older than `until`, with all of `label` and none of `label!`.
+ * A test for "this may go": not protected, older than `until`, with all of `label` and none of `label!`.
  * @throws Fault `invalid` for unknown keys and times.
  */
 export function pruneTest(
@@ -27,6 +28,7 @@ export function pruneTest(
   const { until: moments = [], label: present, "label!": absent = [] } = parsed;
   const early = untilTest(moments, nowMs);
   return ({ created, labels }) =>
+    !isProtected(labels) &&
     early(created) &&
     matchesLabels(present, labels) &&
     !absent.some((label) => matchesLabels([label], labels));

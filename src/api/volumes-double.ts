@@ -27,6 +27,7 @@ export function volumesDouble(o: {
       if (at >= 0) o.kept().splice(at, 1);
     },
     undo: () => [],
+    protect: (...args) => o.asked("volume protect", ...args),
     trash: {
       newRemoval: () => "0123456789ab",
       list: () => [],

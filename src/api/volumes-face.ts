@@ -62,6 +62,8 @@ export interface EngineVolumes<Files> {
   }): Promise<VolumeRecord>;
   /** @throws Fault `not-found`, or `conflict` while a container uses it. */
   remove(name: string, o: VolumeRemoval & { force: boolean }): Promise<void>;
+  /** A protected one is not removed. @throws Fault `not-found`. */
+  protect(name: string, on: boolean): void;
   /** Removed volumes are there again. @throws Fault `not-found`, or `conflict` when a name is taken. */
   undo(o: { what?: string | undefined; name?: string | undefined }): VolumeRecord[];
   readonly trash: EngineTrash;

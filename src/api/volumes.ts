@@ -37,6 +37,11 @@ export function volumeRoutes(parts: ApiParts): Route[] {
       await volumes.copies.restore(param(request, "name"), wanted(request, "from"), request);
       return emptyReply();
     }),
+    // This engine's own.
+    route("POST", "/volumes/{name}/protect", (request) => {
+      volumes.protect(param(request, "name"), flag(request, "on", true));
+      return emptyReply();
+    }),
     route("DELETE", "/volumes/{name}", async (request) => {
       const o = { force: flag(request, "force"), ...removalOptions(request) };
       await volumes.remove(param(request, "name"), o);

@@ -39,6 +39,8 @@ const happenings: Loader = async () => await import("./commands/events.ts").then
 const completing: Loader = async () => await import("./commands/completion.ts").then((each) => each.commands);
 const space: Loader = async () => await import("./commands/df.ts").then((each) => each.commands);
 const trash: Loader = async () => await import("./commands/trash.ts").then((each) => each.commands);
+const protecting: Loader = async () => await import("./commands/protect.ts").then((each) => each.commands);
+const clearing: Loader = async () => await import("./commands/system-prune.ts").then((each) => each.commands);
 const volumeFiles: Loader = async () =>
   await import("./commands/volume-files.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
@@ -110,9 +112,12 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "container inspect",
     "Display detailed information on one or more containers",
   ),
+  "container protect": from(protecting, "container protect", "Keep containers from being removed"),
+  "container unprotect": from(protecting, "container unprotect", "Let protected containers be removed"),
   "container prune": from(space, "prune", "Remove all stopped containers"),
   "builder du": from(buildCache, "du", "Show what builds keep"),
   "builder prune": from(buildCache, "prune", "Remove build cache"),
+  "system prune": from(clearing, "system prune", "Remove unused data"),
   "system df": from(space, "df", "Show disk usage"),
   "trash empty": from(trash, "empty", "Have removed volumes gone for good"),
   "trash ls": from(trash, "ls", "List removed volumes that can be had back"),
@@ -124,9 +129,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "volume inspect": from(volumes, "inspect", "Display detailed information on one or more volumes"),
   "volume ls": from(volumes, "ls", "List volumes"),
   "volume mv": from(volumeFiles, "mv", "Rename a volume"),
+  "volume protect": from(protecting, "volume protect", "Keep volumes from being removed"),
   "volume prune": from(volumes, "prune", "Remove unused local volumes"),
   "volume restore": from(volumeFiles, "restore", "Have a volume be again as its snapshot is"),
   "volume rm": from(volumes, "rm", "Remove one or more volumes"),
+  "volume unprotect": from(protecting, "volume unprotect", "Let protected volumes be removed"),
   "volume snapshot": from(volumeFiles, "snapshot", "Keep a volume as it is now, as another volume"),
   "network audit": from(networks, "audit", "Say what is reachable from where, and why"),
   "network connect": from(networks, "connect", "Connect a container to a network"),

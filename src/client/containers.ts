@@ -123,6 +123,11 @@ export class ContainersClient {
     await this.#connection.done("DELETE", at(id), { query: { force, v, now, removal, link } });
   }
 
+  /** A protected one is not removed. */
+  async protect(id: string, on: boolean): Promise<void> {
+    await this.#connection.done("POST", `${at(id)}/protect`, { query: { on } });
+  }
+
   /** Changes limits and restart policy; what is not named stays. */
   async update(id: string, body: UpdateBody): Promise<UpdateAnswer> {
     return await this.#connection.json("POST", `${at(id)}/update`, { body });

@@ -40,6 +40,11 @@ export class VolumesClient {
     await this.#connection.done("DELETE", at(name), { query: { force, now, removal } });
   }
 
+  /** A protected one is not removed. */
+  async protect(name: string, on: boolean): Promise<void> {
+    await this.#connection.done("POST", `${at(name)}/protect`, { query: { on } });
+  }
+
   /** `now`: for good. `dryRun`: only says what would go. */
   async prune(
     filters: Filters,

@@ -97,6 +97,10 @@ export class ContainersFace {
     await this.#parts.containers.removeLink(reference);
   }
 
+  async protect(reference: string, on: boolean): Promise<void> {
+    await this.#parts.containers.protect(reference, on);
+  }
+
   async remove(
     reference: string,
     o: Waiting & { force: boolean; volumes: VolumeRemoval | undefined },

@@ -13,6 +13,7 @@ import {
 import { Fault } from "#spec/fault.ts";
 import { parseProbe } from "#spec/health.ts";
 import { parsePlatform } from "#spec/platform.ts";
+import { checkUnprotected, withProtection } from "#spec/protection.ts";
 import { abortable } from "./abortable.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { parseContainerName, randomName } from "./container-name.ts";
@@ -286,6 +287,16 @@ export class Containers {
     await updateContainer(this.#parts, reference, changes, o);
   }
 
+  /** A protected one is not removed. */
+  async protect(reference: string, on: boolean): Promise<void> {
+    const { id } = this.get(reference);
+    await this.#parts.supervisor.exclusively(id, async () => {
+      const record = this.get(id);
+      const Labels = withProtection(record.config.Labels ?? {}, on);
+      this.#parts.index.put({ ...record, config: { ...record.config, Labels } });
+    });
+  }
+
   /** @throws Fault `conflict` when it is up and `force` is not set, or somebody else removes it already. */
   async remove(
     reference: string,
@@ -323,7 +334,12 @@ export class Containers {
     o: Waiting & { force: boolean; volumes: VolumeRemoval | undefined },
   ): Promise<void> {
     const { index, supervisor } = this.#parts;
-    const seen = this.#lookingAt(id, (record) => o.force || mayGo(record));
+    const seen = this.#lookingAt(id, (record) => {
+      const { config, name, purpose } = record;
+      // What a build makes goes, whatever its image says.
+      if (purpose === undefined) checkUnprotected({ kind: "container", name }, config.Labels);
+      return o.force || mayGo(record);
+    });
     if (!(await supervisor.happen(id, { kind: "remove-requested" }, seen))) return;
     const record = seen.record();
     if (isLive(record))

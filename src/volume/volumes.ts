@@ -15,6 +15,7 @@ import type {
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { anonymousLabel } from "#spec/docker-volume.ts";
 import { Fault } from "#spec/fault.ts";
+import { checkUnprotected, isProtected, withProtection } from "#spec/protection.ts";
 import type { Table } from "#store/records.ts";
 import { checkSource } from "./bind-source.ts";
 import { type ContainerTree, type ContainerTreeRequest, openContainerTree } from "./container-tree.ts";
@@ -167,6 +168,7 @@ export class Volumes implements Disposable {
     const users = this.#parts.usersOf(name);
     if (users.length > 0)
       throw new Fault("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`);
+    checkUnprotected({ kind: "volume", name }, record.labels);
     await this.#drop(record, o);
   }
 
@@ -187,6 +189,12 @@ export class Volumes implements Disposable {
       if (!force) throw error;
     }
     this.#table.delete(name);
+  }
+
+  /** A protected one is not removed. @throws Fault `not-found`. */
+  protect(name: string, on: boolean): void {
+    const record = this.get(name);
+    this.#table.put(name, { ...record, labels: withProtection(record.labels, on) });
   }
 
   /** See `Trash.restore`. */
@@ -269,7 +277,7 @@ export class Volumes implements Disposable {
       // The container that goes is still recorded: it is one of the users.
       if (name === undefined || !anonymous || this.#parts.usersOf(name).length > 1) continue;
       const record = this.#table.get(name);
-      if (record === undefined) continue;
+      if (record === undefined || isProtected(record.labels)) continue;
       const now = o.now === true || isEmpty(record.mountpoint);
       await this.#drop(record, { force: true, removal, now });
     }
