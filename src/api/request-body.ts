@@ -1,16 +1,15 @@
 import { ChunkDecoder } from "#spec/chunk-decoder.ts";
 import { Fault } from "#spec/fault.ts";
+import { giveBack } from "#spec/give-back.ts";
 import type { Inbox } from "./inbox.ts";
 import { type BodyFraming, MalformedRequest } from "./request-head.ts";
 
 /** What is read and thrown away of a body its handler left, so that the connection can be used again. */
 export const drainBytesMax = 256 * 1024;
 
-const smallPieceBytes = 4096;
-
 /**
  * The body of one request, delimited by its framing, read as it arrives: while nobody reads, the client waits.
- * Iterate it once. The bytes after it stay in the inbox.
+ * Iterate it once; parts are lent until the next one is asked for. The bytes after it stay in the inbox.
  */
 export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncGenerator<Uint8Array, void, undefined>;
@@ -47,7 +46,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     for await (const chunk of this) {
       total += chunk.length;
       if (total > bytesMax) throw tooLarge(bytesMax);
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk));
     }
     return Buffer.concat(chunks);
   }
@@ -98,11 +97,10 @@ async function* chunked(inbox: Inbox): AsyncGenerator<Uint8Array, void, undefine
     const bytes = await inbox.read();
     if (bytes === undefined) throw new Fault("invalid", "unexpected EOF in the request body");
     const data: Uint8Array[] = [];
-    inbox.unread(bytes.subarray(decoder.push(bytes, data)));
-    // Pieces too small to be worth a turn each go together.
-    const bytesOf = data.reduce((sum, { length }) => sum + length, 0);
-    if (bytesOf < data.length * smallPieceBytes) yield Buffer.concat(data);
-    else yield* data;
+    const rest = bytes.subarray(decoder.push(bytes, data));
+    inbox.unread(rest);
+    if (data.length > 0) yield pushedTogether(bytes, data);
+    if (rest.length === 0) giveBack(bytes);
   }
 }
 
@@ -115,5 +113,18 @@ async function* take(inbox: Inbox, bytes: number): AsyncGenerator<Uint8Array, vo
     if (chunk.length > left) inbox.unread(chunk.subarray(left));
     left -= mine.length;
     yield mine;
+    if (mine === chunk) giveBack(chunk);
   }
+}
+
+/** What lies in pieces in `bytes`, in order, moved over what is between them: a turn for each piece would cost more. */
+function pushedTogether(bytes: Uint8Array, pieces: readonly Uint8Array[]): Uint8Array {
+  const start = (pieces[0]?.byteOffset ?? 0) - bytes.byteOffset;
+  let end = start;
+  for (const { byteOffset, length } of pieces) {
+    const from = byteOffset - bytes.byteOffset;
+    if (from !== end) bytes.copyWithin(end, from, from + length);
+    end += length;
+  }
+  return bytes.subarray(start, end);
 }

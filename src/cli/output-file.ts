@@ -1,11 +1,11 @@
 /** Local paths that commands write to. */
-import { createWriteStream } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { dirname, normalize } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { Fault } from "#spec/fault.ts";
+import { giveBack } from "#spec/give-back.ts";
 import { type CliIo, write } from "./command.ts";
+import { redirectedFile } from "./redirected.ts";
 
 /** @throws Fault `invalid` in the docker CLI's words when a file at `path` could not be. */
 export async function checkOutputPath(path: string): Promise<void> {
@@ -33,7 +33,9 @@ export async function writeOutput(
   output: string | undefined,
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  const redirected = redirectedFile(io.stdout);
   if (output !== undefined) await writeOutputFile(output, bytes);
+  else if (redirected !== undefined) await writeAll(redirected, bytes);
   else for await (const part of bytes) await write(io.stdout, part);
 }
 
@@ -41,12 +43,22 @@ export async function writeOutput(
 export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   const partial = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
   try {
-    await pipeline(
-      Readable.from(bytes, { objectMode: false }),
-      createWriteStream(partial, { flags: "wx", mode: 0o600 }),
-    );
+    const file = openSync(partial, "wx", 0o600);
+    try {
+      await writeAll(file, bytes);
+    } finally {
+      closeSync(file);
+    }
     await rename(partial, path);
   } finally {
     await rm(partial, { force: true });
+  }
+}
+
+/** Takes the parts over: nobody else may have them. */
+async function writeAll(file: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const part of bytes) {
+    for (let done = 0; done < part.length; ) done += writeSync(file, part, done);
+    giveBack(part);
   }
 }

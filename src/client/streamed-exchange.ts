@@ -22,6 +22,8 @@ export interface StreamedExchange {
 const headBytesMax = 64 << 10;
 /** Parts of fewer bytes are framed in one piece: that costs less than more calls. */
 const joinedBytesMax = 64 << 10;
+/** What a socket takes at once: of more it would copy the rest. */
+const chunkBytesMax = 128 << 10;
 const lineEnd = Buffer.from("\r\n");
 const headEnd = Buffer.from("\r\n\r\n");
 const lastChunk = Buffer.from("0\r\n\r\n");
@@ -97,7 +99,8 @@ class Exchange {
     this.#socket.write(`${lines.join("\r\n")}\r\n\r\n`);
     for await (const part of stream) {
       if (this.#refused || !this.#socket.writable) return;
-      if (part.length > 0) await this.#sendChunk(part);
+      for (let at = 0; at < part.length; at += chunkBytesMax)
+        await this.#sendChunk(part.length <= chunkBytesMax ? part : part.subarray(at, at + chunkBytesMax));
     }
     this.#socket.write(lastChunk);
   }

@@ -5,7 +5,8 @@
  */
 import type { Beneath } from "#kernel/beneath.ts";
 import { type BytePath, joinPath, lastName, parentPath } from "#kernel/byte-path.ts";
-import { closeDescriptor, type FileStat, fileKind, openFlag, readInto, seekTo } from "#kernel/files-at.ts";
+import { type FileStat, fileKind, openFlag } from "#kernel/files-at.ts";
+import { FileStretch } from "./file-stretch.ts";
 import {
   isDirectory,
   isHousekeeping,
@@ -23,9 +24,6 @@ export type PackedPart =
   | { readonly path: BytePath; readonly sizeBytes: number };
 
 const root = "" as BytePath;
-/** Of one read. */
-const readBytes = 256 << 10;
-
 /** What of a root directory is in a layer. */
 export type RootLook = Pick<FileStat, "mode" | "uid" | "gid">;
 
@@ -143,28 +141,7 @@ function kindOf(stat: FileStat): TarKind | undefined {
   }
 }
 
-/**
- * Exactly `length` bytes of a file in the tree from `offset`; what it lacks, as when it shrank meanwhile, comes as zeros.
- * The buffer is the same for every part: it is lent until the next one.
- */
-export function* readFile(tree: Beneath, path: BytePath, offset: number, length: number): Generator<Buffer> {
-  const fd = tree.open(path, openFlag.read | openFlag.noFollow);
-  try {
-    yield* readStretch(fd, offset, length);
-  } finally {
-    closeDescriptor(fd);
-  }
-}
-
-function* readStretch(fd: number, offset: number, length: number): Generator<Buffer> {
-  if (offset > 0) seekTo(fd, offset);
-  const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, length));
-  for (let left = length; left > 0; ) {
-    const wanted = Math.min(left, buffer.length);
-    const got = readInto(fd, buffer, wanted);
-    if (got === 0) buffer.fill(0, 0, wanted);
-    const part = buffer.subarray(0, got === 0 ? wanted : got);
-    left -= part.length;
-    yield part;
-  }
+/** `length` bytes of a file in the tree from `offset`. */
+export function openStretch(tree: Beneath, path: BytePath, offset: number, length: number): FileStretch {
+  return new FileStretch(tree.open(path, openFlag.read | openFlag.noFollow), { offset, lengthBytes: length });
 }

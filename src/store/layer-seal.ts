@@ -6,10 +6,15 @@ import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import { parseDigest } from "#spec/digest.ts";
 import { Breath } from "./breath.ts";
-import { packTree, type RootLook, readFile } from "./layer-pack.ts";
+import { FileStretch } from "./file-stretch.ts";
+import { inParts } from "./in-parts.ts";
+import { openStretch, packTree, type RootLook } from "./layer-pack.ts";
 import { layerNames, type UnpackedLayer } from "./layer-unpack.ts";
 import { HeldFile } from "./mutable-file.ts";
 import { RecipeWriter } from "./tar-recipe.ts";
+
+/** Of one read. */
+const readBytes = 256 << 10;
 
 /** The tree is `directory/files`; the recipe is written beside it. Nobody writes to the tree meanwhile. */
 export async function sealLayer(
@@ -21,6 +26,7 @@ export async function sealLayer(
   using recipe = new RecipeWriter(join(directory, layerNames.recipe));
   const hash = createHash("sha256");
   const breath = new Breath(o.signal);
+  const room = Buffer.allocUnsafeSlow(readBytes);
   let [sizeBytes, tarSizeBytes] = [0, 0];
   const seen = (bytes: Buffer) => {
     hash.update(bytes);
@@ -31,8 +37,9 @@ export async function sealLayer(
       seen(part.structure);
       recipe.structure(part.structure);
     } else {
-      for (const bytes of readFile(tree, part.path, 0, part.sizeBytes)) {
-        seen(bytes);
+      using stretch = openStretch(tree, part.path, 0, part.sizeBytes);
+      while (stretch.leftBytes > 0) {
+        seen(room.subarray(0, stretch.read(room)));
         if (breath.due) await breath.take();
       }
       recipe.content(part.path, 0, part.sizeBytes);
@@ -44,28 +51,25 @@ export async function sealLayer(
   return { diffId: parseDigest(`sha256:${hash.digest("hex")}`), sizeBytes, tarSizeBytes };
 }
 
-/** The same bytes as a stream, of a tree that may be written to meanwhile. */
-export async function* treeTar(
+/** The same bytes as a stream, of a tree that may be written to meanwhile. Parts are lent until the next one. */
+export function treeTar(
   directory: string,
   lowerRoot: RootLook | undefined,
   o: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Uint8Array> {
+  return inParts(pieces(directory, lowerRoot), o);
+}
+
+function* pieces(directory: string, lowerRoot: RootLook | undefined): Generator<Buffer | FileStretch> {
   using tree = Beneath.open(directory);
-  const breath = new Breath(o.signal);
   for (const part of packTree(tree, lowerRoot)) {
     if ("structure" in part) yield part.structure;
     else {
       using file = HeldFile.at(tree, part.path);
       // Gone by now: the header is out, its bytes must follow.
-      if (file === undefined) for (const bytes of zeros(part.sizeBytes)) yield bytes;
-      else for (const bytes of file.content(part.sizeBytes)) yield bytes;
+      using stretch =
+        file?.content(part.sizeBytes) ?? new FileStretch(undefined, { lengthBytes: part.sizeBytes });
+      yield stretch;
     }
-    if (breath.due) await breath.take();
   }
-}
-
-function* zeros(sizeBytes: number): Generator<Buffer> {
-  const part = Buffer.alloc(Math.min(sizeBytes, 256 << 10));
-  for (let left = sizeBytes; left > 0; left -= part.length)
-    yield part.subarray(0, Math.min(left, part.length));
 }

@@ -3,28 +3,29 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Beneath } from "#kernel/beneath.ts";
 import type { BytePath } from "#kernel/byte-path.ts";
-import { Breath } from "./breath.ts";
-import { Gather } from "./gather.ts";
-import { readFile } from "./layer-pack.ts";
+import type { FileStretch } from "./file-stretch.ts";
+import { inParts } from "./in-parts.ts";
+import { openStretch } from "./layer-pack.ts";
 import { layerNames, type Move, readMoves } from "./layer-unpack.ts";
 import { readRecipe } from "./tar-recipe.ts";
 
 /** In parts that are lent until the next one. @throws Fault `internal` when the layer is damaged. Closes what it opened however reading ends. */
-export async function* layerTar(directory: string, o: { readonly signal?: AbortSignal | undefined } = {}) {
+export function layerTar(
+  directory: string,
+  o: { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<Uint8Array> {
+  return inParts(pieces(directory), o);
+}
+
+function* pieces(directory: string): Generator<Buffer | FileStretch> {
   using source = new LayerSource(directory);
-  const breath = new Breath(o.signal);
-  const chunk = new Gather();
   for (const part of readRecipe(join(directory, layerNames.recipe))) {
-    const stretches = "structure" in part ? [part.structure] : source.read(part);
-    for (const bytes of stretches)
-      for (let at = 0; at < bytes.length; ) {
-        at += chunk.take(bytes, at);
-        if (!chunk.full) continue;
-        yield chunk.emit();
-        if (breath.due) await breath.take();
-      }
+    if ("structure" in part) yield part.structure;
+    else {
+      using stretch = source.open(part);
+      yield stretch;
+    }
   }
-  if (!chunk.empty) yield chunk.emit();
 }
 
 /** Where the contents are: with the files, or put aside when a later entry took the name. */
@@ -40,11 +41,11 @@ class LayerSource implements Disposable {
     this.#moves = readMoves(directory);
   }
 
-  read(part: { path: BytePath; offset: number; length: number; ordinal: number }): Iterable<Buffer> {
+  open(part: { path: BytePath; offset: number; length: number; ordinal: number }): FileStretch {
     const moved = this.#moves.size === 0 ? undefined : this.#movedPath(part.path, part.ordinal);
     if (moved !== undefined && this.#displaced !== undefined)
-      return readFile(this.#displaced, moved, part.offset, part.length);
-    return readFile(this.#files, part.path, part.offset, part.length);
+      return openStretch(this.#displaced, moved, part.offset, part.length);
+    return openStretch(this.#files, part.path, part.offset, part.length);
   }
 
   #movedPath(path: BytePath, ordinal: number): BytePath | undefined {

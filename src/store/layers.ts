@@ -13,6 +13,7 @@ import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import { type FileStat, fileKind } from "#kernel/files-at.ts";
 import { keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
+import { spreadDirectories } from "#kernel/spread-directories.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import { Breath } from "./breath.ts";
@@ -75,6 +76,7 @@ export class Layers {
     for (const name of ["layers", "writable", "skeletons", "incoming"])
       await mkdir(join(root, name), { recursive: true, mode: 0o700 });
     await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
+    spreadDirectories(join(root, "incoming"));
     const layers = new Layers(root, o.records);
     await layers.#sweep(o.report ?? (() => undefined));
     return layers;
@@ -177,7 +179,7 @@ export class Layers {
     this.claimWritable(id, parent, o);
     if (existsSync(this.#writableDirectory(id))) return;
     if (o.skeleton === true) this.#ensureSkeleton(parent);
-    const directory = this.#incoming();
+    const directory = join(this.#root, "writable", `.${randomBytes(12).toString("hex")}`);
     mkdirSync(directory, { mode: 0o700 });
     // Before anything is in it: what is made there counts.
     if (o.bytesMax !== undefined) limitDirectory(directory, o.bytesMax, id);

@@ -8,6 +8,7 @@ import * as at from "#kernel/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import { isMissing, type Tree } from "#kernel/tree.ts";
 import { getXattrDescriptor, listXattrsDescriptor } from "#kernel/xattr.ts";
+import { FileStretch } from "./file-stretch.ts";
 import { isHousekeeping } from "./overlay-marks.ts";
 
 /** What is at a path, held: it cannot become something else. Close it. */
@@ -50,19 +51,11 @@ export class HeldFile implements Disposable {
     return new Map(names.map((name) => [name, getXattrDescriptor(fd, name) ?? Buffer.alloc(0)]));
   }
 
-  /** Exactly `sizeBytes`, in parts that are lent until the next one; what is missing by now comes as zeros. */
-  *content(sizeBytes = this.stat.sizeBytes): Generator<Buffer> {
+  /** Exactly `sizeBytes`, once; what is missing by now comes as zeros. */
+  content(sizeBytes = this.stat.sizeBytes): FileStretch {
     const fd = this.is("file") ? this.#readable : undefined;
-    let left = sizeBytes;
-    const buffer = Buffer.allocUnsafeSlow(Math.min(partBytes, left));
-    while (left > 0) {
-      const wanted = Math.min(left, buffer.length);
-      const got = fd === undefined ? 0 : at.readInto(fd, buffer, wanted);
-      if (got === 0) buffer.fill(0, 0, wanted);
-      const part = buffer.subarray(0, got === 0 ? wanted : got);
-      left -= part.length;
-      yield part;
-    }
+    this.#open = undefined;
+    return new FileStretch(fd, { lengthBytes: sizeBytes });
   }
 
   /** Opened when it is needed. Undefined for other kinds, and for what even root may not read. */
@@ -83,5 +76,3 @@ export class HeldFile implements Disposable {
 }
 
 const none: ReadonlyMap<string, Uint8Array> = new Map();
-/** Of one read. */
-const partBytes = 256 << 10;

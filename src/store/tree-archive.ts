@@ -6,8 +6,8 @@
 import { type BytePath, joinPath } from "#kernel/byte-path.ts";
 import { Errno } from "#kernel/libc.ts";
 import { isMissing, type Tree } from "#kernel/tree.ts";
-import { Breath } from "./breath.ts";
-import { Gather } from "./gather.ts";
+import type { FileStretch } from "./file-stretch.ts";
+import { inParts } from "./in-parts.ts";
 import { HeldFile } from "./mutable-file.ts";
 import type { TarEntry, TarKind } from "./tar-entry.ts";
 import { encodeEntry, endOfArchive, paddingAfter } from "./tar-writer.ts";
@@ -27,19 +27,11 @@ interface Pending {
 }
 
 /** Reads as it is read: nothing is opened before, and nothing stays open after, also when reading stops early. */
-export async function* archiveTree(tree: Tree, o: TreeArchiveOptions): AsyncGenerator<Uint8Array> {
-  const breath = new Breath(o.signal);
-  const gather = new Gather();
-  for (const bytes of parts(tree, o))
-    for (let at = 0; at < bytes.length; ) {
-      at += gather.take(bytes, at);
-      if (gather.full) yield gather.emit();
-      if (breath.due) await breath.take();
-    }
-  if (!gather.empty) yield gather.emit();
+export function archiveTree(tree: Tree, o: TreeArchiveOptions): AsyncGenerator<Uint8Array> {
+  return inParts(pieces(tree, o), o);
 }
 
-function* parts(tree: Tree, o: TreeArchiveOptions): Generator<Buffer> {
+function* pieces(tree: Tree, o: TreeArchiveOptions): Generator<Buffer | FileStretch> {
   const links = new Map<string, BytePath>();
   const pending: Pending[] =
     o.name === undefined
@@ -68,7 +60,11 @@ function within(tree: Tree, { path, name }: Pending): Pending[] {
   }
 }
 
-function* packed(file: HeldFile, name: BytePath, links: Map<string, BytePath>): Generator<Buffer> {
+function* packed(
+  file: HeldFile,
+  name: BytePath,
+  links: Map<string, BytePath>,
+): Generator<Buffer | FileStretch> {
   const { stat } = file;
   const kind = kinds.find((each) => file.is(each));
   if (kind === undefined) return;
@@ -82,7 +78,8 @@ function* packed(file: HeldFile, name: BytePath, links: Map<string, BytePath>): 
   if (hard) links.set(inode, name);
   yield encodeEntry(entryOf(file, name, kind));
   if (kind !== "file" || stat.sizeBytes === 0) return;
-  yield* file.content();
+  using content = file.content();
+  yield content;
   yield paddingAfter(stat.sizeBytes);
 }
 

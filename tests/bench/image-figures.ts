@@ -1,9 +1,9 @@
 /** What images cost: in and out of archives, to and from a registry on loopback. Half of every file is random, half text. */
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { type Pack, pack } from "tar-stream";
+import { readParts } from "#cli/input-file.ts";
+import { writeOutputFile } from "#cli/output-file.ts";
 import type { Client } from "#client/client.ts";
 import { RegistryUnderTest } from "../live/registry-under-test.ts";
 
@@ -104,9 +104,9 @@ export function archiveFigures(directory: string) {
         return join(directory, `${side.name}.tar`);
       },
       run: async (side: Side, path: string) => {
-        await pipeline(await side.client.images.save([name]), createWriteStream(path));
+        await writeOutputFile(path, await side.client.images.save([name]));
         await remove(side, name);
-        await load(side, createReadStream(path, { highWaterMark: mebibyte }));
+        await load(side, readParts(path));
       },
       finish: async (side: Side) => await remove(side, name),
     },

@@ -1,6 +1,6 @@
 /** `save` and `load`: images in and out of archives. */
-import { createReadStream } from "node:fs";
 import type { Command } from "#cli/command.ts";
+import { readInput } from "#cli/input-file.ts";
 import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
 import { platformJson } from "#cli/platform-flag.ts";
 import { showProgress } from "#cli/progress-display.ts";
@@ -36,8 +36,7 @@ const load: Command = {
     const input = flags.text("input");
     if (input === undefined && io.stdin.isTTY)
       throw new Fault("invalid", "requested load from stdin, but stdin is empty");
-    const archive = input === undefined ? io.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
-    const messages = (await client()).images.load(archive as AsyncIterable<Uint8Array>, {
+    const messages = (await client()).images.load(readInput(io, input), {
       quiet: flags.on("quiet") || !io.stdout.isTTY,
       platform: platformJson(flags.text("platform")),
     });

@@ -1,5 +1,4 @@
 /** Commands about images. */
-import { createReadStream } from "node:fs";
 import {
   type Command,
   errorText,
@@ -12,6 +11,7 @@ import {
   write,
 } from "#cli/command.ts";
 import { imageRows, imageTree } from "#cli/image-rows.ts";
+import { readInput } from "#cli/input-file.ts";
 import { platformJson } from "#cli/platform-flag.ts";
 import { formatRows } from "#cli/rows.ts";
 import { ellipsis, formatTable } from "#cli/table.ts";
@@ -200,8 +200,8 @@ const importImage: Command = {
         "importing from an address is not supported: fetch the file and import that",
       );
     const [repo, name] = reference === undefined ? [undefined, undefined] : splitTag(reference);
-    const tar = source === "-" ? io.stdin : createReadStream(source);
-    const messages = (await client()).images.import(tar as AsyncIterable<Uint8Array>, {
+    const tar = readInput(io, source === "-" ? undefined : source);
+    const messages = (await client()).images.import(tar, {
       repo,
       tag: name,
       changes: flags.list("change"),

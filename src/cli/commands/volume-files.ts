@@ -1,7 +1,7 @@
 /** Volumes made of others, and their files in and out: wherry's own commands. */
-import { createReadStream } from "node:fs";
 import { type Command, write } from "#cli/command.ts";
 import { copyCommand } from "#cli/commands/cp.ts";
+import { readInput } from "#cli/input-file.ts";
 import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
 import { Fault } from "#spec/fault.ts";
 
@@ -93,9 +93,8 @@ const importing: Command = {
     const known = (await volumes.list()).Volumes ?? [];
     if (known.some(({ Name }) => Name === name) && !flags.on("force"))
       throw new Fault("conflict", `there is a volume named ${name}: choose another name, or say --force`);
-    const archive = input === undefined ? io.stdin : createReadStream(input, { highWaterMark: 1 << 20 });
     await volumes.create({ Name: name });
-    await volumes.fill(name, archive as AsyncIterable<Uint8Array>);
+    await volumes.fill(name, readInput(io, input));
     await write(io.stdout, `${name}\n`);
     return 0;
   },
