@@ -8,6 +8,7 @@ import type { Client } from "#client/client.ts";
 import type { CreateBody } from "#client/containers.ts";
 import { FrameDecoder } from "#spec/frames.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -22,14 +23,6 @@ async function made(script: string, more: Partial<CreateBody> = {}): Promise<str
   const body = { Image: "busybox", Cmd: ["sh", "-c", script], HostConfig: {}, ...more };
   const { Id } = await client.containers.create(body);
   return Id;
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await holds()) return;
-    await Bun.sleep(10);
-  }
-  expect(await holds()).toBe(true);
 }
 
 async function opened(): Promise<Socket> {

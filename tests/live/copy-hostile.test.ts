@@ -21,6 +21,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { mountsBeneath } from "#kernel/mount.ts";
 import { Fault } from "#spec/fault.ts";
 import { copyLab, fault, tarOf, whole } from "./copy-lab.ts";
+import { until } from "./told.ts";
 
 const lab = copyLab();
 const { start, run, put, get } = lab;
@@ -30,11 +31,6 @@ const mounts = () => mountsBeneath(join(lab.engine.directory, "data")).length;
 
 function statusOf(thrown: unknown): unknown {
   return thrown instanceof Fault ? thrown.detail["status"] : thrown;
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 400 && !holds(); attempt++) await Bun.sleep(10);
-  expect(holds()).toBe(true);
 }
 
 test("an archive from a container cannot reach out of its directory on this side", async () => {

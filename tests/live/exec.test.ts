@@ -9,6 +9,7 @@ import { allPids, commandLine } from "#kernel/process.ts";
 import { Fault } from "#spec/fault.ts";
 import { FrameDecoder } from "#spec/frames.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -54,14 +55,6 @@ async function refusal(work: Promise<unknown>): Promise<[unknown, string]> {
     ),
   );
   return [fault.detail["status"], fault.message];
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await holds()) return;
-    await Bun.sleep(10);
-  }
-  expect(await holds()).toBe(true);
 }
 
 /** A hijacked start, as bytes. */

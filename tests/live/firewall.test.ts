@@ -10,6 +10,7 @@ import { runNft } from "#kernel/nftables.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 import { fetchesFrom, Neighbour } from "./neighbour.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -51,13 +52,6 @@ async function run(name: string, mode = "bridge", host: HostConfig = {}): Promis
   const netns = `/proc/${State.Pid}/ns/net`;
   await until(async () => (await fetchesFrom(netns, "127.0.0.1", 80)) === name);
   return { id: Id, address: IPAddress, gateway: Gateway, netns };
-}
-
-async function until(done: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; !(await done()); attempt++) {
-    if (attempt > 400) throw new Error(`it did not happen; the engine says: ${engine.log}`);
-    await Bun.sleep(10);
-  }
 }
 
 function nft(...words: string[]): void {

@@ -7,6 +7,7 @@ import { gunzipSync } from "node:zlib";
 import type { Client } from "#client/client.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 import { receiveForward, receiveStream, receiveUdp } from "./log-receivers.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -42,14 +43,6 @@ async function ran(driver: string, options: Record<string, string>, script: stri
   return id;
 }
 
-async function until(what: string, met: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1500; tries++) {
-    if (met()) return;
-    await Bun.sleep(10);
-  }
-  throw new Error(`it never came to be that ${what}; the engine said: ${engine.log}`);
-}
-
 async function shown(id: string): Promise<string> {
   const { body } = await client.containers.logs(id, {});
   const parts: Uint8Array[] = [];
@@ -69,7 +62,7 @@ test("syslog over TCP, in RFC 5424; logs show it as well", async () => {
     },
     "echo one; echo two >&2; printf three",
   );
-  await until("three lines came", () => receiver.text().includes("three\n"));
+  await until(() => receiver.text().includes("three\n"), "three lines came");
   const lines = receiver.text().trimEnd().split("\n").sort();
   expect(lines).toHaveLength(3);
   expect(lines.map((line) => line.slice(0, 6))).toEqual(["<131>1", "<134>1", "<134>1"]);
@@ -82,7 +75,7 @@ test("syslog over TCP, in RFC 5424; logs show it as well", async () => {
 test("syslog over UDP and over unix sockets", async () => {
   using udp = await receiveUdp(engine.netns);
   await ran("syslog", { "syslog-address": `udp://127.0.0.1:${udp.port}` }, "echo one; echo two");
-  await until("both came", () => udp.datagrams.length === 2);
+  await until(() => udp.datagrams.length === 2, "both came");
   expect(udp.datagrams[0]?.toString()).toMatch(
     /^<30>\w{3} [ \d]\d \d\d:\d\d:\d\d [0-9a-f]{12}\[\d+\]: one\n$/,
   );
@@ -90,7 +83,7 @@ test("syslog over UDP and over unix sockets", async () => {
   const path = join(engine.directory, "syslog.sock");
   using unix = receiveStream(engine.netns, { unix: path });
   await ran("syslog", { "syslog-address": `unix://${path}`, "syslog-format": "rfc3164" }, "echo one");
-  await until("it came", () => /: one\n$/.test(unix.text()));
+  await until(() => /: one\n$/.test(unix.text()), "it came");
 });
 
 test.skipIf(Bun.which("openssl") === null)(
@@ -118,7 +111,7 @@ test.skipIf(Bun.which("openssl") === null)(
     expect(client.containers.start(distrusted)).rejects.toThrow("failed to initialize logging driver");
     await client.containers.remove(distrusted);
     await ran("syslog", { ...address, "syslog-tls-ca-cert": cert }, "echo one");
-    await until("it came", () => receiver.text().endsWith("one\n"));
+    await until(() => receiver.text().endsWith("one\n"), "it came");
     const [length = "", text = ""] = [receiver.text().split(" ", 1)[0], receiver.text().replace(/^\d+ /, "")];
     expect(Number(length)).toBe(Buffer.byteLength(text));
   },
@@ -138,7 +131,7 @@ test("fluentd gets messages in the forward protocol, with what was chosen to sta
     "echo one; echo two >&2; head -c 40000 /dev/zero | tr '\\0' x; echo",
     { Labels: { team: "blue" }, Env: ["MODE=fast"] },
   );
-  await until("all came", () => receiver.messages.length >= 5);
+  await until(() => receiver.messages.length >= 5, "all came");
   const [first] = receiver.messages;
   expect(first?.[0]).toBe("docker.shipped");
   const records = receiver.messages.map(([, , record]) => record);
@@ -186,21 +179,21 @@ test("a receiver that is away misses nothing, and neither does one whose engine 
   };
   const logs = () => receiver.messages.map(([, , { log }]) => log);
   await say();
-  await until("the first part came", () => logs().includes("12000"));
+  await until(() => logs().includes("12000"), "the first part came");
   receiver.stop();
   await say();
-  await until("the second part is written", () => engine.log.includes("waits for its receiver"));
+  await until(() => engine.log.includes("waits for its receiver"), "the second part is written");
   receiver.listen();
-  await until("the second part came", () => logs().includes("22000"));
+  await until(() => logs().includes("22000"), "the second part came");
   receiver.stop();
   await say();
   const log = join(engine.directory, "data/containers", id, "container.log");
-  await until("the third part is written", () => readFileSync(log, "latin1").endsWith(" 32000\n"));
+  await until(() => readFileSync(log, "latin1").endsWith(" 32000\n"), "the third part is written");
   await engine.stop("SIGKILL");
   await engine.start();
   client = await engine.client();
   receiver.listen();
-  await until("the third part came", () => logs().includes("32000"));
+  await until(() => logs().includes("32000"), "the third part came");
   const wanted = [1, 2, 3].flatMap((part) =>
     Array.from({ length: 2000 }, (_, index) => String(part * 10_000 + index + 1)),
   );
@@ -221,8 +214,8 @@ test("GELF over UDP: compressed, in chunks; over TCP: null-terminated", async ()
   const whole = () => udp.datagrams.filter(([magic]) => magic === 0x1f);
   const chunks = () => udp.datagrams.filter(([magic]) => magic === 0x1e);
   await until(
-    "all came",
     () => whole().length >= 1 && chunks().length > 0 && chunks().length === chunks()[0]?.[11],
+    "all came",
   );
   expect(JSON.parse(gunzipSync(whole()[0] ?? Buffer.alloc(0)).toString())).toMatchObject({
     version: "1.1",
@@ -241,7 +234,7 @@ test("GELF over UDP: compressed, in chunks; over TCP: null-terminated", async ()
   await client.containers.remove("shipped");
   using tcp = receiveStream(engine.netns);
   await ran("gelf", { "gelf-address": `tcp://127.0.0.1:${tcp.port}` }, "echo one; echo two >&2");
-  await until("both came", () => tcp.text().split("\0").length === 3);
+  await until(() => tcp.text().split("\0").length === 3, "both came");
   expect(
     tcp
       .text()
@@ -326,6 +319,6 @@ test("a container that is removed at its end has its last lines shipped", async 
     ...["busybox", "seq", "1", "5000"],
   ]);
   expect(code).toBe(0);
-  await until("the last came", () => receiver.text().endsWith(": 5000\n"));
+  await until(() => receiver.text().endsWith(": 5000\n"), "the last came");
   expect(receiver.text().split("\n").length).toBe(5001);
 });

@@ -6,6 +6,7 @@ import type { Client } from "#client/client.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { FrameDecoder } from "#spec/frames.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -72,14 +73,6 @@ function logFiles(id: string): { name: string; bytes: number }[] {
 }
 const sizeOf = (id: string) => logFiles(id).reduce((sum, { bytes }) => sum + bytes, 0);
 
-async function until(what: string, met: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1500; tries++) {
-    if (await met()) return;
-    await Bun.sleep(10);
-  }
-  throw new Error(`it never came to be that ${what}; the engine said: ${engine.log}`);
-}
-
 /** What `seq FIRST LAST` prints. */
 function numbers(first: number, last: number): string {
   let out = "";
@@ -100,8 +93,8 @@ function expectEndOf(last: number, got: string): void {
 test("a log stays within its limits, and shows everything kept in order: running, ended, restarted", async () => {
   const script = "seq 1 20000; read x; seq 20001 40000";
   const id = await run(script, rotation("200k", "3"), { OpenStdin: true });
-  await until("20000 lines are there", async () => (await text(id, { tail: "1" })) === "20000\n");
-  await until("the log is within its limits", () => sizeOf(id) <= 600_000);
+  await until(async () => (await text(id, { tail: "1" })) === "20000\n", "20000 lines are there");
+  await until(() => sizeOf(id) <= 600_000, "the log is within its limits");
   expect(logFiles(id).length).toBeLessThanOrEqual(4);
   expectEndOf(20000, await text(id));
   await using stream = await client.containers.attach(id, { stdin: true });
@@ -130,10 +123,10 @@ test("a follower gets every line over many files", async () => {
 
 test("rotated files may be kept compressed, and are read as any", async () => {
   const id = await ran("seq 1 60000", rotation("500k", "6", { compress: "true" }));
-  await until("closed files are compressed", () => logFiles(id).some(({ name }) => name.endsWith(".gz")));
+  await until(() => logFiles(id).some(({ name }) => name.endsWith(".gz")), "closed files are compressed");
   await until(
-    "nothing is half done",
     () => logFiles(id).filter(({ name }) => !name.endsWith(".gz")).length <= 2,
+    "nothing is half done",
   );
   const all = await text(id);
   expectEndOf(60000, all);
@@ -145,14 +138,14 @@ test("rotated files may be kept compressed, and are read as any", async () => {
 
 test("nothing is lost of what is written while there is no engine, and the log is within its limits afterwards", async () => {
   const id = await run("seq 1 20000; sleep 0.5; seq 20001 60000; sleep 100", rotation("300k", "4"));
-  await until("lines are there", async () => (await text(id, { tail: "1" })) !== "");
+  await until(async () => (await text(id, { tail: "1" })) !== "", "lines are there");
   await engine.stop("SIGKILL");
   const log = join(engine.directory, "data/containers", id, "container.log");
-  await until("the last line is written", () => readFileSync(log, "latin1").endsWith(" 60000\n"));
+  await until(() => readFileSync(log, "latin1").endsWith(" 60000\n"), "the last line is written");
   await engine.start();
   client = await engine.client();
   expectEndOf(60000, await text(id));
-  await until("the log is within its limits", () => sizeOf(id) <= 1_200_000);
+  await until(() => sizeOf(id) <= 1_200_000, "the log is within its limits");
   expectEndOf(60000, await text(id));
   // conmon goes on as before.
   await client.containers.kill(id, "KILL");
@@ -238,7 +231,7 @@ test("following ends with the run, also of a container that is started again; or
   await using stream = await client.containers.attach(id, { stdin: true });
   await stream.write(Buffer.from("go\n"));
   expect(await followed).toBe("begun\ndone\n");
-  await until("it began again", async () => (await text(id)).endsWith("begun\n"));
+  await until(async () => (await text(id)).endsWith("begun\n"), "it began again");
   await client.containers.stop(id, { seconds: 0 });
   expect(await text(id, { follow: true })).toBe("begun\ndone\nbegun\n");
 });
@@ -248,7 +241,7 @@ test("a container that writes without end grows neither the engine nor the disk,
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${engine.pid}/status`, "latin1"))?.[1] ?? 0) * 1024;
   const id = await run("yes this is a line of some length that is written without end", rotation("2m", "3"));
   const newest = () => Math.max(...logFiles(id).map(({ name }) => Number(/\.(\d+)/.exec(name)?.[1])));
-  await until("the log was rotated", () => newest() > 4);
+  await until(() => newest() > 4, "the log was rotated");
   const before = resident();
   const controller = new AbortController();
   const { body } = await client.containers.logs(id, { follow: true }, controller.signal);
@@ -256,7 +249,7 @@ test("a container that writes without end grows neither the engine nor the disk,
   await slow.next();
   const at = newest();
   // A hundred megabytes and more are written while the reader takes next to nothing.
-  await until("much was written", () => newest() > at + 30);
+  await until(() => newest() > at + 30, "much was written");
   await slow.next();
   expect(resident() - before).toBeLessThan(64 << 20);
   expect(logFiles(id).length).toBeLessThanOrEqual(6);

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import type { Client } from "#client/client.ts";
 import type { StatsAnswer } from "#spec/docker-stats.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 let client: Client;
@@ -238,9 +239,6 @@ test("the live table follows what starts and ends", async () => {
   shown.stdout?.on("data", (part: Buffer) => {
     screen = part.toString();
   });
-  const until = async (test: () => boolean): Promise<void> => {
-    while (!test()) await Bun.sleep(20);
-  };
   await until(() => screen.includes("CONTAINER ID"));
   const id = await run("later", ["sleep", "60"]);
   await until(() => screen.includes("later"));

@@ -24,7 +24,7 @@ const links = () => {
 };
 /** The kernel takes the links of a namespace that ended away in its own time. */
 const settled = async (count: number) => {
-  for (let attempt = 0; links().length !== count && attempt < 200; attempt++) await Bun.sleep(25);
+  for (const end = Date.now() + 20_000; links().length !== count && Date.now() < end; ) await Bun.sleep(25);
   return links();
 };
 let atRest: readonly string[];

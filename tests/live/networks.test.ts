@@ -4,6 +4,7 @@ import { listLinks } from "#kernel/links.ts";
 import { Netlink } from "#kernel/netlink.ts";
 import { inNamespace } from "#kernel/netns.ts";
 import { faultOf, NetworkLab } from "./network-lab.ts";
+import { until } from "./told.ts";
 
 let lab: NetworkLab;
 beforeAll(async () => {
@@ -189,8 +190,7 @@ test("events tell of networks and of who comes and goes; nothing is left of them
       return listLinks(netlink).map(({ name }) => name);
     });
   const settled = async () => {
-    for (let attempt = 0; links().some((name) => name.startsWith("wv")) && attempt < 200; attempt++)
-      await Bun.sleep(25);
+    await until(() => !links().some((name) => name.startsWith("wv")));
     return links();
   };
   const before = await settled();
@@ -203,8 +203,8 @@ test("events tell of networks and of who comes and goes; nothing is left of them
   expect(await lab.client.networks.prune({ label: ["keep=no"] })).toEqual({ NetworksDeleted: ["n"] });
   const seen: string[] = [];
   // The engine counts nanoseconds, this clock whole milliseconds.
-  const until = String((Date.now() + 1) / 1000);
-  for await (const { Type, Action, Actor } of lab.client.events({ since, until }))
+  const to = String((Date.now() + 1) / 1000);
+  for await (const { Type, Action, Actor } of lab.client.events({ since, until: to }))
     if (Type === "network" && Action !== "prune")
       seen.push(
         `${Action} ${Actor.Attributes["name"]} ${Actor.ID === Id} ${Actor.Attributes["container"] ?? ""}`,

@@ -6,12 +6,15 @@ import type { ContainerState } from "#spec/docker-wire.ts";
 const patienceMs = 20_000;
 const pauseMs = 15;
 
-/** The first answer that is not undefined. @throws What was last seen, when it never comes. */
-export async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
+/** The first answer that is neither undefined nor false. @throws What was looked for, when it never comes. */
+export async function until<T>(
+  look: () => T | Promise<T>,
+  what: string = look.toString(),
+): Promise<Exclude<T, undefined | false>> {
   const end = Date.now() + patienceMs;
   for (;;) {
     const seen = await look();
-    if (seen !== undefined) return seen;
+    if (seen !== undefined && seen !== false) return seen as Exclude<T, undefined | false>;
     if (Date.now() > end) throw new Error(`never seen: ${what}`);
     await Bun.sleep(pauseMs);
   }
