@@ -4,30 +4,25 @@
  * and ports. Promises: a record is written before what it names is acquired, and deleted after it was given back; several
  * engines on one host do not touch one another. Never: another program's rules, routes or links.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { usedSubnets } from "#kernel/addresses.ts";
 import { machineId } from "#kernel/host.ts";
-import { Netlink } from "#kernel/netlink.ts";
 import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { families } from "#spec/ip.ts";
-import {
-  type AuditRow,
-  type Endpoint,
-  type NameTrace,
-  type NetworkCreateRequest,
-  type NetworkPool,
-  type NetworkRecord,
-  predefinedNetworks,
-  type Sandbox,
+import type {
+  AuditRow,
+  Endpoint,
+  NameTrace,
+  NetworkCreateRequest,
+  NetworkRecord,
+  Sandbox,
 } from "#spec/network.ts";
 import type { Records } from "#store/records.ts";
 import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
 import { auditRows } from "./audit.ts";
 import { listeningPorts, probeRows } from "./audit-probe.ts";
 import { BridgeDriver, bridged } from "./bridge-driver.ts";
-import { asksForIpv6 } from "./bridge-options.ts";
 import { containerFiles, editNameFiles, hostServers, textOf } from "./container-files.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import type { NetworkDriver } from "./driver.ts";
@@ -35,7 +30,8 @@ import { checkEndpoint } from "./endpoint-settings.ts";
 import { Firewall } from "./firewall.ts";
 import { forwardIpv4 } from "./forwarding.ts";
 import type { FirewallMode } from "./host-rules.ts";
-import { type AddressPool, completePools, localPool, type UsedBy } from "./ipam.ts";
+import { type AddressPool, completePools, localPool } from "./ipam.ts";
+import { MadeNetworks } from "./made-networks.ts";
 import { NameResolver } from "./name-resolver.ts";
 import { NameServers } from "./name-server.ts";
 import { traceName } from "./name-trace.ts";
@@ -43,7 +39,6 @@ import { Namespaces } from "./namespaces.ts";
 import { NetworkTable } from "./network-table.ts";
 import { ParentDriver } from "./parent-driver.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
-import { checkNetworkRequest, planPools, routeWarnings, wantedFamilies } from "./plan-network.ts";
 import { decidePredefined, defaultNetwork } from "./predefined.ts";
 import { RouteGuard } from "./route-guard.ts";
 import { SandboxTable } from "./sandbox-table.ts";
@@ -80,10 +75,10 @@ export class Networks implements Disposable {
   readonly #namespaces: Namespaces;
   readonly #firewall: Firewall;
   readonly #drivers: ReadonlyMap<string, NetworkDriver>;
+  readonly #made: MadeNetworks;
   readonly #resolver: NameResolver;
   readonly #nameServers: NameServers;
   readonly #attachments: Attachments;
-  readonly #pools: readonly AddressPool[];
   readonly #routes: RouteGuard;
 
   private constructor(o: NetworksOptions) {
@@ -103,7 +98,7 @@ export class Networks implements Disposable {
       bridgePrefix: `wh${o.name.slice(0, 5)}`,
       report: o.report,
     });
-    this.#pools = completePools(o.addressPools, localPool(ownDigest(o.name)));
+    const pools = completePools(o.addressPools, localPool(ownDigest(o.name)));
     const { names } = this.#sandboxes;
     this.#resolver = new NameResolver({ names, forwarder: new DnsForwarder(), hostServers });
     this.#nameServers = new NameServers({
@@ -119,6 +114,10 @@ export class Networks implements Disposable {
       nullDriver,
     ];
     this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
+    this.#made = new MadeNetworks({
+      ...{ table: this.#networks, sandboxes: this.#sandboxes, drivers: this.#drivers, pools },
+      ...{ now: o.now, report: o.report },
+    });
     this.#attachments = new Attachments({
       networks: this.#networks,
       sandboxes: this.#sandboxes,
@@ -126,12 +125,12 @@ export class Networks implements Disposable {
       firewall: this.#firewall,
       nameServers: this.#nameServers,
       dns: o.dns ?? [],
-      driver: (network) => this.#driver(network.driver),
+      driver: (network) => this.#made.driver(network.driver),
       report: o.report,
     });
     this.#routes = new RouteGuard({
-      networks: () => this.#routedNetworks(),
-      hostRoutes: () => this.#usedByHost(),
+      networks: () => this.#made.routed(),
+      hostRoutes: () => this.#made.usedByHost(),
       told: (network, warning) => {
         o.report(new Fault("conflict", `network ${network.name}: ${warning}`));
         o.overlapped?.(network, warning);
@@ -142,8 +141,8 @@ export class Networks implements Disposable {
       device: `wh${o.name}`,
       bip: o.bip,
       ipv6: o.ipv6,
-      pools: this.#pools,
-      used: () => this.#usedByHost(),
+      pools,
+      used: () => this.#made.usedByHost(),
       created: o.now(),
     });
   }
@@ -153,37 +152,6 @@ export class Networks implements Disposable {
     return new Networks(o);
   }
 
-  #driver(name: string): NetworkDriver {
-    const driver = this.#drivers.get(name);
-    if (driver !== undefined) return driver;
-    throw new Fault("not-found", `plugin ${JSON.stringify(name)} not found`);
-  }
-
-  /** What the host has routes or addresses in, but through networks of this engine. */
-  #usedByHost(): UsedBy[] {
-    using netlink = new Netlink();
-    const own = new Set(this.#routedNetworks().map(({ device }) => device));
-    return usedSubnets(netlink)
-      .filter(({ interfaceName }) => !own.has(interfaceName))
-      .map(({ address, prefixLength, interfaceName }) => ({
-        address,
-        prefixLength,
-        owner: interfaceName === "" ? "a route of the host" : `the host's route through ${interfaceName}`,
-      }));
-  }
-
-  #routedNetworks(): NetworkRecord[] {
-    return this.#networks
-      .list()
-      .filter(({ configOnly, driver }) => !configOnly && this.#drivers.get(driver)?.routed === true);
-  }
-
-  /** What is in the way of a network, in sentences. */
-  warnings(network: NetworkRecord): string[] {
-    const routed = this.#drivers.get(network.driver)?.routed === true && !network.configOnly;
-    return routed ? this.#routes.warnings(network) : [];
-  }
-
   /** See the engine's part of that name. */
   async prepare(live: ReadonlySet<string>): Promise<void> {
     forwardIpv4();
@@ -191,7 +159,7 @@ export class Networks implements Disposable {
     for (const { containerId } of this.#sandboxes.list())
       if (!live.has(containerId)) this.#attachments.detach(containerId);
     this.#firewall.start();
-    for (const network of this.#networks.list()) this.#prepareOne(network);
+    this.#made.prepare();
     this.#attachments.resume();
     const ends = new Set(
       kept.flatMap(({ endpoints }) => endpoints.map(({ hostInterface }) => hostInterface)),
@@ -207,145 +175,20 @@ export class Networks implements Disposable {
     this.#firewall.bar(ports);
   }
 
-  /** The default bridge must be there; another network's trouble is told and stays its own. */
-  #prepareOne(network: NetworkRecord): void {
-    if (network.configOnly) return;
-    try {
-      this.#driver(network.driver).make(network);
-    } catch (thrown) {
-      const fault = Fault.from(thrown);
-      if (network.name === defaultNetwork) throw fault;
-      this.#o.report(
-        new Fault(fault.kind, `network ${network.name} could not be made again: ${fault.message}`, {
-          cause: thrown,
-        }),
-      );
-    }
+  /** What is in the way of a network, in sentences. */
+  warnings(network: NetworkRecord): string[] {
+    const routed = this.#drivers.get(network.driver)?.routed === true && !network.configOnly;
+    return routed ? this.#routes.warnings(network) : [];
   }
 
   /** @returns A warning, empty for none. @throws Fault in dockerd's words. */
   async create(request: NetworkCreateRequest): Promise<{ network: NetworkRecord; warning: string }> {
-    checkNetworkRequest(request);
-    if (this.#networks.named(request.name) !== undefined)
-      throw new Fault("conflict", `network with name ${request.name} already exists`);
-    const settings = this.#settingsOf(request);
-    const driver = this.#driver(settings.configOnly ? "null" : settings.driver);
-    if (driver.single && !settings.configOnly)
-      throw new Fault("denied", `only one instance of "${driver.name}" network is allowed`);
-    driver.check(settings);
-    const used = this.#usedByHost();
-    const pools = driver.addressed ? this.#plan(settings, driver, used) : [];
-    const id = randomBytes(32).toString("hex");
-    const device = settings.configOnly ? "" : driver.device({ ...settings, id });
-    const network = this.#record(request, settings, { id, device, driver, pools });
-    this.#networks.put(network);
-    try {
-      if (!network.configOnly) driver.make(network);
-    } catch (error) {
-      driver.remove(network);
-      this.#networks.delete(network);
-      throw error;
-    }
-    return { network, warning: driver.routed ? routeWarnings(pools, used).join("; ") : "" };
-  }
-
-  #plan(settings: NetworkCreateRequest, driver: NetworkDriver, host: readonly UsedBy[]): NetworkPool[] {
-    return planPools(
-      {
-        config: settings.ipam.config,
-        families: wantedFamilies(settings),
-        hasGateway: (family) => driver.hasGateway(settings, family),
-      },
-      { networks: this.#networks.list(), host, pools: this.#pools },
-    );
-  }
-
-  /** As asked, or those of the network it takes them from. */
-  #settingsOf(request: NetworkCreateRequest): NetworkCreateRequest {
-    if (request.configFrom === "")
-      return {
-        ...request,
-        driver: request.driver || "bridge",
-        ipv6: request.ipv6 || asksForIpv6(request.options),
-      };
-    const from = this.#networks.get(request.configFrom);
-    if (!from.configOnly)
-      throw new Fault(
-        "denied",
-        `the network ${from.name} is no configuration network: make it with --config-only`,
-      );
-    const { ipam, options, labels } = from;
-    const driver = request.driver || "bridge";
-    return {
-      ...request,
-      driver,
-      configFrom: from.name,
-      ipam,
-      options,
-      ipv6: request.ipv6 || from.ipv6,
-      labels: { ...labels, ...request.labels },
-    };
-  }
-
-  #record(
-    request: NetworkCreateRequest,
-    settings: NetworkCreateRequest,
-    o: {
-      id: string;
-      device: string;
-      driver: NetworkDriver;
-      pools: readonly NetworkPool[];
-    },
-  ): NetworkRecord {
-    const { device, driver, id, pools } = o;
-    const rivals = this.#networks.list().filter((each) => device !== "" && each.device === device);
-    for (const rival of rivals) driver.share({ id, device, options: settings.options }, rival);
-    return {
-      id,
-      name: request.name,
-      created: this.#o.now(),
-      driver: driver.name,
-      ipv4: settings.ipv4,
-      ipv6: settings.ipv6,
-      internal: settings.internal,
-      attachable: settings.attachable,
-      configOnly: settings.configOnly,
-      configFrom: settings.configFrom,
-      ipam: {
-        driver: settings.ipam.driver || "default",
-        options: settings.ipam.options,
-        config: settings.ipam.config,
-      },
-      options: settings.options,
-      labels: settings.labels,
-      pools,
-      device,
-      ownsDevice: device !== "" && !driver.present(device),
-    };
+    return this.#made.create(request);
   }
 
   /** @throws Fault `not-found`, `denied` for a predefined network and while containers are on it. */
   async remove(reference: string): Promise<NetworkRecord> {
-    const network = this.get(reference);
-    if (predefinedNetworks.includes(network.name))
-      throw new Fault("denied", `${network.name} is a pre-defined network and cannot be removed`);
-    if (network.configOnly && this.list().some(({ configFrom }) => configFrom === network.name))
-      throw new Fault(
-        "denied",
-        `error while removing network: configuration network ${JSON.stringify(network.name)} is in use`,
-      );
-    const members = this.members(network.id);
-    if (members.length > 0)
-      throw new Fault(
-        "denied",
-        `error while removing network: network ${network.name} has active endpoints (${members
-          .map(({ name, endpoint }) => `name:"${name}" id:"${endpoint.endpointId.slice(0, 12)}"`)
-          .join(", ")}): disconnect or stop these containers first`,
-      );
-    if (!network.configOnly) this.#driver(network.driver).remove(network);
-    this.#networks.delete(network);
-    this.#sandboxes.leases.forget(network.id);
-    return network;
+    return this.#made.remove(reference);
   }
 
   async attach(o: AttachRequest): Promise<Sandbox> {
