@@ -19,6 +19,8 @@ export interface DaemonOptions {
   /** Of the default bridge. */
   readonly ipv6: { readonly subnet: string | undefined } | undefined;
   readonly ip6tables: boolean;
+  /** A relay of the engine leads ports of IPv6 to containers of IPv4, and those of the loopback. */
+  readonly userlandProxy: boolean;
   readonly addressPools: readonly AddressPool[] | undefined;
   readonly dns: readonly string[];
   readonly firewall: FirewallMode;
@@ -81,6 +83,7 @@ const fileSchema = v.strictObject({
   ipv6: v.optional(v.boolean()),
   "fixed-cidr-v6": v.optional(v.string()),
   ip6tables: v.optional(v.boolean()),
+  "userland-proxy": v.optional(v.boolean()),
   "default-address-pools": v.optional(v.array(pool)),
   dns: v.optional(v.array(v.string())),
   firewall: v.optional(v.string()),
@@ -110,7 +113,7 @@ export interface CommandLine {
 }
 
 const switchNames: readonly string[] = [
-  ...["help", "version", "debug", "init", "live-restore", "ipv6", "ip6tables"],
+  ...["help", "version", "debug", "init", "live-restore", "ipv6", "ip6tables", "userland-proxy"],
   ...tlsSwitches,
 ];
 
@@ -191,6 +194,7 @@ export function decideOptions(
     bip: one("bip"),
     ipv6: decideIpv6(line.switches.has("ipv6") || file.ipv6 === true, one("fixed-cidr-v6")),
     ip6tables: !line.switches.has("no-ip6tables") && file.ip6tables !== false,
+    userlandProxy: !line.switches.has("no-userland-proxy") && file["userland-proxy"] !== false,
     addressPools: pools?.map(({ base, size }) => ({ base: parseSubnet(base), size })),
     dns: line.values.dns ?? file.dns ?? [],
     firewall: decideFirewall(one("firewall") ?? "strict"),
@@ -325,6 +329,7 @@ A container engine that speaks Docker's API.
       --tlscert FILE                The engine's certificate (default ~/.docker/cert.pem)
       --tlskey FILE                 Its key (default ~/.docker/key.pem)
       --tlsverify                   TLS, and clients must show a certificate
+      --userland-proxy              Lead ports of IPv6 to containers of IPv4 (default true)
       --volume-trash DURATION       How long removed volumes can be had back by 'wherry undo': 24h, 90m,
                                     or 0 (default 24h)
   -v, --version                     Say the version and end

@@ -113,6 +113,7 @@ async function serve(
   const network = stack.use(
     await Networks.open({
       ...{ records, execRoot, name, bip, ipv6, ip6tables, addressPools, dns, firewall, now, report },
+      relayThread: o.userlandProxy ? new URL("./relay-thread.ts", import.meta.url) : undefined,
       overlapped: ({ driver, id, name: network }, warning) => {
         const attributes = { name: network, type: driver, warning };
         events.append({ type: "network", action: "overlap", actor: { id, attributes }, timeNano: nowNano() });

@@ -6,6 +6,7 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import { hostHasIpv6 } from "#kernel/port-reservation.ts";
 import type { ContainerConfig, ContainerRecord, EndpointSettings, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Family, families, familyOf } from "#spec/ip.ts";
@@ -18,8 +19,9 @@ import { configureInterfaces, type InterfaceExtras } from "./interfaces.ts";
 import type { NameServers } from "./name-server.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { NetworkTable } from "./network-table.ts";
-import { type PortPlace, portRequests, settlePorts } from "./ports.ts";
+import { isRelayed, type PortPlace, portRequests, settlePorts } from "./ports.ts";
 import { PublishedPorts } from "./published.ts";
+import type { Relays } from "./relays.ts";
 import { setsNdots } from "./resolv-conf.ts";
 import type { GatewayMode, PublishedTarget } from "./ruleset.ts";
 import type { SandboxRecord, SandboxTable } from "./sandbox-table.ts";
@@ -33,6 +35,8 @@ export interface AttachmentsParts {
   /** Of containers that name no servers of their own; the host's when empty. */
   readonly dns: readonly string[];
   readonly driver: (network: Pick<NetworkRecord, "driver">) => NetworkDriver;
+  /** Undefined: ports of IPv6 lead to containers with IPv6 only, and never from the host's loopback. */
+  readonly relays: Relays | undefined;
   /** Told of what could not be put right. */
   readonly report: (fault: Fault) => void;
 }
@@ -57,7 +61,8 @@ export class Attachments {
 
   constructor(parts: AttachmentsParts) {
     this.#parts = parts;
-    this.#ports = new PublishedPorts((port) => this.#holderOf(port));
+    const ownerOf = (port: PublishedPort) => this.#holderOf(port);
+    this.#ports = new PublishedPorts({ ownerOf, relays: parts.relays });
   }
 
   /** Idempotent by container. */
@@ -87,6 +92,7 @@ export class Attachments {
         endpoints.map((endpoint, index) => [endpoint, wanted[index]?.[1] ?? {}]),
       );
       this.#parts.firewall.publish(targetsOf(record));
+      this.#ports.lead(o.containerId, targetsOf(record));
       return this.#serveNames(record, o);
     } catch (error) {
       this.#ports.release(o.containerId);
@@ -169,7 +175,9 @@ export class Attachments {
       publishedOn[family] = network.id;
       hostIp ??= publishing.hostIp;
     }
-    return { place: hostIp === undefined ? undefined : { hostIp, modes }, publishedOn };
+    if (hostIp === undefined) return { place: undefined, publishedOn };
+    const relays = this.#parts.relays !== undefined;
+    return { place: { hostIp, modes, relays, hostHasIpv6: hostHasIpv6() }, publishedOn };
   }
 
   #plug(
@@ -257,6 +265,7 @@ export class Attachments {
     const [was, is] = [targetsOf(before), targetsOf(settled)];
     firewall.unpublish(was.filter((each) => !is.some((other) => isDeepStrictEqual(each, other))));
     firewall.publish(is.filter((each) => !was.some((other) => isDeepStrictEqual(each, other))));
+    this.#ports.lead(o.containerId, targetsOf(settled));
     this.#ports.release(o.containerId, gone);
     return settled;
   }
@@ -301,7 +310,8 @@ export class Attachments {
   /** For an engine that comes back: the ports of those that live are taken again. */
   resume(): void {
     const { sandboxes, nameServers, report } = this.#parts;
-    for (const { containerId, ports, netnsPath, resolver } of sandboxes.list()) {
+    for (const record of sandboxes.list()) {
+      const { containerId, ports, netnsPath, resolver } = record;
       if (resolver !== undefined && netnsPath !== undefined) nameServers.open(containerId, netnsPath);
       for (const { hostIp, hostPort } of this.#ports.retake(containerId, ports))
         report(
@@ -310,6 +320,7 @@ export class Attachments {
             `the port ${hostIp}:${hostPort} of container ${containerId} was taken by another program while the engine was away`,
           ),
         );
+      this.#ports.lead(containerId, targetsOf(record));
     }
   }
 
@@ -341,12 +352,14 @@ function extrasOf(settings: EndpointSettings): InterfaceExtras {
   return { linkLocal: settings.IPAMConfig?.LinkLocalIPs ?? [], sysctls };
 }
 
-/** Where a container's ports lead. */
+/** Where a container's ports lead: those of IPv6 to its address of IPv4 where it has no other. */
 export function targetsOf({ ports, endpoints, publishedOn }: SandboxRecord): PublishedTarget[] {
-  return ports.flatMap((port) => {
-    const family = familyOf(port.hostIp);
+  const at = (family: Family) => {
     const endpoint = endpoints.find(({ networkId }) => networkId === publishedOn?.[family]);
-    const address = endpoint === undefined ? "" : addressIn(endpoint, family);
+    return endpoint === undefined ? "" : addressIn(endpoint, family);
+  };
+  return ports.flatMap((port) => {
+    const address = at(familyOf(port.hostIp)) || (isRelayed(port) ? at(4) : "");
     return address === "" ? [] : [{ port, address }];
   });
 }

@@ -12,6 +12,7 @@ import {
 } from "#spec/network.ts";
 import { bridgeOptions } from "./bridge-options.ts";
 import type { FirewallMode } from "./host-rules.ts";
+import { isRelayed } from "./ports.ts";
 import type { SandboxRecord } from "./sandbox-table.ts";
 
 export interface AuditInput {
@@ -78,7 +79,7 @@ function sandboxRows(source: Source, sandbox: SandboxRecord, o: AuditInput): Aud
     .filter(({ hostPort }) => hostPort !== 0)
     .map((port) => ({
       ...{ from: source.name, to, address: `${bracketed(port.hostIp)}:${port.hostPort}/${port.protocol}` },
-      ...publishedFinding(source, port, o.host),
+      ...publishedFinding(source, port, { ...o.host, isRelayed: isLedByHand(sandbox, port) }),
     }));
   const own = sandbox.endpoints.flatMap((endpoint) =>
     endpointRows(source, sandbox, endpoint, { ...o, to, listening }),
@@ -86,15 +87,31 @@ function sandboxRows(source: Source, sandbox: SandboxRecord, o: AuditInput): Aud
   return [...published, ...own];
 }
 
-function publishedFinding({ name, network }: Source, port: PublishedPort, host: HostFacts): Finding {
+/** No way of the kernel's: a relay of this host's takes it, as any service of the host. */
+function isLedByHand({ publishedOn }: SandboxRecord, port: PublishedPort): boolean {
+  return isRelayed(port) && publishedOn?.[6] === undefined;
+}
+
+function publishedFinding(
+  { name, network }: Source,
+  port: PublishedPort,
+  host: HostFacts & { readonly isRelayed: boolean },
+): Finding {
   const leads = `published: leads to port ${port.containerPort} of the container`;
   if (name === "host") return open(leads);
   if (port.hostIp.startsWith("127.") || port.hostIp === "::1")
     return closed("published on the host's loopback only");
-  if (network?.internal === true) return closed("the network is internal (set internal)");
+  if (network !== undefined && !network[familyOf(port.hostIp) === 4 ? "ipv4" : "ipv6"])
+    return closed(`the network has no IPv${familyOf(port.hostIp)}`);
+  if (network?.internal === true)
+    return closed(`the network is internal (set ${host.isRelayed ? "relayedany" : "internal"})`);
   if (network !== undefined && network.driver !== "bridge")
     return open(`${leads}; the network of ${network.device} decides whether it reaches the host`);
   const [drop] = host.drops;
+  if (host.isRelayed)
+    return host.filters
+      ? { verdict: "host filter", why: `${leads} by a relay, if the host's own input rules let that port in` }
+      : open(`${leads} by a relay`);
   if (host.mode === "strict" && network === undefined && drop !== undefined)
     return { verdict: "host filter", why: `${leads}, unless the host drops it: ${drop}` };
   if (host.mode === "strict" && host.filters)

@@ -27,6 +27,7 @@ async function open(): Promise<Networks> {
     records,
     execRoot: join(directory, "exec"),
     name: "t1",
+    relayThread: new URL("./relay-thread.ts", import.meta.url),
     now: () => "2026-01-01T00:00:00Z",
     report: (fault) => reports.push(fault.message),
   });
@@ -48,7 +49,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
   for (const id of [a, b]) await networks.detach(id);
-  networks[Symbol.dispose]();
+  await networks[Symbol.asyncDispose]();
   home[Symbol.dispose]();
   for (const { target } of mountsBeneath(directory)) removeNamespace(target);
   records[Symbol.dispose]();
@@ -220,8 +221,9 @@ describe("the default bridge", () => {
       { config: { ExposedPorts: { "99/tcp": {} } } },
     );
     expect(ports[0]?.hostPort).toBe(9001);
-    expect(ports[1]?.hostPort).toBeGreaterThan(1024);
-    expect(ports[2]).toMatchObject({ containerPort: 99, protocol: "tcp" });
+    expect(ports[2]?.hostPort).toBeGreaterThan(1024);
+    expect(ports.map(({ hostIp }) => hostIp)).toEqual(["0.0.0.0", "::", "0.0.0.0", "::", "0.0.0.0", "::"]);
+    expect(ports[4]).toMatchObject({ containerPort: 99, protocol: "tcp" });
   });
 });
 
@@ -247,7 +249,7 @@ test("an engine that comes back finds its networks, keeps the ports, and drops w
   const two = await attach(b, { PortBindings: { "80/tcp": [{ HostPort: "8090" }] } });
   answer(one.netnsPath, 80, "still");
   expect(await says("127.0.0.1", 8080)).toBe("still\n");
-  networks[Symbol.dispose]();
+  await networks[Symbol.asyncDispose]();
   runNft("delete table inet wherry-t1");
   networks = await open();
   await networks.prepare(new Set([a]));

@@ -40,6 +40,7 @@ import { NetworkTable } from "./network-table.ts";
 import { ParentDriver } from "./parent-driver.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
 import { decidePredefined, defaultNetwork } from "./predefined.ts";
+import { Relays } from "./relays.ts";
 import { RouteGuard } from "./route-guard.ts";
 import { SandboxTable } from "./sandbox-table.ts";
 
@@ -59,6 +60,8 @@ export interface NetworksOptions {
   /** False: IPv6 is left to other rules, and nothing of it is translated or kept apart. */
   readonly ip6tables?: boolean | undefined;
   readonly dns?: readonly string[] | undefined;
+  /** The program of the thread that relays what the kernel cannot lead to containers (`relays.ts`); absent: nothing does. */
+  readonly relayThread?: URL | undefined;
   /** Whether the host's own filter decides about published ports too; `strict` when absent. */
   readonly firewall?: FirewallMode | undefined;
   readonly now: () => string;
@@ -68,7 +71,7 @@ export interface NetworksOptions {
   readonly overlapped?: ((network: NetworkRecord, warning: string) => void) | undefined;
 }
 
-export class Networks implements Disposable {
+export class Networks implements AsyncDisposable {
   readonly #o: NetworksOptions;
   readonly #networks: NetworkTable;
   readonly #sandboxes: SandboxTable;
@@ -79,6 +82,7 @@ export class Networks implements Disposable {
   readonly #resolver: NameResolver;
   readonly #nameServers: NameServers;
   readonly #attachments: Attachments;
+  readonly #relays: Relays | undefined;
   readonly #routes: RouteGuard;
 
   private constructor(o: NetworksOptions) {
@@ -118,7 +122,10 @@ export class Networks implements Disposable {
       ...{ table: this.#networks, sandboxes: this.#sandboxes, drivers: this.#drivers, pools },
       ...{ now: o.now, report: o.report },
     });
+    const program = o.relayThread;
+    this.#relays = program === undefined ? undefined : new Relays({ program, report: o.report });
     this.#attachments = new Attachments({
+      relays: this.#relays,
       networks: this.#networks,
       sandboxes: this.#sandboxes,
       namespaces: this.#namespaces,
@@ -193,7 +200,7 @@ export class Networks implements Disposable {
 
   async attach(o: AttachRequest): Promise<Sandbox> {
     o.signal.throwIfAborted();
-    return this.#attachments.attach(o);
+    return await this.#withPortsFree(() => this.#attachments.attach(o));
   }
 
   /** @returns The endpoint; undefined when the container does not run. */
@@ -202,17 +209,26 @@ export class Networks implements Disposable {
     network: NetworkRecord,
     settings: EndpointSettings,
   ): Promise<Sandbox | undefined> {
-    return this.#attachments.connect(o, network, settings);
+    return await this.#withPortsFree(() => this.#attachments.connect(o, network, settings));
   }
 
   /** False when it was not on it. */
   async disconnect(o: Omit<AttachRequest, "signal" | "endpoints">, network: NetworkRecord): Promise<boolean> {
-    return this.#attachments.disconnect(o, network);
+    return await this.#withPortsFree(() => this.#attachments.disconnect(o, network));
   }
 
   /** Idempotent. @returns What it had. */
   async detach(containerId: string): Promise<readonly Endpoint[]> {
-    return this.#attachments.detach(containerId);
+    return await this.#withPortsFree(() => this.#attachments.detach(containerId));
+  }
+
+  /** What `work` gives back is free for others when it is over. */
+  async #withPortsFree<R>(work: () => R): Promise<R> {
+    try {
+      return work();
+    } finally {
+      await this.#relays?.settled();
+    }
   }
 
   sandbox(containerId: string): Sandbox | undefined {
@@ -253,7 +269,7 @@ export class Networks implements Disposable {
 
   /** A running container's ports become those of its request. */
   async republish(o: Omit<AttachRequest, "signal" | "endpoints">): Promise<Sandbox | undefined> {
-    return this.#attachments.republish(o);
+    return await this.#withPortsFree(() => this.#attachments.republish(o));
   }
 
   /** See the engine's part of that name. */
@@ -321,10 +337,12 @@ export class Networks implements Disposable {
   }
 
   /** Gives back what only this engine's life needs; networks of running containers stay. */
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#nameServers[Symbol.dispose]();
     this.#namespaces[Symbol.dispose]();
     this.#attachments.releasePorts();
+    await this.#relays?.settled();
+    this.#relays?.[Symbol.dispose]();
     this.#firewall[Symbol.dispose]();
     this.#routes[Symbol.dispose]();
     for (const driver of this.#drivers.values()) driver[Symbol.dispose]();

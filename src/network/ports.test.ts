@@ -3,7 +3,13 @@ import type { HostConfig } from "#spec/container.ts";
 import type { PublishedPort } from "#spec/network.ts";
 import { type PortPlace, portRequests, settlePorts } from "./ports.ts";
 
-const place: PortPlace = { hostIp: "0.0.0.0", modes: { 4: "nat", 6: "nat" } };
+const plain = { relays: false, hostHasIpv6: true };
+const place: PortPlace = {
+  hostIp: "0.0.0.0",
+  modes: { 4: "nat", 6: "nat" },
+  relays: true,
+  hostHasIpv6: true,
+};
 const asks = (PortBindings: HostConfig["PortBindings"], where = place) =>
   portRequests({}, { PortBindings: PortBindings ?? null }, where).map(({ addresses }) =>
     addresses.map(({ bound, ip }) => `${ip}${bound ? "" : " open"}`),
@@ -15,7 +21,11 @@ describe("where a port is opened", () => {
     ["0.0.0.0", place, ["0.0.0.0"]],
     ["[::]", place, ["::"]],
     ["FD00:0::1", place, ["fd00::1"]],
-    ["", { ...place, modes: { 4: "nat" } }, ["0.0.0.0"]],
+    ["", { ...place, modes: { 4: "nat" } }, ["0.0.0.0", "::"]],
+    ["", { ...place, modes: { 4: "nat" }, hostHasIpv6: false }, ["0.0.0.0"]],
+    ["", { ...place, modes: { 4: "nat" }, ...plain }, ["0.0.0.0"]],
+    ["::1", { ...place, modes: { 4: "nat-unprotected" }, hostHasIpv6: false }, ["::1"]],
+    ["", { ...place, modes: { 4: "routed" } }, ["0.0.0.0 open"]],
     ["", { ...place, hostIp: "127.0.0.1" }, ["127.0.0.1"]],
     ["", { ...place, hostIp: "::1" }, ["::1"]],
     ["", { ...place, modes: { 4: "nat", 6: "routed" } }, ["0.0.0.0", ":: open"]],
@@ -25,9 +35,15 @@ describe("where a port is opened", () => {
   });
 
   test("no address of that family is a fault with a way out", () => {
-    expect(() => asks({ "80/tcp": [{ HostIp: "::" }] }, { ...place, modes: { 4: "nat" } })).toThrow(
-      "the port 80/tcp cannot be published on ::: the container has no IPv6 address: put it on a network with IPv6",
-    );
+    const modes = { 4: "nat" } as const;
+    for (const [key, where] of [
+      ["80/tcp", { ...place, ...plain, modes }],
+      ["80/sctp", { ...place, modes }],
+      ["80/tcp", { ...place, modes: { 4: "routed" } as const }],
+    ] as const)
+      expect(() => asks({ [key]: [{ HostIp: "::" }] }, where)).toThrow(
+        `the port ${key} cannot be published on ::: the container has no IPv6 address: put it on a network with IPv6`,
+      );
   });
 
   test.each(["0/tcp", "70000/tcp", "80/xyz", "x"])("%s is no port", (key) => {
@@ -74,7 +90,7 @@ describe("what is open and what is asked for", () => {
   });
 
   test("is closed where the container is reached at its own address", () => {
-    const routed: PortPlace = { hostIp: "0.0.0.0", modes: { 4: "routed" } };
+    const routed: PortPlace = { hostIp: "0.0.0.0", modes: { 4: "routed" }, ...plain };
     expect(settle([open(8000)], "8000", routed)).toEqual([0, 1, 1]);
     expect(settle([open(0)], "8000", routed)).toEqual([1, 0, 0]);
     expect(settle([open(0), open(8000, "::")], "8000")).toEqual([1, 1, 1]);

@@ -27,6 +27,15 @@ export interface PortPlace {
   readonly hostIp: string;
   /** Of the families the container has addresses in. */
   readonly modes: Readonly<Partial<Record<Family, GatewayMode>>>;
+  /** Ports of IPv6 may lead to a container that has only IPv4. */
+  readonly relays: boolean;
+  /** The host has IPv6: where nothing is said, ports are published there too. */
+  readonly hostHasIpv6: boolean;
+}
+
+/** Ports of this host that a relay serves, for what the kernel does not lead to the container. */
+export function isRelayed({ hostIp, hostPort, protocol }: Omit<PublishedPort, "containerPort">): boolean {
+  return hostPort !== 0 && protocol !== "sctp" && familyOf(hostIp) === 6;
 }
 
 /** Every binding in the order of the container's ports. @throws Fault `invalid` in Docker's words. */
@@ -38,14 +47,14 @@ export function portRequests(config: ContainerConfig, host: HostConfig, place: P
     for (const { HostIp = "", HostPort = "" } of list === null || list.length === 0 ? [{}] : list)
       requests.push({
         ...port,
-        addresses: hostAddresses(HostIp, place, key),
+        addresses: hostAddresses(HostIp, place, port),
         hostPort: parseHostPort(HostPort),
       });
   }
   if (host.PublishAllPorts === true)
     for (const port of exposedPorts(config))
       if (bindings[`${port.containerPort}/${port.protocol}`] === undefined)
-        requests.push({ ...port, addresses: hostAddresses("", place, "") });
+        requests.push({ ...port, addresses: hostAddresses("", place, port) });
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }
 
@@ -71,22 +80,29 @@ function parsePort(key: string): Pick<PortRequest, "protocol" | "containerPort">
   return { protocol, containerPort };
 }
 
-/** Where nothing is said, every family the container has; the default of one family leaves the other out. */
-function hostAddresses(asked: string, { hostIp, modes }: PortPlace, key: string): HostAddress[] {
-  const text = asked === "" ? hostIp : asked.replace(/^\[(.*)\]$/, "$1");
+/** Where nothing is said, every family the container can be reached in; the default of one family leaves the other out. */
+function hostAddresses(
+  asked: string,
+  place: PortPlace,
+  { containerPort, protocol }: Pick<PortRequest, "protocol" | "containerPort">,
+): HostAddress[] {
+  const text = asked === "" ? place.hostIp : asked.replace(/^\[(.*)\]$/, "$1");
   if (parseAddress(text) === undefined) throw new Fault("invalid", `invalid IP address: ${text}`);
   const ip = canonicalAddress(text);
   const everywhere = asked === "" && ip === anywhere[4];
   const wanted = everywhere ? families : [familyOf(ip)];
+  const isNat = place.modes[4] === "nat" || place.modes[4] === "nat-unprotected";
+  const relays = place.relays && isNat && protocol !== "sctp" && (!everywhere || place.hostHasIpv6);
   const found = wanted.flatMap((family): HostAddress[] => {
-    const mode = modes[family];
-    if (mode === undefined || mode === "isolated") return [];
-    return [{ ip: everywhere ? anywhere[family] : ip, bound: mode !== "routed" }];
+    const mode = place.modes[family];
+    const own = everywhere ? anywhere[family] : ip;
+    if (mode !== undefined && mode !== "isolated") return [{ ip: own, bound: mode !== "routed" }];
+    return family === 6 && mode === undefined && relays ? [{ ip: own, bound: true }] : [];
   });
   if (found.length === 0 && asked !== "")
     throw new Fault(
       "invalid",
-      `the port ${key} cannot be published on ${ip}: the container has no IPv${familyOf(ip)} address: put it on a network with IPv${familyOf(ip)}`,
+      `the port ${containerPort}/${protocol} cannot be published on ${ip}: the container has no IPv${familyOf(ip)} address: put it on a network with IPv${familyOf(ip)}`,
     );
   return found;
 }

@@ -1,6 +1,7 @@
 /**
  * Ports of this host that lead to containers.
- * Owns: the bound sockets that keep a port from everyone else, for as long as the engine lives and the container runs.
+ * Owns: the bound sockets that keep a port from everyone else, for as long as the engine lives and the container runs; a relay
+ * has those of IPv6, for what the kernel does not lead to the container itself.
  */
 import { Errno } from "#kernel/libc.ts";
 import { portOwner } from "#kernel/port-owner.ts";
@@ -8,7 +9,9 @@ import { type PortReservation, reservePort } from "#kernel/port-reservation.ts";
 import { Fault } from "#spec/fault.ts";
 import { bracketed } from "#spec/ip.ts";
 import type { PublishedPort } from "#spec/network.ts";
-import type { PortRequest } from "./ports.ts";
+import { isRelayed, type PortRequest } from "./ports.ts";
+import type { RelayedPort, Relays } from "./relays.ts";
+import type { PublishedTarget } from "./ruleset.ts";
 
 /** Looks for a port free for what was asked; more would be a search without end. */
 const rangeMax = 1000;
@@ -17,12 +20,17 @@ const freeTries = 64;
 
 export class PublishedPorts {
   /** By container and port. */
-  readonly #held = new Map<string, Map<string, PortReservation>>();
+  readonly #held = new Map<string, Map<string, Reservation>>();
   readonly #ownerOf: (port: PublishedPort) => string | undefined;
+  readonly #relays: Relays | undefined;
 
-  /** `ownerOf` names the container that has a port. */
-  constructor(ownerOf: (port: PublishedPort) => string | undefined) {
-    this.#ownerOf = ownerOf;
+  /** `ownerOf` names the container that has a port. Without relays, only what the kernel leads there comes there. */
+  constructor(o: {
+    readonly ownerOf: (port: PublishedPort) => string | undefined;
+    readonly relays: Relays | undefined;
+  }) {
+    this.#ownerOf = o.ownerOf;
+    this.#relays = o.relays;
   }
 
   /** All or none, beside what the container has. @throws Fault `internal` in dockerd's words, with who has the port. */
@@ -30,7 +38,7 @@ export class PublishedPorts {
     using stack = new DisposableStack();
     const taken = requests.flatMap((request) => this.#takeOne(name, request, stack));
     stack.move();
-    const held = this.#held.get(containerId) ?? new Map<string, PortReservation>();
+    const held = this.#held.get(containerId) ?? new Map<string, Reservation>();
     for (const { port, reservation } of taken)
       if (reservation !== undefined) held.set(keyOf(port), reservation);
     if (held.size > 0) this.#held.set(containerId, held);
@@ -43,12 +51,50 @@ export class PublishedPorts {
     const last = Math.min(high, low + rangeMax);
     for (let at = low; ; at++) {
       try {
-        return takeNumber(request, hostPort === undefined ? 0 : at, stack);
+        return this.#takeNumber(request, hostPort === undefined ? 0 : at, stack);
       } catch (error) {
         if (!(error instanceof PortTaken)) throw error;
         if (error.errno.code !== "EADDRINUSE" || at >= last)
           throw this.#failure(name, error.port, error.errno);
       }
+    }
+  }
+
+  /** The same number on every address; 0 for any. What is held stays on the stack. @throws PortTaken */
+  #takeNumber(request: PortRequest, number: number, stack: DisposableStack): Taken[] {
+    using own = new DisposableStack();
+    let hostPort = number;
+    const taken = request.addresses.map(({ bound, ip }): Taken => {
+      const { protocol, containerPort } = request;
+      const port = { protocol, containerPort, hostIp: ip, hostPort: bound ? hostPort : 0 };
+      if (!bound) return { port, reservation: undefined };
+      try {
+        const reservation = own.use(this.#reserve({ ...port, hostPort }));
+        hostPort = reservation.port;
+        return { port: { ...port, hostPort }, reservation };
+      } catch (error) {
+        if (error instanceof Errno) throw new PortTaken(port, error);
+        throw error;
+      }
+    });
+    stack.use(own.move());
+    return taken;
+  }
+
+  #reserve(port: PublishedPort): Reservation {
+    const { protocol, hostIp, hostPort } = port;
+    return this.#relays !== undefined && isRelayed(port) && protocol !== "sctp"
+      ? this.#relays.take(protocol, hostIp, hostPort)
+      : reservePort(protocol, hostIp, hostPort);
+  }
+
+  /** Where a container's relayed ports lead from now on. */
+  lead(containerId: string, targets: readonly PublishedTarget[]): void {
+    const held = this.#held.get(containerId);
+    for (const { port, address } of targets) {
+      const reservation = held?.get(keyOf(port));
+      if (reservation !== undefined && "lead" in reservation)
+        reservation.lead({ address, port: port.containerPort });
     }
   }
 
@@ -75,11 +121,11 @@ export class PublishedPorts {
   /** After a restart: the same ports again. @returns Those somebody else has meanwhile. */
   retake(containerId: string, ports: readonly PublishedPort[]): PublishedPort[] {
     const lost: PublishedPort[] = [];
-    const held = new Map<string, PortReservation>();
+    const held = new Map<string, Reservation>();
     for (const port of ports) {
       if (port.hostPort === 0) continue;
       try {
-        held.set(keyOf(port), reservePort(port.protocol, port.hostIp, port.hostPort));
+        held.set(keyOf(port), this.#reserve(port));
       } catch {
         lost.push(port);
       }
@@ -103,9 +149,11 @@ export class PublishedPorts {
   }
 }
 
+type Reservation = PortReservation | RelayedPort;
+
 interface Taken {
   readonly port: PublishedPort;
-  readonly reservation: PortReservation | undefined;
+  readonly reservation: Reservation | undefined;
 }
 
 class PortTaken extends Error {
@@ -117,27 +165,6 @@ class PortTaken extends Error {
     this.port = port;
     this.errno = errno;
   }
-}
-
-/** The same number on every address; 0 for any. What is held stays on the stack. @throws PortTaken */
-function takeNumber(request: PortRequest, number: number, stack: DisposableStack): Taken[] {
-  using own = new DisposableStack();
-  let hostPort = number;
-  const taken = request.addresses.map(({ bound, ip }): Taken => {
-    const { protocol, containerPort } = request;
-    const port = { protocol, containerPort, hostIp: ip, hostPort: bound ? hostPort : 0 };
-    if (!bound) return { port, reservation: undefined };
-    try {
-      const reservation = own.use(reservePort(protocol, ip, hostPort));
-      hostPort = reservation.port;
-      return { port: { ...port, hostPort }, reservation };
-    } catch (error) {
-      if (error instanceof Errno) throw new PortTaken(port, error);
-      throw error;
-    }
-  });
-  stack.use(own.move());
-  return taken;
 }
 
 function keyOf({ protocol, hostIp, hostPort }: PublishedPort): string {

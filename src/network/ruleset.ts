@@ -2,7 +2,8 @@
  * Pure. The engine's one nftables table, as commands for `nft`.
  * Networks are elements of sets and published ports elements of maps, so neither a network nor a port more or less changes
  * a rule: `any` holds ports on every address of the host, `one` those on a single one, `open` those of containers that are
- * reached at their own address. Sets of IPv6 have the same names with a 6.
+ * reached at their own address, `relayedany` and `relayedone` those that a relay on this host leads to them. Sets of IPv6 have
+ * the same names with a 6.
  */
 import { type Family, families, familyOf, isAnywhere } from "#spec/ip.ts";
 import type { PublishedPort } from "#spec/network.ts";
@@ -69,6 +70,8 @@ table inet ${table} {
   ${flags}
   set bridges { type ifname; }
   set barred { type inet_service; }
+  set relayedany { type inet_proto . inet_service; }
+  set relayedone { type inet_proto . ipv6_addr . inet_service; }
   set same { type ifname . ifname; }
   set internal { type ifname; }
   set trusted { type ifname . ifname; }
@@ -101,6 +104,8 @@ ${families.map(setsOf).join("")}
   chain input {
     type filter hook input priority filter; policy accept;
     iifname @bridges tcp dport @barred drop
+    iifname @internal meta l4proto . ip6 daddr . th dport @relayedone drop
+    meta nfproto ipv6 iifname @internal meta l4proto . th dport @relayedany drop
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
@@ -234,6 +239,10 @@ function place({ port, address }: PublishedTarget): { set: string; key: string; 
   const value = ` : ${address} . ${containerPort}`;
   if (hostPort === 0)
     return { set: `open${suffix}`, key: `${protocol} . ${address} . ${containerPort}`, value: "" };
+  if (familyOf(hostIp) !== familyOf(address))
+    return isAnywhere(hostIp)
+      ? { set: "relayedany", key: `${protocol} . ${hostPort}`, value: "" }
+      : { set: "relayedone", key: `${protocol} . ${hostIp} . ${hostPort}`, value: "" };
   return isAnywhere(hostIp)
     ? { set: `any${suffix}`, key: `${protocol} . ${hostPort}`, value }
     : { set: `one${suffix}`, key: `${protocol} . ${hostIp} . ${hostPort}`, value };

@@ -63,7 +63,7 @@ async function inProcess(work: (networks: Networks) => Promise<void>): Promise<v
     await networks.prepare(new Set());
     await work(networks);
   } finally {
-    networks[Symbol.dispose]();
+    await networks[Symbol.asyncDispose]();
     home[Symbol.dispose]();
     records[Symbol.dispose]();
     removeNamespace(host);

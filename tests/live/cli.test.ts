@@ -233,7 +233,7 @@ for (const [program, absent] of programs)
           "http://127.0.0.1:18081/page",
         ]);
         expect(fetched.stdout).toBe(`from ${program}\n`);
-        expect(await ok("port", "web")).toBe("80/tcp -> 0.0.0.0:18081\n");
+        expect(await ok("port", "web")).toBe("80/tcp -> 0.0.0.0:18081\n80/tcp -> [::]:18081\n");
         await ok("exec", "web", "sh", "-c", "echo kept > /data/file");
         await ok("rm", "-f", "web");
         expect(await ok("run", "--rm", "-v", "data:/d", "busybox", "cat", "/d/file")).toBe("kept\n");

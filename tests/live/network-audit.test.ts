@@ -63,13 +63,15 @@ test("every word of it is what connections meet", async () => {
   expect(verdict("network a", "container web")).toEqual([["open", "open"]]);
   expect(verdict("network in", "container shut")).toEqual([["open", "open"]]);
   expect(verdict("network apart", "container lone")).toEqual([["closed", "no answer"]]);
-  expect(verdict("network in", "container web", ":18080/tcp")).toEqual([["closed", "no answer"]]);
-  expect(verdict("network apart", "container web", ":18080/tcp")).toEqual([["open", "open"]]);
+  expect(verdict("network in", "container web", "0.0.0.0:18080/tcp")).toEqual([["closed", "no answer"]]);
+  expect(verdict("network apart", "container web", "0.0.0.0:18080/tcp")).toEqual([["open", "open"]]);
+  expect(verdict("host", "container web", "[::]:18080/tcp")).toEqual([["open", "open"]]);
+  expect(verdict("network a", "container web", "[::]:18080/tcp")).toEqual([["closed", "not tried"]]);
   expect(verdict("network a", "container local")).toEqual([["closed", "no answer"]]);
   expect(verdict("network a", "the engine", ":23751/tcp")).toEqual([["closed", "no answer"]]);
   expect(verdict("host", "the engine", ":23751/tcp")).toEqual([["open", "open"]]);
   expect(verdict("outside", "container local", ":18081/tcp")).toEqual([["closed", "not tried"]]);
-  expect(verdict("outside", "container web", ":18080/tcp")).toEqual([["open", "not tried"]]);
+  expect(verdict("outside", "container web", "0.0.0.0:18080/tcp")).toEqual([["open", "not tried"]]);
 });
 
 test("as a table and as JSON, by where from; with a hole in the walls it ends with 1 and names it", async () => {

@@ -115,7 +115,14 @@ test("the default bridge has IPv6 by the engine's flags; without ip6tables it is
   const forwarding = () =>
     inNamespace(lab.engine.netns, () => readFileSync("/proc/sys/net/ipv6/conf/all/forwarding", "latin1"));
   expect(forwarding()).toBe("1\n");
-  await lab.restart("SIGKILL", "--ipv6", "--fixed-cidr-v6", "fd00:88::/64", "--ip6tables=false");
+  await lab.restart(
+    "SIGKILL",
+    "--ipv6",
+    "--fixed-cidr-v6",
+    "fd00:88::/64",
+    "--ip6tables=false",
+    "--userland-proxy=false",
+  );
   expect(await lab.fetches("host", "[fd00:88::2]")).toBe("one");
   expect(await lab.fetches("host", "[fd00:88::1]:18093")).toBe("");
   await lab.clear();

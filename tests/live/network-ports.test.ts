@@ -74,8 +74,9 @@ test("ranges: one of them for one port, each to each, and none left", async () =
   const range = (HostPort: string) => ({ host: { PortBindings: { "80/tcp": [{ HostPort }] } } });
   await lab.run("one", "bridge", range("18110-18111"));
   await lab.run("two", "bridge", range("18110-18111"));
-  expect((await portsOf("one"))["80/tcp"]).toEqual([{ HostIp: "0.0.0.0", HostPort: "18110" }]);
-  expect((await portsOf("two"))["80/tcp"]).toEqual([{ HostIp: "0.0.0.0", HostPort: "18111" }]);
+  const both = (HostPort: string) => ["0.0.0.0", "::"].map((HostIp) => ({ HostIp, HostPort }));
+  expect((await portsOf("one"))["80/tcp"]).toEqual(both("18110"));
+  expect((await portsOf("two"))["80/tcp"]).toEqual(both("18111"));
   expect(await faultOf(lab.run("three", "bridge", range("18110-18111")))).toContain(
     "Bind for 0.0.0.0:18111 failed: port is already allocated (by container two:",
   );
@@ -130,7 +131,9 @@ describe("live", () => {
     await lab.restart("SIGKILL");
     expect(await neighbour.fetches(neighbour.hostAddress, 18131)).toBe("box");
     await lab.client.containers.restart("box", { seconds: 0 });
-    expect((await portsOf("box"))["80/tcp"]).toHaveLength(2);
+    expect((await portsOf("box"))["80/tcp"]?.map(({ HostIp }) => HostIp)).toEqual([
+      ...["0.0.0.0", "::", "127.0.0.1"],
+    ]);
     expect((await update("--publish-rm", "80")).code).toBe(0);
     expect((await portsOf("box"))["80/tcp"]).toBeNull();
   });
@@ -151,7 +154,9 @@ describe("live", () => {
   test.skipIf(dockerCli === null)("docker port tells of what was added", async () => {
     await lab.run("box", "bridge");
     await lab.client.containers.update("box", { PublishAdd: { "80/tcp": [{ HostPort: "18135" }] } });
-    expect((await lab.engine.cli("docker", ["port", "box"])).stdout).toBe("80/tcp -> 0.0.0.0:18135\n");
+    expect((await lab.engine.cli("docker", ["port", "box"])).stdout).toBe(
+      "80/tcp -> 0.0.0.0:18135\n80/tcp -> [::]:18135\n",
+    );
   });
 });
 

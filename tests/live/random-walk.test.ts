@@ -35,6 +35,7 @@ let walkers: Walking[];
 async function open({ execRoot, name, records }: Omit<Walking, "networks">): Promise<Networks> {
   return await Networks.open({
     ...{ records, execRoot, name, now: () => "2026-01-01T00:00:00Z" },
+    relayThread: new URL("../../src/bin/relay-thread.ts", import.meta.url),
     report: (fault) => {
       throw fault;
     },
@@ -62,8 +63,8 @@ beforeEach(async () => {
     for (const each of kinds) await networks.create({ ...plain, ...each });
   }
 });
-afterEach(() => {
-  for (const { networks } of walkers) networks[Symbol.dispose]();
+afterEach(async () => {
+  for (const { networks } of walkers) await networks[Symbol.asyncDispose]();
   home[Symbol.dispose]();
   for (const { target } of mountsBeneath(directory)) removeNamespace(target);
   for (const { records } of walkers) records[Symbol.dispose]();
@@ -133,7 +134,7 @@ async function step({ ids, networks }: Walking, roll: (count: number) => number)
 
 async function comeBack(walker: Walking): Promise<void> {
   const alive = new Set(sandboxesOf(walker).map(({ containerId }) => containerId));
-  walker.networks[Symbol.dispose]();
+  await walker.networks[Symbol.asyncDispose]();
   walker.networks = await open(walker);
   await walker.networks.prepare(alive);
 }
