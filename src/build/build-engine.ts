@@ -1,4 +1,5 @@
 /** What a build needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
+import type { BuiltImages } from "#engine/built-images.ts";
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
@@ -34,6 +35,8 @@ export interface BuildImages {
     readonly parent?: Digest;
     readonly intermediate?: boolean;
   }): Promise<Digest>;
+  /** The same for images whose manifests are made already, with their names. @returns their ids, in order. */
+  keepBuilt(built: BuiltImages): Promise<Digest[]>;
   /** Every layer that an image has. */
   layers(): ReadonlySet<ChainId>;
   /** A layer stays, and those below it, also when no image has it. Idempotent; survives the engine. */
@@ -75,6 +78,15 @@ export interface BuildContainers {
 }
 
 export interface BuildTransfers {
+  /** One tag, with all it stands for. @returns the digest it has there. @throws Fault in Docker's words. */
+  pushTag(
+    name: string,
+    o: {
+      readonly credentials?: Credentials | undefined;
+      readonly tell: (message: JsonMessage) => void;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Digest>;
   /** Fetches an image from its registry, or finds that it is the newest already. @throws Fault in Docker's words. */
   fetch(
     name: string,

@@ -387,7 +387,8 @@ function fullReference(name: string): string {
   }
 }
 
-function registryHost(reference: string): string {
+/** What credentials are asked for by; the reference is in full. */
+export function registryHost(reference: string): string {
   const host = reference.slice(0, reference.indexOf("/"));
   return host === "docker.io" ? "registry-1.docker.io" : host;
 }

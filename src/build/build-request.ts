@@ -44,6 +44,8 @@ export interface BuildResult extends Disposable {
   readonly perPlatform: readonly PlatformResult[];
   /** It must become an index even with one platform. */
   readonly multiPlatform: boolean;
+  /** SOURCE_DATE_EPOCH of the build, milliseconds since 1970. */
+  readonly epochMs?: number | undefined;
   readonly source: SourceFile;
 }
 

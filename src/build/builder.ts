@@ -10,10 +10,9 @@ import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
-import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
-import { imageArchitecture, parsePlatform, platformRank } from "#spec/platform.ts";
+import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
 import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
@@ -42,6 +41,7 @@ import { type Miss, MissRecords } from "./misses.ts";
 import { planBuild } from "./plan.ts";
 import { silence } from "./progress.ts";
 import { type RemoteContext, receiveRemote } from "./remote-context.ts";
+import { ResultImages } from "./result-images.ts";
 import { type SolveRequest, solve } from "./solve.ts";
 import { SolverHall } from "./solver.ts";
 import { StepCache } from "./step-cache.ts";
@@ -298,28 +298,12 @@ export class Builder implements AsyncDisposable {
     return this.#parts.now ?? (() => new Date());
   }
 
-  /**
-   * Makes the result's images, one for each platform, and gives them the names, `name[:tag]` each.
-   * @returns the id of the machine's own, or of the first, and the names in full.
-   */
-  async store(
-    result: BuildResult,
-    o: { readonly names: readonly string[] },
-  ): Promise<{ readonly id: Digest; readonly names: readonly string[] }> {
-    const { images } = this.#parts.engine;
-    const names = o.names.map(imageTag);
-    const ids: Digest[] = [];
-    for (const { config, chainId } of result.perPlatform)
-      ids.push(await images.create({ config, ...(chainId !== undefined && { chainId }) }));
-    const own = result.perPlatform.findIndex(
-      ({ platform }) => platformRank(platform, this.#platform()) !== undefined,
-    );
-    const id = ids[Math.max(own, 0)];
-    if (id === undefined) throw new Fault("internal", "a build ended without a result");
-    for (const name of names)
-      if (ids.length > 1) images.tagAll(ids, name);
-      else images.tag(id, name);
-    return { id, names };
+  /** What becomes of results as images. */
+  get results(): ResultImages {
+    return new ResultImages({
+      ...{ engine: this.#parts.engine, layers: this.#parts.layers, platform: this.#platform() },
+      spoolRoot: join(this.#parts.root, "spool"),
+    });
   }
 
   /** The files of a platform's result, mounted until disposed; only to be read. */

@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
+import type { BuiltImages } from "#engine/built-images.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
@@ -55,6 +56,14 @@ export class ChrootImages implements BuildImages {
 
   layers(): ReadonlySet<ChainId> {
     return new Set([...this.byId.values()].flatMap(({ record }) => record.chainId ?? []));
+  }
+
+  async keepBuilt({ images, names }: BuiltImages): Promise<Digest[]> {
+    const ids: Digest[] = [];
+    for (const { config, chainId } of images)
+      ids.push(await this.create({ config, ...(chainId !== undefined && { chainId }) }));
+    for (const name of names) this.tagAll(ids, name);
+    return ids;
   }
 
   /** What the build cache keeps. */
@@ -145,6 +154,10 @@ function quoted(path: string): string {
 export class NoRegistry implements BuildTransfers {
   readonly asked: unknown[] = [];
   onFetch: ((name: string) => void) | undefined;
+
+  async pushTag(name: string): Promise<never> {
+    throw new Fault("unavailable", `there is no registry to push ${name} to`);
+  }
 
   async fetch(name: string, o: Parameters<BuildTransfers["fetch"]>[1]): Promise<never> {
     this.asked.push([name, o.credentials, o.platform]);

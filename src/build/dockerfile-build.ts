@@ -135,6 +135,7 @@ export class DockerfileBuild {
     await cache.collect();
     return {
       perPlatform,
+      epochMs,
       multiPlatform: platforms.length > 1 || options["multi-platform"] === "true",
       source: this.#source,
       [Symbol.dispose]: () => kept.dispose(),

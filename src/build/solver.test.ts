@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuilderFixture, canBuild } from "./builder-fixture.ts";
 import { clampTimes, removeStubs } from "./changes.ts";
+import { imageExport } from "./export-attributes.ts";
 
 let fixture: BuilderFixture;
 beforeAll(async () => {
@@ -212,7 +213,8 @@ describe.skipIf(!canBuild)("results", () => {
     const dockerfile = "FROM busybox\nRUN echo inline >/i\n";
     const { result } = await fixture.solve(dockerfile, {}, { cacheExports: [{ type: "inline" }] });
     if (result === undefined) throw new Error("no result");
-    await fixture.builder.store(result, { names: ["cached:1"] });
+    const wanted = imageExport("image", { name: "cached:1" });
+    await fixture.builder.results.store(result, { wanted, signal: new AbortController().signal });
     fixture.release();
     await fixture.builder.prune({ all: true, filters: new Map(), keepBytes: 0, keepMs: 0 });
     const options = { "cache-imports": JSON.stringify([{ Type: "registry", Attrs: { ref: "cached:1" } }]) };

@@ -1,7 +1,7 @@
 /** What BuildKit's services need of others; `Builder` and the engine satisfy it as they are, tests bring doubles. */
 import type { LintReport, Outline, QuestionRequest, Targets } from "#build/build-questions.ts";
 import type { BuildRequest, BuildResult, PlatformResult } from "#build/build-request.ts";
-import type { Digest } from "#spec/digest.ts";
+import type { ResultImages } from "#build/result-images.ts";
 import type { BuildHistory } from "./build-history.ts";
 import type { BuildJobs } from "./build-jobs.ts";
 import type { ClientSessions } from "./client-sessions.ts";
@@ -31,10 +31,7 @@ export interface BuilderUsage extends Omit<CacheRecord, "type" | "usedMs" | "mut
 
 export interface BuildkitBuilder {
   build(request: BuildRequest): Promise<BuildResult>;
-  store(
-    result: BuildResult,
-    o: { readonly names: readonly string[] },
-  ): Promise<{ readonly id: Digest; readonly names: readonly string[] }>;
+  readonly results: Pick<ResultImages, "store" | "compose" | "push">;
   tree(result: PlatformResult): Promise<AsyncDisposable & { readonly root: string }>;
   lint?(request: QuestionRequest): Promise<LintReport>;
   outline?(request: QuestionRequest): Promise<Outline>;

@@ -53,9 +53,13 @@ beforeEach(async () => {
   const buildkit = new Buildkit({
     builder: {
       build: (request) => build(request),
-      store: async (_, { names }) => {
-        stored.push([...names]);
-        return { id: `sha256:${"b".repeat(64)}` as Digest, names };
+      results: {
+        store: async (_, { wanted: { names } }) => {
+          stored.push([...names]);
+          return { id: `sha256:${"b".repeat(64)}` as Digest };
+        },
+        compose: () => Promise.reject(new Error("nothing is composed here")),
+        push: () => Promise.reject(new Error("nothing is pushed here")),
       },
       tree: async () => {
         mkdirSync(join(root, "tree"), { recursive: true });

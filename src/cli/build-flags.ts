@@ -17,6 +17,7 @@ const toggle = (name: string, help: string, short?: string): FlagSpec => ({
 export const buildFlags: readonly FlagSpec[] = [
   list("add-host", 'Add a custom host-to-IP mapping (format: "host:ip")'),
   list("allow", 'Allow extra privileged entitlement (e.g., "network.host")'),
+  list("annotation", "Add annotation to the image"),
   list("build-arg", "Set build-time variables"),
   list("build-context", "Additional build contexts (e.g., name=path)"),
   list("cache-from", 'External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")'),

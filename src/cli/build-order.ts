@@ -9,10 +9,15 @@ export interface Entry {
   readonly Attrs: Record<string, string>;
 }
 
+/** Where files go: into a directory, a file (`-` is stdout), an image layout. */
+export interface Place {
+  readonly kind: "directory" | "file" | "layout";
+  readonly path: string;
+}
+
 /** `type=local,dest=out`, or a path alone. */
 export interface Output extends Entry {
-  /** `-` is stdout. */
-  readonly place?: { readonly kind: "directory" | "file"; readonly path: string } | undefined;
+  readonly place?: Place | undefined;
 }
 
 /** @throws Fault `invalid` for words that mean nothing. */
@@ -86,23 +91,68 @@ export function outputsOf(flags: Flags): Output[] {
   const outputs = flags.list("output").map((text) => outputOf(text));
   if (outputs.length === 0) outputs.push({ Type: "moby", Attrs: {} });
   const names = flags.list("tag").join(",");
-  return outputs.map((output) =>
-    output.Type === "moby" && names !== "" ? { ...output, Attrs: { name: names, ...output.Attrs } } : output,
-  );
+  const annotations = annotationsOf(flags.list("annotation"));
+  if (flags.on("push") && names === "") throw new Fault("invalid", "tag is needed when pushing to registry");
+  return outputs
+    .filter(({ Type }) => Type !== "cacheonly")
+    .map((output) => {
+      if (!images.has(output.Type)) return output;
+      const Attrs = {
+        ...(names !== "" && { name: names }),
+        ...(output.Type === "moby" && flags.on("push") && { push: "true" }),
+        ...annotations,
+        ...output.Attrs,
+      };
+      return { ...output, Attrs };
+    });
 }
 
-const places: Readonly<Record<string, "directory" | "file">> = { local: "directory", tar: "file" };
+const images = new Set(["moby", "oci", "docker"]);
 
 function outputOf(text: string): Output {
   if (text === "-") return { Type: "tar", Attrs: {}, place: { kind: "file", path: "-" } };
   if (!text.includes("=")) return { Type: "local", Attrs: {}, place: { kind: "directory", path: text } };
   const { Type, Attrs } = entryOf(text, "output");
   const { dest, ...rest } = Attrs;
-  const kind = places[Type];
-  if (kind === undefined) return { Type: ["image", "docker"].includes(Type) ? "moby" : Type, Attrs: rest };
-  if (dest === undefined && kind === "directory")
-    throw new Fault("invalid", "dest is required for local output");
-  return { Type, Attrs: rest, place: { kind, path: dest ?? "-" } };
+  switch (Type) {
+    case "image":
+      return { Type: "moby", Attrs: rest };
+    case "registry":
+      return { Type: "moby", Attrs: { ...rest, push: "true" } };
+    case "local":
+      if (dest === undefined) throw new Fault("invalid", "dest is required for local output");
+      return { Type, Attrs: rest, place: { kind: "directory", path: dest } };
+    case "tar":
+      return { Type, Attrs: rest, place: { kind: "file", path: dest ?? "-" } };
+    case "oci":
+    case "docker":
+      // Without a place it is for the engine's own store.
+      if (Type === "docker" && dest === undefined) return { Type: "moby", Attrs: rest };
+      if (!/^(?:0|f|false)$/i.test(rest["tar"] ?? ""))
+        return { Type, Attrs: rest, place: { kind: "file", path: dest ?? "-" } };
+      if (dest === undefined)
+        throw new Fault("invalid", `dest is required for ${Type} output in a directory`);
+      return { Type, Attrs: rest, place: { kind: "layout", path: dest } };
+    default:
+      return { Type, Attrs: rest };
+  }
+}
+
+/** `index,manifest[linux/amd64]:key=value`, of the manifest when no level is said. @throws Fault `invalid`. */
+export function annotationsOf(texts: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const text of texts) {
+    const [, levels = "manifest", key, value] = /^(?:([a-z-]+[^=:]*):)?([^\s=]+)=(.*)$/s.exec(text) ?? [];
+    if (key === undefined || value === undefined)
+      throw new Fault("invalid", `invalid annotation ${JSON.stringify(text)}, expected key=value`);
+    for (const each of levels.split(",")) {
+      const [, level, platform = ""] = /^([a-z-]+)(\[[A-Za-z0-9_/-]+\])?$/.exec(each) ?? [];
+      if (level === undefined)
+        throw new Fault("invalid", `invalid annotation type ${JSON.stringify(each)} in ${text}`);
+      found[`annotation-${level}${platform}.${key}`] = value;
+    }
+  }
+  return found;
 }
 
 /** `type=inline`, `type=registry,ref=…`; a name alone is a registry's. @throws Fault `invalid`. */

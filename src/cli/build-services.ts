@@ -11,10 +11,12 @@ import { session, sessionHeader } from "#spec/buildkit-session.ts";
 import { Fault } from "#spec/fault.ts";
 import { type FileStat, kindOf, Packet, packetType, permissionsOf } from "#spec/file-packets.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
+import type { Place } from "./build-order.ts";
 import type { CliIo } from "./command.ts";
 import { credentialsFor, hubAddress } from "./credentials.ts";
 import { csvFields } from "./csv.ts";
 import { fileSync } from "./send-context.ts";
+import { contentServices } from "./served-content.ts";
 
 export interface ServedBuild {
   readonly io: CliIo;
@@ -26,7 +28,9 @@ export interface ServedBuild {
   /** A tar on stdin. */
   readonly upload?: AsyncIterable<Uint8Array> | undefined;
   /** Where each exporter's files go, by its number. */
-  readonly places: ReadonlyMap<number, { readonly kind: "directory" | "file"; readonly path: string }>;
+  readonly places: ReadonlyMap<number, Place>;
+  /** Directories with blobs in them, by the names they are lent under. */
+  readonly stores: ReadonlyMap<string, string>;
 }
 
 /** @throws Fault `invalid` for words that mean nothing. */
@@ -49,6 +53,7 @@ export function buildServices(o: ServedBuild): Services {
   ];
   if (o.directories.size > 0) services.push(fileSync(o.directories));
   if (o.upload !== undefined) services.push([session.upload.path, (call) => upload(call, o.upload)]);
+  if (o.stores.size > 0) services.push(...contentServices(o.stores));
   if (o.places.size > 0) services.push([session.fileSend.path, (call) => take(call, o.places)]);
   return new Map(services);
 }

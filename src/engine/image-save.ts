@@ -17,8 +17,8 @@ import {
 } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
-import type { TarEntry } from "#store/tar-entry.ts";
-import { encodeEntry, endOfArchive, paddingAfter } from "#store/tar-writer.ts";
+import { madeEntry } from "#store/made-entry.ts";
+import { endOfArchive, paddingAfter } from "#store/tar-writer.ts";
 import { archiveNames, blobPath } from "./archive-plan.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
@@ -127,9 +127,9 @@ async function* archive(
   ]);
   for (const { config, manifest } of images)
     for (const bytes of [config, manifest]) documents.set(blobPath(digestOf(bytes)), bytes);
-  for (const name of ["blobs", "blobs/sha256"]) yield encodeEntry(entry("directory", name, 0));
+  for (const name of ["blobs", "blobs/sha256"]) yield madeEntry("directory", name, 0);
   for (const [name, bytes] of documents) {
-    yield encodeEntry(entry("file", name, bytes.length));
+    yield madeEntry("file", name, bytes.length);
     yield bytes;
     yield paddingAfter(bytes.length);
   }
@@ -138,22 +138,13 @@ async function* archive(
     for (const { chainId, diffId, tarSizeBytes } of image.layers) {
       if (written.has(diffId)) continue;
       written.add(diffId);
-      yield encodeEntry(entry("file", blobPath(diffId), tarSizeBytes));
+      yield madeEntry("file", blobPath(diffId), tarSizeBytes);
       yield* layers.tar(chainId, { signal });
       yield paddingAfter(tarSizeBytes);
     }
     emit("image", "save", image.detail.record.id, { name: image.detail.record.id });
   }
   yield endOfArchive;
-}
-
-const nothing = "" as TarEntry["name"];
-
-function entry(kind: "file" | "directory", name: string, sizeBytes: number): TarEntry {
-  return {
-    ...{ kind, name: name as TarEntry["name"], linkName: nothing, mode: kind === "file" ? 0o644 : 0o755 },
-    ...{ uid: 0, gid: 0, sizeBytes, mtimeNano: 0n, major: 0, minor: 0, xattrs: new Map() },
-  };
 }
 
 function manifestOf(id: Digest, config: Uint8Array, layers: Saved["layers"]): Uint8Array {

@@ -13,6 +13,7 @@ import { formatPlatform, platformRank } from "#spec/platform.ts";
 import { parseReference } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
 import type { Layers } from "#store/layers.ts";
+import { type BuiltImages, keepBuiltImages } from "./built-images.ts";
 import { once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex, ImageRecord, Variants } from "./image-index.ts";
@@ -153,6 +154,15 @@ export class Images {
     });
     this.#configs.set(id, o.config);
     return id;
+  }
+
+  /** Images that are called something elsewhere already, see `keepBuiltImages`. */
+  async keepBuilt(built: BuiltImages): Promise<Digest[]> {
+    const { index, blobs, provenance, leases } = this.#parts;
+    const create = async (o: Parameters<Images["create"]>[0]) => await this.create(o);
+    const tagAll = (ids: readonly Digest[], target: string, top?: Digest) => this.tagAll(ids, target, top);
+    const tag = (id: Digest, target: string) => this.tag(id, target);
+    return await keepBuiltImages({ index, blobs, provenance, leases, create, tagAll, tag }, built);
   }
 
   /** Every layer that an image has. */

@@ -32,6 +32,8 @@ export interface LayerBlob {
   readonly digest: Digest;
   readonly sizeBytes: number;
   readonly mediaType: string;
+  /** Of the compressor, when a build asked for one. */
+  readonly level?: number;
   /** `docker.io/library/alpine`: where it was seen. */
   readonly repositories: readonly string[];
 }
@@ -82,10 +84,12 @@ export class Provenance {
     return this.#blobs.get(diffId) ?? [];
   }
 
-  addBlob(diffId: Digest, blob: Omit<LayerBlob, "repositories">, repository: string): void {
+  /** Without a repository: it is not known to be anywhere yet. */
+  addBlob(diffId: Digest, blob: Omit<LayerBlob, "repositories">, repository: string | undefined): void {
     const known = this.blobs(diffId);
     const same = known.find(({ digest }) => digest === blob.digest);
-    const repositories = [repository, ...(same?.repositories ?? []).filter((each) => each !== repository)];
+    const seen = (same?.repositories ?? []).filter((each) => each !== repository);
+    const repositories = repository === undefined ? seen : [repository, ...seen];
     const others = known.filter((each) => each !== same);
     const added = { ...blob, repositories: repositories.slice(0, repositoriesMax) };
     this.#blobs.put(diffId, [added, ...others].slice(0, blobsMax));

@@ -7,7 +7,7 @@
  */
 import { type ChainId, type Digest, shortDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
-import { type Descriptor, mediaType, type Platform } from "#spec/image.ts";
+import type { Descriptor, Platform } from "#spec/image.ts";
 import { parseManifest } from "#spec/manifest.ts";
 import {
   familiarName,
@@ -18,7 +18,7 @@ import {
   repositoryName,
 } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
-import { gzipBlocks } from "#store/gzip-blocks.ts";
+import { formOfType, type LayerForm, layerType, packLayer, plainGzip } from "#store/layer-form.ts";
 import type { Layers } from "#store/layers.ts";
 import { sendAttestations } from "./attestations.ts";
 import { counted, once } from "./counted.ts";
@@ -70,8 +70,8 @@ export class Pushes {
     this.#parts = parts;
   }
 
-  /** One tag, or every tag of the repository here when the reference has none. */
-  async push(reference: Reference, o: PushOptions): Promise<void> {
+  /** One tag, or every tag of the repository here when the reference has none. @returns The digest of the last. */
+  async push(reference: Reference, o: PushOptions): Promise<Digest> {
     o.tell({ status: `The push refers to repository [${repositoryName(reference)}]` });
     const tags = this.#tags(reference);
     if (tags.length === 0)
@@ -80,7 +80,10 @@ export class Pushes {
         `An image does not exist locally with the tag: ${familiarName(reference)}`,
       );
     const target = this.#parts.registry.target(reference, o);
-    for (const tag of tags) await this.#pushTag({ ...reference, tag }, target, o);
+    let digest: Digest | undefined;
+    for (const tag of tags) digest = await this.#pushTag({ ...reference, tag }, target, o);
+    if (digest === undefined) throw new Fault("internal", "a push ended without a digest");
+    return digest;
   }
 
   #tags(reference: Reference): string[] {
@@ -95,7 +98,7 @@ export class Pushes {
       .filter((tag) => reference.tag === undefined || tag === reference.tag);
   }
 
-  async #pushTag(reference: Reference, target: RegistryTarget, o: PushOptions): Promise<void> {
+  async #pushTag(reference: Reference, target: RegistryTarget, o: PushOptions): Promise<Digest> {
     const { images, index, emit } = this.#parts;
     const name = familiarReference(reference);
     const chosen = o.platform === undefined ? images.candidates(name) : [images.get(name, o.platform)];
@@ -104,7 +107,7 @@ export class Pushes {
       pushed.push({ ...(await this.#pushImage(image, reference, target, o)), image });
     }
     const [first] = pushed;
-    if (first === undefined) return;
+    if (first === undefined) throw new Fault("internal", `${name} leads to no image`);
     const known = o.platform === undefined ? await this.#knownIndex(reference, pushed) : undefined;
     const isIndex = known !== undefined || pushed.length > 1;
     if (isIndex) for (const each of pushed) await target.putManifest(each.digest, each, o.signal);
@@ -121,6 +124,7 @@ export class Pushes {
     o.tell({ status: `${tag}: digest: ${top.digest} size: ${size}` });
     o.tell({ progressDetail: {}, aux: { Tag: tag, Digest: top.digest, Size: size } });
     emit("image", "push", name, { name: familiarName(reference) });
+    return top.digest;
   }
 
   /** Everything an image needs, without the manifest itself. */
@@ -230,15 +234,20 @@ export class Pushes {
         return blob;
       }
     progress.say("Waiting");
+    const [wanted] = known.filter(({ digest }) => preferred.has(digest));
+    const form = formOf(wanted);
     const open = (each: AbortSignal) =>
-      gzipBlocks(
+      packLayer(
         counted(layers.tar(layer.chainId, { signal: each }), (bytes) =>
           progress.count("Pushing", bytes, tarSizeBytes),
         ),
+        form,
       );
     const sent = await target.upload(open, { signal });
     progress.say("Pushed");
-    return { digest: sent.digest, sizeBytes: sent.sizeBytes, mediaType: mediaType.dockerLayerGzip };
+    if (sent.digest === wanted?.digest) return wanted;
+    const type = layerType(form, form.compression === "gzip" ? "docker" : "oci");
+    return { digest: sent.digest, sizeBytes: sent.sizeBytes, mediaType: type };
   }
 
   /** The index the tag stands for, byte for byte, when all that is in it is here: images, and what it says about them. */
@@ -261,6 +270,12 @@ export class Pushes {
     if (!parsed.manifests.every(({ digest }) => here.has(digest))) return undefined;
     return { document: { bytes, digest: known, mediaType: parsed.mediaType }, attached };
   }
+}
+
+/** In which an image's manifest has it; an image without one goes as gzip. */
+function formOf(blob: LayerBlob | undefined): LayerForm {
+  const form = blob === undefined ? undefined : formOfType(blob.mediaType);
+  return form === undefined ? plainGzip : { ...form, level: blob?.level };
 }
 
 function withPlatform({ image, ...document }: Pushed): ManifestDocument & { readonly platform: Platform } {

@@ -64,6 +64,11 @@ export class Transfers {
     return await this.#pulls.pull(withDefaultTag(parseReference(name)), o);
   }
 
+  /** One tag, for those who need to know what it is there. @returns The digest of its manifest or index. */
+  async pushTag(name: string, o: RegistryAccess & { readonly tell: Tell }): Promise<Digest> {
+    return await this.#pushes.push(withDefaultTag(parseReference(name)), o);
+  }
+
   async push(o: TransferRequest): Promise<void> {
     const reference = referenceOf(o);
     if (reference.digest !== undefined) throw new Fault("invalid", "cannot push a digest reference");

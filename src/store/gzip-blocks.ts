@@ -8,13 +8,10 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { GzipPacker, hasFastGzip } from "#kernel/isal.ts";
+import { besideBlocks, blockBytes, inBlocks } from "./blocks.ts";
 
-/** Plain bytes in a block: large enough to cost nothing in size. */
-const blockBytes = 1 << 20;
-/** Blocks in work at once: what is held in memory is this many blocks, twice. */
-const blocksMax = 6;
 /** Part of what a layer's digest depends on: never to be changed. Level 4 takes half the time of 6 for a few percent more. */
-const level = 4;
+const defaultLevel = 4;
 /** Room for a whole block: smaller pieces would take a turn of the thread pool each. */
 const chunkSize = blockBytes;
 type Options = { readonly level: number; readonly chunkSize: number };
@@ -31,32 +28,10 @@ async function* oneByOne(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   for await (const block of inBlocks(source)) yield packer.pack(block);
 }
 
-/** Without ISA-L: by zlib, in the thread pool. */
-export async function* sideBySide(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const working: Promise<Buffer>[] = [];
-  for await (const block of inBlocks(source)) {
-    const work = compressed(Buffer.from(block), { level, chunkSize });
-    work.catch(() => undefined);
-    working.push(work);
-    if (working.length === blocksMax) yield (await working.shift()) ?? Buffer.alloc(0);
-  }
-  for (const work of working) yield await work;
-}
-
-/** Lent until the next. At least one, if an empty one. */
-async function* inBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const block = Buffer.allocUnsafeSlow(blockBytes);
-  let [used, empty] = [0, true];
-  for await (const bytes of source)
-    for (let at = 0; at < bytes.length; ) {
-      const taken = Math.min(bytes.length - at, blockBytes - used);
-      block.set(bytes.subarray(at, at + taken), used);
-      used += taken;
-      at += taken;
-      if (used < blockBytes) continue;
-      yield block;
-      empty = false;
-      used = 0;
-    }
-  if (used > 0 || empty) yield block.subarray(0, used);
+/** Without ISA-L, or at a level of one's own (zlib's 0 to 9): by zlib, in the thread pool. */
+export function sideBySide(
+  source: AsyncIterable<Uint8Array>,
+  level = defaultLevel,
+): AsyncGenerator<Uint8Array> {
+  return besideBlocks(source, (block) => compressed(block, { level, chunkSize }));
 }

@@ -7,10 +7,11 @@ import { entryOf, frontendOptions, type Output, outputsOf, questionOf } from "#c
 import { buildServices } from "#cli/build-services.ts";
 import { openSources } from "#cli/build-sources.ts";
 import { type CliIo, type Command, type Invocation, write } from "#cli/command.ts";
-import { headerFor } from "#cli/credentials.ts";
-import type { Client } from "#client/client.ts";
+import { addToLayout } from "#cli/layout-index.ts";
+import { exportStore } from "#spec/content-service.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
+import type { Descriptor } from "#spec/image.ts";
 
 const build: Command = {
   usage: "[OPTIONS] PATH | URL | -",
@@ -30,7 +31,7 @@ const build: Command = {
       file: flags.text("file"),
       contexts: flags.list("build-context"),
     });
-    const outputs = flags.on("push") ? withPush(outputsOf(flags)) : outputsOf(flags);
+    const outputs = outputsOf(flags);
     const network = flags.text("network") === "host" ? ["network.host"] : [];
     using running = await engine.builds.open({
       options: { ...sources.options, ...frontendOptions(flags, io.env) },
@@ -42,6 +43,7 @@ const build: Command = {
       services: buildServices({
         ...{ io, directories: sources.directories, upload: sources.upload },
         ...{ secrets: flags.list("secret"), agents: flags.list("ssh"), places: placesOf(io, outputs) },
+        stores: storesOf(io, outputs),
       }),
       signal: abort.signal,
     });
@@ -51,7 +53,7 @@ const build: Command = {
       const watched = watch(running.status(), display);
       const answer = await running.result();
       await watched;
-      return await report(invocation, engine, answer);
+      return await report(invocation, outputs, answer);
     } catch (thrown) {
       return await fail(io, thrown);
     }
@@ -96,10 +98,13 @@ function placesOf(io: CliIo, outputs: readonly Output[]) {
   return places;
 }
 
-function withPush(outputs: Output[]): Output[] {
-  if (!outputs.some(({ Type, Attrs }) => Type === "moby" && Attrs["name"] !== undefined))
-    throw new Fault("invalid", "tag is needed when pushing to registry");
-  return outputs;
+/** Directories that the engine writes blobs to. */
+function storesOf(io: CliIo, outputs: readonly Output[]): Map<string, string> {
+  const layouts = outputs.flatMap(({ place }) =>
+    place?.kind === "layout" ? [resolve(io.cwd, place.path)] : [],
+  );
+  if (layouts.length > 1) throw new Fault("invalid", "only one output can be an image layout in a directory");
+  return new Map(layouts.map((path) => [exportStore, path]));
 }
 
 async function say(io: CliIo, answer: Readonly<Record<string, Uint8Array>>): Promise<number> {
@@ -109,22 +114,44 @@ async function say(io: CliIo, answer: Readonly<Record<string, Uint8Array>>): Pro
 
 async function report(
   { flags, io }: Invocation,
-  engine: Client,
+  outputs: readonly Output[],
   answer: Readonly<Record<string, string>>,
 ): Promise<number> {
   const id = answer["containerimage.config.digest"] ?? answer["containerimage.digest"];
-  if (flags.on("quiet") && id !== undefined) await write(io.stdout, `${id}\n`);
+  const toStdout = outputs.some(({ place }) => place?.path === "-");
+  if (flags.on("quiet") && id !== undefined && !toStdout) await write(io.stdout, `${id}\n`);
   const [idFile, metadataFile] = [flags.text("iidfile"), flags.text("metadata-file")];
   if (idFile !== undefined && id !== undefined) await writeFile(resolve(io.cwd, idFile), id);
   if (metadataFile !== undefined)
-    await writeFile(resolve(io.cwd, metadataFile), `${JSON.stringify(answer, null, 2)}\n`);
-  if (!flags.on("push")) return 0;
-  for (const tag of flags.list("tag")) {
-    const registryAuth = await headerFor(io, tag);
-    for await (const { error } of engine.images.push({ name: tag, auth: registryAuth }))
-      if (error !== undefined) throw new Fault("invalid", error);
-  }
+    await writeFile(resolve(io.cwd, metadataFile), `${JSON.stringify(metadataOf(answer), null, 2)}\n`);
+  const descriptor = answer["containerimage.descriptor"];
+  for (const { place } of outputs)
+    if (place?.kind === "layout" && descriptor !== undefined)
+      await addToLayout(
+        resolve(io.cwd, place.path),
+        JSON.parse(Buffer.from(descriptor, "base64").toString()) as Descriptor,
+        (answer["image.name"] ?? "").split(",").filter((name) => name !== ""),
+      );
   return 0;
+}
+
+/** Answers that are documents, as documents. */
+export function metadataOf(answer: Readonly<Record<string, string>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(answer)
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([name, value]) => [name, documentIn(value) ?? value]),
+  );
+}
+
+function documentIn(value: string): object | undefined {
+  const text = Buffer.from(value, "base64").toString();
+  if (!text.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return undefined;
+  }
 }
 
 interface Place {
