@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type CliResult, dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { until } from "./told.ts";
 
 let engine: EngineUnderTest;
 beforeAll(async () => {
@@ -251,8 +252,7 @@ for (const [program, absent] of programs)
         `${id.slice(0, 12)} life busybox running\n`,
       );
       expect(await ok("ps", "-q", "--filter", "label=a=b", "--no-trunc")).toBe(`${id}\n`);
-      await Bun.sleep(150);
-      expect(await ok("logs", "life")).toBe("one\ntwo\n");
+      await until(async () => (await ok("logs", "life")) === "one\ntwo\n");
       expect(await ok("logs", "--tail", "1", "life")).toBe("two\n");
       expect(await ok("logs", "-t", "life")).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z one\n/);
       expect(await ok("stop", "life")).toBe("life\n");
@@ -329,8 +329,7 @@ for (const [program, absent] of programs)
       expect(missing.code).toBe(127);
       expect(missing.stdout + missing.stderr).toContain('exec: "nosuch": executable file not found in $PATH');
       await ok("exec", "-d", "ee", "touch", "/tmp/made");
-      await Bun.sleep(100);
-      expect(await ok("exec", "ee", "ls", "/tmp")).toBe("made\n");
+      await until(async () => (await ok("exec", "ee", "ls", "/tmp")) === "made\n");
       await ok("stop", "-t", "0", "ee");
       expect((await run("exec", "ee", "true")).stderr).toContain("is not running");
     });
