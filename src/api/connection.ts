@@ -22,6 +22,12 @@ const lingerMs = 500;
 /** How HTTP/2 begins when the client knows beforehand that it is spoken (RFC 9113, 3.4). */
 const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n");
 
+/** So far. */
+function beginsHttp2(bytes: Uint8Array): boolean {
+  const length = Math.min(bytes.length, http2Preface.length);
+  return http2Preface.subarray(0, length).equals(bytes.subarray(0, length));
+}
+
 /** What a handler is given besides head and body. */
 export interface Exchange {
   readonly head: RequestHead;
@@ -127,22 +133,24 @@ export class Connection {
     late.catch(() => undefined);
     const expire = (): void =>
       reject(new MalformedRequest(408, "the request's headers did not come in time"));
+    let preface: Uint8Array = new Uint8Array();
     try {
       for (;;) {
-        const chunk = await (timer === undefined
+        const read = await (timer === undefined
           ? this.#inbox.read()
           : Promise.race([this.#inbox.read(), late]));
-        if (chunk === undefined) return undefined;
-        if (
-          this.#options.http2 !== undefined &&
-          !this.#parser.begun &&
-          http2Preface.equals(chunk.subarray(0, http2Preface.length))
-        ) {
+        if (read === undefined) return undefined;
+        const chunk = preface.length === 0 ? read : Buffer.concat([preface, read]);
+        const begins = this.#options.http2 !== undefined && !this.#parser.begun && beginsHttp2(chunk);
+        if (begins && chunk.length >= http2Preface.length) {
           this.#inbox.unread(chunk);
+          clearTimeout(timer);
           await this.#serveHttp2();
           return undefined;
         }
-        const found = this.#parser.feed(chunk);
+        // It may come byte by byte, and begins as POST does.
+        preface = begins ? chunk : new Uint8Array();
+        const found = begins ? undefined : this.#parser.feed(chunk);
         if (found !== undefined) {
           this.#inbox.unread(chunk.subarray(found.consumed));
           return found.head;

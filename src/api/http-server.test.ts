@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { lstat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import type { Handle } from "./connection.ts";
 import { HttpServer } from "./http-server.ts";
 import { inboxBytesMax } from "./inbox.ts";
@@ -372,6 +374,48 @@ describe("hijacking", () => {
     expect(await client.take("\r\n\r\n")).toContain("Upgrade: h2c\r\n");
     client.send("more").finish();
     expect(await client.all()).toBe("PRI more over");
+  });
+});
+
+describe("HTTP/2 from the first byte", () => {
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const options = {
+    headers: {},
+    report: () => {},
+    handle: async () => jsonReply("one"),
+    http2: async (connection: Duplex) => {
+      let heard = "";
+      connection.on("data", (part: Buffer) => {
+        heard += part.toString();
+        if (heard.length === preface.length + 4) connection.end(`heard ${heard}`);
+      });
+      await once(connection, "close");
+    },
+  };
+
+  /** Each byte comes alone, unless the machine is so busy that some meet. */
+  async function trickle(client: RawClient, text: string): Promise<void> {
+    for (const byte of text) {
+      client.send(byte);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  test("is told from HTTP/1.1 however the bytes come", async () => {
+    const socket = join(directory.path, "two.sock");
+    await using _ = await HttpServer.open([`unix://${socket}`], options);
+    for (const send of [trickle, async (client: RawClient, text: string) => void client.send(text)]) {
+      using two = await RawClient.connect(socket);
+      await send(two, `${preface}more`);
+      expect(await two.all()).toBe(`heard ${preface}more`);
+      using one = await RawClient.connect(socket);
+      await send(one, "POST / HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      expect(await one.all()).toEndWith('"one"\n');
+      using nearly = await RawClient.connect(socket);
+      await send(nearly, "PRI * HTTP/3");
+      nearly.send("\r\n\r\n");
+      expect(await nearly.all()).toStartWith("HTTP/1.1 400 ");
+    }
   });
 });
 

@@ -9,7 +9,7 @@ import { Fault, isFault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
 import { parseReference, withDefaultTag } from "#spec/reference.ts";
-import type { BuildClient } from "./build-client.ts";
+import type { BuildClient, LocalFilter } from "./build-client.ts";
 import type { BuildEngine, BuildImage } from "./build-engine.ts";
 import type { BuildResult } from "./build-request.ts";
 import { fetchContext } from "./fetch-context.ts";
@@ -20,7 +20,7 @@ import type { Instruction } from "./instruction.ts";
 import type { BuildProgress, SourceFile } from "./progress.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
 import { SourceTree } from "./source-tree.ts";
-import { during } from "./tell.ts";
+import { during, type Meter, type VertexVoice } from "./tell.ts";
 
 export interface InputParts {
   readonly engine: BuildEngine;
@@ -50,7 +50,7 @@ interface Fileset {
   /** As messages have it: `build context`, `x`. */
   readonly title: string;
   readonly followPaths: Set<string>;
-  load(followPaths: readonly string[]): Promise<SourceTree>;
+  load(followPaths: readonly string[], voice?: VertexVoice): Promise<SourceTree>;
   loaded?: Promise<SourceTree>;
 }
 
@@ -76,8 +76,8 @@ export class BuildInputs implements AsyncDisposable {
     const remote = this.#remoteAddress();
     const own = remote === undefined || options["dockerfilekey"] !== undefined;
     const found = own
-      ? await during(progress, this.#internal(`load build definition from ${filename}`), async () =>
-          this.#readLocal(filename),
+      ? await during(progress, this.#internal(`load build definition from ${filename}`), async (voice) =>
+          this.#readLocal(filename, voice),
         )
       : await this.#readRemote(filename, remote);
     if (found.text.trim() === "") throw new Fault("invalid", "the Dockerfile cannot be empty");
@@ -91,12 +91,12 @@ export class BuildInputs implements AsyncDisposable {
     return given === undefined || given === "" || given.startsWith("local:") ? undefined : given;
   }
 
-  async #readLocal(filename: string): Promise<SourceFile> {
-    const { client, options, signal } = this.#parts;
+  async #readLocal(filename: string, voice: VertexVoice): Promise<SourceFile> {
+    const { options } = this.#parts;
     const key = options["dockerfilekey"] ?? "dockerfile";
     const lower = filename.replace(/Dockerfile$/, "dockerfile");
     const followPaths = [filename, `${filename}.dockerignore`, ...(lower === filename ? [] : [lower])];
-    await using local = await client.local(key, { followPaths, signal });
+    await using local = await this.#local(key, { followPaths }, voice.meter("transferring dockerfile:"));
     if (local === undefined) throw noDockerfile(filename);
     const file = this.#read(local.directory, filename) ?? this.#read(local.directory, lower);
     if (file === undefined) throw noDockerfile(filename);
@@ -111,6 +111,13 @@ export class BuildInputs implements AsyncDisposable {
     if (text === undefined) throw noDockerfile(filename);
     this.#ignoreBeside = this.#read(directory, `${filename}.dockerignore`);
     return { filename, text };
+  }
+
+  async #local(name: string, filter: Omit<LocalFilter, "signal" | "transferred">, meter: Meter | undefined) {
+    const { client, signal } = this.#parts;
+    const local = await client.local(name, { ...filter, transferred: meter?.told, signal });
+    meter?.done();
+    return local;
   }
 
   #remoteDirectory(address: string): Promise<string> {
@@ -162,13 +169,13 @@ export class BuildInputs implements AsyncDisposable {
     const known = this.#filesets.get(key);
     if (known !== undefined) return known;
     const remote = this.#remoteAddress();
-    const load = async (followPaths: readonly string[]): Promise<SourceTree> => {
+    const load = async (followPaths: readonly string[], voice?: VertexVoice): Promise<SourceTree> => {
       if (remote !== undefined) {
         const directory = await this.#remoteDirectory(remote);
         const ignored = this.#ignoreBeside ?? this.#read(directory, ".dockerignore");
         return new SourceTree(directory, "context", filterOf(ignored));
       }
-      return await this.#loadLocal("context", followPaths, await this.ignoreText());
+      return await this.#loadLocal("context", followPaths, { ignored: await this.ignoreText(), voice });
     };
     const set = { key, title: "build context", followPaths: new Set<string>(), load };
     this.#filesets.set(key, set);
@@ -178,35 +185,36 @@ export class BuildInputs implements AsyncDisposable {
   async #loadLocal(
     name: string,
     followPaths: readonly string[],
-    ignored: string | undefined,
+    { ignored, voice }: { readonly ignored: string | undefined; readonly voice?: VertexVoice | undefined },
   ): Promise<SourceTree> {
-    const { client, signal } = this.#parts;
     const exclude = ignored === undefined ? undefined : ignoreLines(ignored);
     const all = followPaths.some((path) => path === "");
-    const local = await client.local(name, { exclude, followPaths: all ? undefined : followPaths, signal });
+    const meter = voice?.meter("transferring context:");
+    const local = await this.#local(name, { exclude, followPaths: all ? undefined : followPaths }, meter);
     if (local === undefined) throw new Fault("invalid", `the client has no files for the context ${name}`);
     this.#stack.use(local);
     return new SourceTree(local.directory, "context", filterOf(ignored));
   }
 
   async #ignoreFile(name: string, prefix: string): Promise<string | undefined> {
-    const { client, progress, signal } = this.#parts;
+    const { progress } = this.#parts;
     const vertex = {
       digest: sha256Of(`ignore ${name}\0${this.#parts.scratch}`),
       name: `${prefix} load .dockerignore`,
       inputs: [],
     };
-    return await during(progress, vertex, async () => {
-      await using local = await client.local(name, { followPaths: [".dockerignore"], signal });
+    return await during(progress, vertex, async (voice) => {
+      const meter = voice.meter("transferring context:");
+      await using local = await this.#local(name, { followPaths: [".dockerignore"] }, meter);
       return local === undefined ? undefined : this.#read(local.directory, ".dockerignore");
     });
   }
 
   /** The files of a context's node. */
-  files(key: string): Promise<SourceTree> {
+  files(key: string, voice?: VertexVoice): Promise<SourceTree> {
     const set = this.#filesets.get(key);
     if (set === undefined) throw new Fault("internal", `there is no context ${key}`);
-    set.loaded ??= set.load([...set.followPaths].sort());
+    set.loaded ??= set.load([...set.followPaths].sort(), voice);
     return set.loaded;
   }
 
@@ -270,10 +278,13 @@ export class BuildInputs implements AsyncDisposable {
     const known = this.#filesets.get(name);
     if (known !== undefined) return known;
     const { client, scratch, signal } = this.#parts;
-    const load = async (followPaths: readonly string[]): Promise<SourceTree> => {
+    const load = async (followPaths: readonly string[], voice?: VertexVoice): Promise<SourceTree> => {
       const local = address.startsWith("local:") ? address.slice("local:".length) : undefined;
       if (local !== undefined)
-        return await this.#loadLocal(local, followPaths, await this.#ignoreFile(local, `[context ${name}]`));
+        return await this.#loadLocal(local, followPaths, {
+          ignored: await this.#ignoreFile(local, `[context ${name}]`),
+          voice,
+        });
       const directory = await fetchContext(address, { client, directory: scratch, signal });
       return new SourceTree(directory, "context");
     };

@@ -255,7 +255,7 @@ export class Solver implements AsyncDisposable {
     const loading = during(
       this.#parts.progress,
       described(input),
-      async () => await this.#parts.inputs.files(key),
+      async (voice) => await this.#parts.inputs.files(key, voice),
     );
     loading.catch(() => undefined);
     this.#files.set(input, loading);

@@ -43,6 +43,15 @@ export function tellFailed(progress: BuildProgress, vertex: Described, fault: Fa
   progress.vertex({ ...vertex, startedMs, completedMs: startedMs, error: fault.message });
 }
 
+/** Between two words about one transfer. */
+const meterMs = 100;
+
+/** Bytes of a transfer on their way. */
+export interface Meter {
+  readonly told: (bytes: number) => void;
+  readonly done: () => void;
+}
+
 export class VertexVoice {
   readonly #progress: BuildProgress;
   readonly #vertex: Digest;
@@ -65,6 +74,20 @@ export class VertexVoice {
     const { total = 0, done = false } = o;
     const completedMs = done ? timeMs : undefined;
     this.#progress.status({ id, vertex: this.#vertex, current, total, timeMs, startedMs, completedMs });
+  }
+
+  /** For what counts every file: not each of its words is passed on. */
+  meter(id: string): Meter {
+    let [bytes, saidMs] = [0, 0];
+    return {
+      told: (now) => {
+        bytes = now;
+        if (nowMs() - saidMs < meterMs) return;
+        saidMs = nowMs();
+        this.status(id, bytes);
+      },
+      done: () => this.status(id, bytes, { done: true }),
+    };
   }
 
   /** A line of a pull. */

@@ -1,8 +1,6 @@
 /** What a build may ask of the one who wants it: files, credentials, secrets, agents, a place for what comes out. */
 
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { chmod, mkdir, readFile, rm, symlink, utimes } from "node:fs/promises";
+import { chmod, type FileHandle, mkdir, open, readFile, rm, symlink, utimes } from "node:fs/promises";
 import { connect } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Answer, type ServerCall, type Services, unary } from "#grpc/grpc-server.ts";
@@ -106,11 +104,8 @@ async function take(call: ServerCall, places: ServedBuild["places"]): Promise<vo
   const place = places.get(Number(call.metadata[sessionHeader.exporterId]?.[0] ?? 0));
   if (place === undefined) throw new Fault("invalid", "nothing was asked to come out here");
   if (place.kind === "directory") return await takeDirectory(call, place.path);
-  const file = createWriteStream(place.path);
-  for await (const bytes of call.requests)
-    if (!file.write(BytesMessage.decode(bytes).data)) await once(file, "drain");
-  file.end();
-  await once(file, "close");
+  await using file = await open(place.path, "w");
+  for await (const bytes of call.requests) await file.writeFile(BytesMessage.decode(bytes).data);
 }
 
 /** Merged into what is there; owners are the user's. */
@@ -118,7 +113,8 @@ async function takeDirectory(call: ServerCall, root: string): Promise<void> {
   await mkdir(root, { recursive: true, mode: 0o755 });
   const say = async (packet: Parameters<typeof Packet.encode>[0]): Promise<void> =>
     await call.send(Packet.encode(packet));
-  const coming = new Map<number, { stat: FileStat; file: ReturnType<typeof createWriteStream> }>();
+  await using stack = new AsyncDisposableStack();
+  const coming = new Map<number, { readonly stat: FileStat; file?: FileHandle }>();
   const directories: FileStat[] = [];
   let [listed, ended, over] = [0, false, false];
   for await (const bytes of call.requests) {
@@ -137,19 +133,19 @@ async function takeDirectory(call: ServerCall, root: string): Promise<void> {
         await rm(path, { force: true, recursive: true });
         if (kind === "symlink") await symlink(stat.linkname, path);
         if (kind === "file") {
-          coming.set(id, { stat, file: createWriteStream(path, { mode: permissionsOf(stat.mode) & 0o777 }) });
+          coming.set(id, { stat });
           await say({ type: packetType.request, ID: id });
         }
       }
     } else if (type === packetType.data) {
       const found = coming.get(ID);
       if (found === undefined) throw new Fault("invalid", "content came that nobody asked for");
-      if (data.length > 0) {
-        if (!found.file.write(data)) await once(found.file, "drain");
-      } else {
+      const mode = permissionsOf(found.stat.mode) & 0o777;
+      found.file ??= stack.use(await open(placeOf(root, found.stat.path), "w", mode));
+      if (data.length > 0) await found.file.writeFile(data);
+      else {
         coming.delete(ID);
-        found.file.end();
-        await once(found.file, "close");
+        await found.file.close();
         await settle(root, found.stat);
       }
     }

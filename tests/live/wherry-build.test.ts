@@ -40,6 +40,8 @@ test("builds with live progress, and tells what was cached", async () => {
   const args = ["build", "-t", "plain", "--build-arg", "WORD=word", "--metadata-file", metadata, directory];
   const { stderr } = await ok(args);
   expect(stderr).toMatch(/#\d+ \[\d\/\d\] RUN echo out[^\n]*\n(?:#\d+ [^\n]*\n)*#\d+ [0-9.]+ out-42 word\n/);
+  expect(stderr).toMatch(/#\d+ transferring dockerfile: \d+B [0-9.]*s? ?done\n/);
+  expect(stderr).toMatch(/load build context\n#\d+ transferring context: \d+B/);
   expect(stderr).toMatch(/#\d+ naming to docker.io\/library\/plain:latest done\n/);
   expect(
     (
@@ -81,6 +83,19 @@ test("takes secrets, stdin, named contexts; brings files out", async () => {
     "N\n",
   ]);
   await ok(["build", "-q", "-t", "alone", "-"], "FROM busybox\nLABEL a=b\n");
+});
+
+test("says when there is no room for what comes out, and ends", async () => {
+  const directory = context("large", { Dockerfile: "FROM scratch\nCOPY big small /d/\n", small: "s" });
+  writeFileSync(join(directory, "big"), Buffer.alloc(300_000));
+  const place = join(engine.directory, "narrow");
+  mkdirSync(place);
+  await Bun.$`mount -t tmpfs -o size=64k none ${place}`;
+  for (const output of ["type=tar,dest=/dev/full", place, `type=tar,dest=${place}`]) {
+    const { code, stderr } = await engine.cli("wherry", ["build", "-o", output, directory]);
+    expect([output, code]).toEqual([output, 1]);
+    expect(stderr).toMatch(/ERROR: [\s\S]*(?:ENOSPC|no space left|EISDIR)/);
+  }
 });
 
 test("leaves when it is told to, and so does the step", async () => {
