@@ -14,6 +14,7 @@ import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
 import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
+import { makeApart } from "#store/apart.ts";
 import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
@@ -118,7 +119,7 @@ export class Builder implements AsyncDisposable {
     const work = join(root, "work");
     await mkdir(root, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(root)) if (name !== "cache-mounts") await discardTree(join(root, name));
-    await mkdir(work, { mode: 0o700 });
+    await makeApart(work, 0o700);
     const workspaces = new Workspaces(layers, records);
     await workspaces.sweep();
     const memory = await memoryDirectory(root);

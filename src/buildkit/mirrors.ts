@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { spreadChildren } from "#kernel/spread.ts";
 import { Mirror, type MirrorAbout, readAbout } from "./mirror.ts";
 
 /** Kept when nobody uses them. */
@@ -32,6 +33,7 @@ export class Mirrors {
   static open(root: string, now: () => number): Mirrors {
     const mirrors = new Mirrors(root, now);
     mkdirSync(root, { recursive: true, mode: 0o700 });
+    spreadChildren(root);
     for (const id of readdirSync(root)) {
       const about = readAbout(join(root, id));
       if (about === undefined) rmSync(join(root, id), { recursive: true, force: true });

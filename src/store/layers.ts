@@ -16,6 +16,7 @@ import { keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/pr
 import { spreadDirectories } from "#kernel/spread-directories.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
+import { makeApart } from "./apart.ts";
 import { Breath } from "./breath.ts";
 import { bounded, decompress } from "./decompress.ts";
 import { discardTree } from "./discard.ts";
@@ -74,7 +75,7 @@ export class Layers {
   /** Makes what is missing and removes what no record speaks of. */
   static async open(root: string, o: LayersOptions): Promise<Layers> {
     for (const name of ["layers", "writable", "skeletons", "incoming"])
-      await mkdir(join(root, name), { recursive: true, mode: 0o700 });
+      await makeApart(join(root, name), 0o700);
     await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
     spreadDirectories(join(root, "incoming"));
     const layers = new Layers(root, o.records);

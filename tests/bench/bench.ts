@@ -9,12 +9,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { pack } from "tar-stream";
-import { Client } from "#client/client.ts";
 import { EngineUnderTest } from "../live/engine-under-test.ts";
 import { registryProgram } from "../live/registry-under-test.ts";
 import { copyFigures } from "./copy-figures.ts";
 import { archiveFigures, registryFigures } from "./image-figures.ts";
+import { type Figure, heading, image, measure, openSides, removeImages, type Side } from "./in-turn.ts";
 
 const { values } = parseArgs({
   options: {
@@ -27,27 +26,6 @@ const { values } = parseArgs({
 });
 const runs = Number(values.runs);
 
-interface Side {
-  readonly name: string;
-  readonly host: string;
-  readonly client: Client;
-}
-
-interface Figure {
-  readonly name: string;
-  /** Once for each side; what it returns is handed to every run. */
-  readonly prepare?: (side: Side) => Promise<string>;
-  readonly run: (side: Side, prepared: string) => Promise<unknown>;
-  readonly finish?: (side: Side, prepared: string) => Promise<unknown>;
-  /** Before and after each run, not timed; a run gets what `before` returns. */
-  readonly before?: (side: Side, prepared: string) => Promise<string>;
-  readonly after?: (side: Side, before: string) => Promise<unknown>;
-  readonly runs?: number;
-  /** Without a round to warm up: for what a peer takes minutes for. */
-  readonly cold?: boolean;
-}
-
-const image = "wherry-bench:latest";
 const logMebibytes = 64;
 
 const ownProgram = join(import.meta.dir, "../../bin/wherry");
@@ -227,56 +205,6 @@ const figures: readonly Figure[] = [
   },
 ];
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  await work();
-  return performance.now() - begin;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? 0)
-    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
-}
-
-async function measure(figure: Figure, sides: readonly Side[]): Promise<void> {
-  const times = sides.map((): number[] => []);
-  const prepared = await Promise.all(sides.map(async (side) => (await figure.prepare?.(side)) ?? ""));
-  for (let round = figure.cold === true ? 1 : 0; round <= (figure.runs ?? runs); round++)
-    for (const [index, side] of sides.entries()) {
-      const ready = prepared[index] ?? "";
-      const given = (await figure.before?.(side, ready)) ?? ready;
-      const took = await timed(async () => await figure.run(side, given));
-      await figure.after?.(side, given);
-      // The first round warms up.
-      if (round > 0) times[index]?.push(took);
-    }
-  for (const [index, side] of sides.entries()) await figure.finish?.(side, prepared[index] ?? "");
-  const [own = [], other] = times;
-  const cells = [figure.name.padEnd(32), median(own).toFixed(1).padStart(9)];
-  if (other !== undefined) {
-    const ratios = own.map((value, index) => (other[index] ?? 0) / value);
-    cells.push(median(other).toFixed(1).padStart(9), median(ratios).toFixed(1).padStart(7));
-  }
-  process.stdout.write(`${cells.join(" ")}\n`);
-}
-
-async function importImage(side: Side): Promise<void> {
-  const tar = pack();
-  tar.entry({ name: "bin/busybox", mode: 0o755 }, readFileSync("/bin/busybox"));
-  for (const name of ["sh", "true", "sleep", "yes", "head", "echo"])
-    tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox" });
-  tar.finalize();
-  const messages = side.client.images.import(tar as AsyncIterable<Uint8Array>, {
-    repo: "wherry-bench",
-    tag: "latest",
-    changes: [],
-  });
-  for await (const { error } of messages) if (error !== undefined) throw new Error(error);
-}
-
 /** Resident memory in MiB, of the engine alone. */
 function residentMebibytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
@@ -284,18 +212,9 @@ function residentMebibytes(pid: number): number {
 }
 
 await using engine = await EngineUnderTest.start();
-const sides: Side[] = [{ name: "wherry", host: engine.host, client: await engine.client() }];
-if (values.peer !== undefined)
-  sides.push({
-    name: "peer",
-    host: values.peer,
-    client: await Client.connect({ host: values.peer, version: "1.43" }),
-  });
-for (const side of sides) await importImage(side);
+const sides = await openSides(engine, values.peer);
 const idleBefore = residentMebibytes(engine.pid);
-process.stdout.write(
-  `${"milliseconds, medians".padEnd(32)} ${"wherry".padStart(9)}${sides.length > 1 ? ` ${"peer".padStart(9)} ${"ratio".padStart(7)}` : ""}\n`,
-);
+heading(sides);
 const scratch = mkdtempSync(join(tmpdir(), "wherry-bench-images-"));
 const networks = { wherry: engine.netns, ...(values["peer-netns"] && { peer: values["peer-netns"] }) };
 const withRegistry = registryProgram !== null && sides.every(({ name }) => name in networks);
@@ -306,9 +225,9 @@ const all: readonly Figure[] = [
   ...(withRegistry ? registryFigures(scratch, networks) : []),
 ];
 for (const figure of all)
-  if (values.only === undefined || figure.name.includes(values.only)) await measure(figure, sides);
+  if (values.only === undefined || figure.name.includes(values.only)) await measure(figure, sides, runs);
 process.stdout.write(
   `\nengine's resident memory: ${idleBefore.toFixed(0)} MiB before, ${residentMebibytes(engine.pid).toFixed(0)} MiB after\n`,
 );
 rmSync(scratch, { recursive: true, force: true });
-for (const side of sides) await side.client.images.remove(image, { force: true }).catch(() => undefined);
+await removeImages(sides);
