@@ -4,7 +4,7 @@ import { goDurationOrNone, humanDuration } from "#spec/go-duration.ts";
 
 const decimal = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/** `1.98MB`: four significant digits, steps of 1000. */
+/** `1.98MB`: so many significant digits, steps of 1000. */
 export function humanSize(bytes: number, digits = 3): string {
   let [value, unit] = [bytes, 0];
   while (value >= 1000 && unit < decimal.length - 1) {

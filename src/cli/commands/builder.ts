@@ -62,7 +62,7 @@ const prune: Command = {
     });
     const ids = CachesDeleted ?? [];
     if (ids.length > 0) await write(io.stdout, `Deleted build cache objects:\n${ids.join("\n")}\n\n`);
-    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed)}\n`);
+    await write(io.stdout, `Total reclaimed space: ${humanSize(SpaceReclaimed, 4)}\n`);
     return 0;
   },
 };

@@ -73,10 +73,16 @@ function rowsOf({ LayersSize, Images, Containers, Volumes, BuildCache, Trash }: 
   ];
 }
 
+/** What images have, too, counts there; what is not in use can go, without a share of the whole. */
 function cacheRow(cache: readonly BuildCacheUsage[]): UsageRow {
   const used = cache.filter(({ InUse }) => InUse);
-  const free = cache.filter(({ InUse, Shared }) => !InUse && !Shared);
-  return row("Build Cache", cache.length, used.length, sizes(cache), sizes(free));
+  const size = sizes(unshared(cache));
+  const counted = row("Build Cache", cache.length, used.length, size, 0);
+  return { ...counted, Reclaimable: humanSize(size - sizes(unshared(used)), 4) };
+}
+
+function unshared(cache: readonly BuildCacheUsage[]): BuildCacheUsage[] {
+  return cache.filter(({ Shared }) => !Shared);
 }
 
 /** Docker has no such row: it is there only when something is in it. */
@@ -119,7 +125,7 @@ function details({ Images, Containers, Volumes, BuildCache, Trash }: DiskUsage, 
         ...[Name, String(UsageData?.RefCount ?? 0), humanSize(UsageData?.Size ?? 0, 4)],
       ]),
     ])}`,
-    `Build cache usage: ${humanSize(sizes(cache), 4)}\n\n${cacheTable(cache, nowMs)}`,
+    `Build cache usage: ${humanSize(sizes(unshared(cache)), 4)}\n\n${cacheTable(cache, nowMs)}`,
     ...(trash.length === 0
       ? []
       : [
@@ -135,17 +141,25 @@ function cacheTable(cache: readonly BuildCacheUsage[], nowMs: number): string {
   const ago = (time: string | null) => (time === null ? "" : timeAgo(Date.parse(time) / 1000, nowMs));
   return formatTable([
     ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"],
-    ...cache.map((each) => [
-      ...[
-        shownId(each.ID, false),
-        each.Type,
-        humanSize(each.Size),
-        ago(each.CreatedAt),
-        ago(each.LastUsedAt),
-      ],
-      ...[String(each.UsageCount), String(each.Shared)],
-    ]),
+    ...[...cache]
+      .sort(byLastUse)
+      .map((each) => [
+        ...[
+          `${shownId(each.ID, false)}${each.InUse ? "*" : ""}`,
+          each.Type,
+          humanSize(each.Size),
+          ago(each.CreatedAt),
+          ago(each.LastUsedAt),
+        ],
+        ...[String(each.UsageCount), String(each.Shared)],
+      ]),
   ]);
+}
+
+/** Those that never were used first. */
+function byLastUse(one: BuildCacheUsage, other: BuildCacheUsage): number {
+  const [at, otherAt] = [one, other].map(({ LastUsedAt }) => Date.parse(LastUsedAt ?? "") || 0);
+  return (at ?? 0) - (otherAt ?? 0) || (one.ID < other.ID ? -1 : 1);
 }
 
 function imageTable(images: readonly ImageSummary[], nowMs: number): string {
