@@ -209,8 +209,11 @@ function removeRequested(record: ContainerRecord, now: string): Transition {
 }
 
 function engineStarted(record: ContainerRecord, reality: Reality, now: string): Transition {
-  if (record.desired === "removed" || record.purpose === "build")
-    return [{ ...record, desired: "removed" }, [{ do: "release" }, { do: "remove", volumes: true }]];
+  if (record.desired === "removed" || record.purpose === "build") {
+    // Whether who removed it wanted its volumes gone as well is not known any more: they stay.
+    const volumes = record.host.AutoRemove === true || record.purpose === "build";
+    return [{ ...record, desired: "removed" }, [{ do: "release" }, { do: "remove", volumes }]];
+  }
   switch (reality.state) {
     case "running":
     case "paused":

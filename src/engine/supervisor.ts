@@ -105,7 +105,8 @@ export class Supervisor implements Disposable {
       case "release":
         return await launch.release(record);
       case "remove":
-        return await this.remove(record, action.volumes ? {} : undefined);
+        // Who starts a container with --rm has said beforehand that nothing of it is to be kept.
+        return await this.remove(record, action.volumes ? { now: true } : undefined);
       case "restart-after":
         return this.#arm(record.id, action.delayMs);
       case "cancel-restart":

@@ -90,7 +90,9 @@ test("one removal is undone as one: of a prune, of several names, of a container
   expect((await volumes()).split("\n")).toHaveLength(4);
 }, 20_000);
 
-test("--rm puts them there, too; --now leaves nothing, nor does a prune with it", async () => {
+test("--rm and --now leave nothing, nor does a prune with it", async () => {
+  await done("run", "--name", "box", "-v", "/a", "busybox", "sh", "-c", "echo a > /a/f");
+  await done("rm", "-v", "box");
   await done("run", "--rm", "-v", "/a", "busybox", "sh", "-c", "echo a > /a/f");
   expect(trashed()).toHaveLength(1);
   await done("run", "--name", "box", "-v", "/a", "busybox", "sh", "-c", "echo a > /a/f");
