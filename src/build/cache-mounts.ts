@@ -21,6 +21,8 @@ interface MountRecord {
   readonly createdMs: number;
   readonly lastUsedMs: number;
   readonly uses: number;
+  /** What fills it is on its way: an engine that dies meanwhile leaves it half filled. */
+  readonly making?: true;
 }
 
 export interface CacheMountRequest {
@@ -45,6 +47,8 @@ export class CacheMounts {
   /** Users of each directory now. */
   readonly #users = new Map<string, number>();
   readonly #gates = new Map<string, Gate>();
+  /** Directories on their way, for those who came second. */
+  readonly #making = new Map<string, Promise<void>>();
 
   private constructor(root: string, records: Records, now: () => number) {
     this.#root = root;
@@ -55,6 +59,7 @@ export class CacheMounts {
   static async open(root: string, records: Records, now: () => number): Promise<CacheMounts> {
     await mkdir(root, { recursive: true, mode: 0o700 });
     const mounts = new CacheMounts(root, records, now);
+    for (const { id, making } of mounts.#table.list()) if (making === true) mounts.#table.delete(id);
     for (const name of await readdir(root))
       if (mounts.#table.get(name) === undefined) await discardTree(join(root, name));
     return mounts;
@@ -96,24 +101,39 @@ export class CacheMounts {
     const id = known?.id ?? newId();
     this.#users.set(id, (this.#users.get(id) ?? 0) + 1);
     const nowMs = this.#now();
-    if (known !== undefined) {
-      this.#table.put(id, { ...known, lastUsedMs: nowMs, uses: known.uses + 1 });
-      return id;
-    }
-    const record = { id, name: o.name, sizeBytes: 0, createdMs: nowMs, lastUsedMs: nowMs, uses: 1 };
-    this.#table.put(id, record);
+    const making = known === undefined ? this.#make(id, o) : this.#making.get(id);
     try {
+      await making;
+    } catch (error) {
+      this.#leave(id);
+      throw error;
+    }
+    const record = this.#table.get(id);
+    if (record !== undefined) this.#table.put(id, { ...record, lastUsedMs: nowMs, uses: record.uses + 1 });
+    return id;
+  }
+
+  #make(id: string, o: CacheMountRequest): Promise<void> {
+    const nowMs = this.#now();
+    const record = { id, name: o.name, sizeBytes: 0, createdMs: nowMs, lastUsedMs: nowMs, uses: 0 };
+    this.#table.put(id, { ...record, making: true });
+    const fill = async () => {
       const directory = join(this.#root, id);
       await mkdir(directory, { recursive: true });
       await o.seed?.(directory);
       chownSync(directory, o.uid, o.gid);
       chmodSync(directory, o.mode);
-    } catch (error) {
-      this.#leave(id);
-      this.#table.delete(id);
-      throw error;
-    }
-    return id;
+      this.#table.put(id, record);
+    };
+    const filling = fill()
+      .catch(async (error: unknown) => {
+        this.#table.delete(id);
+        await discardTree(join(this.#root, id));
+        throw error;
+      })
+      .finally(() => this.#making.delete(id));
+    this.#making.set(id, filling);
+    return filling;
   }
 
   #leave(id: string): void {

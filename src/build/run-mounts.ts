@@ -3,7 +3,7 @@
  * Owns: the directories, files and sockets behind the mounts, until it is disposed. Promises: a secret is never on a disk and
  * never in a layer; what a command writes to a bind mount is gone afterwards; mount points made for it are found again.
  */
-import { chmodSync, chownSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostConfig } from "#spec/container.ts";
@@ -17,6 +17,7 @@ import { missingSource } from "./missing-source.ts";
 import { place } from "./place.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
 import type { RunMount } from "./run-mount.ts";
+import { scriptMount } from "./script-mount.ts";
 import type { SourceTree } from "./source-tree.ts";
 import type { RunWork } from "./step.ts";
 import type { Workspaces } from "./workspace.ts";
@@ -64,7 +65,8 @@ export class RunMounts implements AsyncDisposable {
     const mounts = new RunMounts(parts);
     try {
       for (const each of wanted) await mounts.#add(each, o);
-      if (o.script !== undefined) mounts.#script(o.script);
+      if (o.script !== undefined)
+        mounts.mounts.push(mounts.#stack.use(scriptMount(parts.scratch, o.script)).mount);
       return mounts;
     } catch (error) {
       await mounts[Symbol.asyncDispose]();
@@ -147,8 +149,10 @@ export class RunMounts implements AsyncDisposable {
 
   async #cache(mount: RunMount, target: string, source: MountSource | undefined): Promise<void> {
     const { cacheNamespace, signal } = this.#parts;
+    // A part of a cache is a cache of its own: whoever uses the whole could put a link in its place (CVE-2024-23651).
+    const part = mount.source === "" ? "" : `:${cleanPath(`/${mount.source}`)}`;
     const held = await this.#parts.cacheMounts.acquire({
-      name: `${cacheNamespace}/${mount.id || target}`,
+      name: `${cacheNamespace}/${mount.id || target}${part}`,
       sharing: mount.sharing,
       mode: mount.mode ?? defaultMode.cache,
       ...{ uid: mount.uid, gid: mount.gid, signal },
@@ -160,12 +164,7 @@ export class RunMounts implements AsyncDisposable {
       }),
     });
     this.#stack.use(held);
-    const inner =
-      source === undefined && mount.source !== ""
-        ? resolveInRoot(held.directory, mount.source)
-        : held.directory;
-    mkdirSync(inner, { recursive: true });
-    this.#push(inner, target, mount.readOnly);
+    this.#push(held.directory, target, mount.readOnly);
   }
 
   async #secret(mount: RunMount, target: string): Promise<void> {
@@ -200,14 +199,5 @@ export class RunMounts implements AsyncDisposable {
     this.#push(agent.socketPath, path, true);
     const known = [...env, ...this.env].some((line) => line.startsWith("SSH_AUTH_SOCK="));
     if (!known) this.env.push(`SSH_AUTH_SOCK=${path}`);
-  }
-
-  #script({ name, content }: NonNullable<RunWork["script"]>): void {
-    const directory = join(this.#parts.scratch, `pipes-${Math.random().toString(36).slice(2)}`);
-    mkdirSync(directory, { mode: 0o755 });
-    this.#stack.defer(async () => await rm(directory, { recursive: true, force: true }));
-    writeFileSync(join(directory, name.replaceAll("/", "_")), content, { mode: 0o755, flag: "wx" });
-    chmodSync(join(directory, name.replaceAll("/", "_")), 0o755);
-    this.#push(directory, "/dev/pipes", true);
   }
 }

@@ -20,6 +20,7 @@ import { ImageSources, type StageImage, type StageResults } from "./image-source
 import type { Instruction } from "./instruction.ts";
 import { type StepReporter, shortId } from "./messages.ts";
 import { type BuildPlan, type StagePlan, type StepIdentity, tidyConfig } from "./plan.ts";
+import { scriptMount } from "./script-mount.ts";
 import { SourceTree } from "./source-tree.ts";
 import { SpeakingTurns } from "./speaking-turns.ts";
 import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
@@ -359,8 +360,11 @@ class StageRunner {
     }
   }
 
-  async #run({ args, env }: Extract<Work, { readonly kind: "run" }>): Promise<NewLayer | undefined> {
+  async #run({ args, env, script }: Extract<Work, { readonly kind: "run" }>): Promise<NewLayer | undefined> {
     const { engine, reporter } = this.#parts;
+    await using stack = new AsyncDisposableStack();
+    const { host, scratch } = this.#request;
+    const mounted = script === undefined ? undefined : stack.use(scriptMount(scratch, script));
     // What describes the image to be, and not the command that makes it, is left out.
     const { OnBuild: _, Volumes: __, ExposedPorts: ___, ...inherited } = tidyConfig(this.#state.config);
     const config: ContainerConfig = {
@@ -377,7 +381,7 @@ class StageRunner {
       engine.containers.runOnce({
         ...(this.#image.chainId !== undefined && { chainId: this.#image.chainId }),
         config,
-        host: this.#request.host,
+        host: mounted === undefined ? host : { ...host, Mounts: [mounted.mount] },
         signal: this.#request.signal,
         onCreated: (id) => reporter.say(` ---> Running in ${shortId(id)}\n`),
         onOutput: (frame) => reporter.output(frame),

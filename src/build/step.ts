@@ -43,7 +43,7 @@ export interface RunWork {
   readonly network: string;
   readonly security: string;
   readonly devices: readonly string[];
-  /** A heredoc that names its interpreter: made a file at `/dev/pipes/<name>`. */
+  /** A heredoc that names its interpreter, or what no argument can hold: made a file at `/dev/pipes/<name>`. */
   readonly script: { readonly name: string; readonly content: string } | undefined;
 }
 
@@ -308,9 +308,12 @@ class Applier {
 
   #run(instruction: InstructionOf<"run">): Step {
     const { command, network, security, devices } = instruction;
-    const script = scriptOf(command);
-    const words =
-      script === undefined ? this.#words(command) : [...this.#shell(), `/dev/pipes/${script.name}`];
+    const own = scriptOf(command);
+    const words = own === undefined ? this.#words(command) : [...this.#shell(), `/dev/pipes/${own.name}`];
+    const long = own === undefined && command.form === "shell" ? tooLong(words.at(-1) ?? "") : undefined;
+    const script = own ?? long;
+    // The history says what was written; what runs may have to read it.
+    const args = long === undefined ? words : [...this.#shell(), `. /dev/pipes/${long.name}`];
     const environment = environmentOf(this.#state.config.Env ?? []);
     const scope = this.#state.scope;
     const inScope = [...scope.inScope(environment)];
@@ -325,7 +328,7 @@ class Applier {
     const env = inScope.map(([name, value]) => `${name}=${value}`);
     const hidden = inScope.map(([name]) => name).filter((name) => !scope.isVisible(name));
     const mounts = instruction.mounts.map((mount) => parseRunMount(mount, (value) => this.#expand(value)));
-    const work = { args: words, env, hidden, mounts, network, security, devices, script };
+    const work = { args, env, hidden, mounts, network, security, devices, script };
     return this.#step({}, () => createdBy, { work: { kind: "run", ...work } });
   }
 
@@ -402,6 +405,13 @@ function scriptOf({ args, heredocs }: CommandLine): RunWork["script"] {
   if (heredoc === undefined || more.length > 0 || !/^\d*<<-?\s*\S+$/.test(args[0] ?? "")) return undefined;
   const content = heredocBody(heredoc);
   return content.startsWith("#!") ? { name: heredoc.name, content } : undefined;
+}
+
+/** MAX_ARG_STRLEN of Linux: 32 pages, the NUL at the end included. */
+const argumentBytesMax = 131_071;
+
+function tooLong(text: string): RunWork["script"] {
+  return Buffer.byteLength(text) > argumentBytesMax ? { name: "script", content: text } : undefined;
 }
 
 /** A script that is only a heredoc is the script; one among other words is left to the shell, body and all. */

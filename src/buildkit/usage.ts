@@ -1,5 +1,6 @@
 /** What builds leave on disk, for `buildx du` and `prune`: kept copies of contexts, and the builder's cache. */
 import type { PruneRequest, UsageWritten } from "#spec/buildkit-control.ts";
+import { Fault } from "#spec/fault.ts";
 import { nanoOfFineMillis } from "#spec/unix-time.ts";
 import type { BuilderUsage, BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
 
@@ -105,13 +106,21 @@ export function filterOf(filters: readonly string[]): (record: CacheRecord) => b
 function condition(text: string): (record: CacheRecord) => boolean {
   const [, field = "", operator, raw = ""] = /^([a-zA-Z]+)(==|!=|~=)?(.*)$/s.exec(text) ?? [];
   const value = raw.startsWith('"') && raw.endsWith('"') ? raw.slice(1, -1) : raw;
-  const pattern = operator === "~=" ? new RegExp(value) : undefined;
+  const pattern = operator === "~=" ? patternOf(value) : undefined;
   return (record) => {
     const found = fieldOf(record, field.toLowerCase());
     if (operator === undefined) return found === "true";
     if (pattern !== undefined) return pattern.test(found);
     return operator === "==" ? found === value : found !== value;
   };
+}
+
+function patternOf(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (cause) {
+    throw new Fault("invalid", `invalid filter: ${JSON.stringify(text)} is no regular expression`, { cause });
+  }
 }
 
 function fieldOf(record: CacheRecord, field: string): string {
