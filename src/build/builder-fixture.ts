@@ -56,15 +56,17 @@ const busybox = Bun.which("busybox");
 /** False where the tests of this fixture cannot run: no busybox, or not root. */
 export const canBuild = busybox !== null && process.getuid?.() === 0;
 
+/** Those that tests run: with all, each test would spend most of its time on links. */
+const applets = (
+  "sh cat chmod chown cp cut date echo env false find grep head id ln ls mkdir mv printf pwd readlink rm sed seq sleep " +
+  "sort stat tail tar test touch tr true uname wc"
+).split(" ");
+
 let busyboxTar: Promise<Buffer> | undefined;
 
 /** A root file system around busybox, with a user `web` and /var/run leading to /run. */
 async function baseTar(path: string): Promise<Buffer> {
-  const listing = Bun.spawn([path, "--list"], { stdout: "pipe" });
-  const applets = (await new Response(listing.stdout).text()).trim().split("\n");
-  const links = applets
-    .filter((name) => name !== "busybox")
-    .map((name) => [`bin/${name}`, { type: "symlink", linkname: "busybox" }] as const);
+  const links = applets.map((name) => [`bin/${name}`, { type: "symlink", linkname: "busybox" }] as const);
   return tar({
     "bin/": "",
     "bin/busybox": { mode: 0o755, content: readFileSync(path) },
