@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { tmpdir } from "node:os";
-import { keepsProjectQuotas, unlimitDirectory } from "./project-quota.ts";
+import { isLimited, keepsProjectQuotas, unlimitDirectory } from "./project-quota.ts";
 
 // Limits themselves are looked at in a virtual machine (tests/vm): few file systems keep them.
 
@@ -11,4 +11,5 @@ test("a file system without them says so", () => {
 test("taking a limit away where there was none is no fault", () => {
   unlimitDirectory("/proc");
   unlimitDirectory(tmpdir());
+  expect([isLimited("/proc"), isLimited(tmpdir())]).toEqual([false, false]);
 });

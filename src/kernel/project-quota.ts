@@ -68,6 +68,18 @@ export function limitDirectory(directory: string, sizeBytes: number, name: strin
   });
 }
 
+/** Whether a directory has a limit of `limitDirectory`'s; false also where there are no projects. */
+export function isLimited(directory: string): boolean {
+  return withDirectory(directory, (fd) => {
+    if (c.ioctl(fd, getAttributes, ptr(attributes)) !== 0) return false;
+    const project = attributes.readUInt32LE(12);
+    if (project < leastProject) return false;
+    quota.fill(0);
+    if (c.syscall(quotactlFd, fd, getQuota, project, ptr(quota)) === -1n) return false;
+    return quota.readBigUInt64LE(0) > 0n;
+  });
+}
+
 /** Of a directory that goes: its project has no limit any more. Idempotent, also where there are no projects. */
 export function unlimitDirectory(directory: string): void {
   withDirectory(directory, (fd) => {

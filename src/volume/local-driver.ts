@@ -1,16 +1,25 @@
 /** Volumes that are directories below one root, or what their options say is mounted there while somebody has them. */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { exchangePaths } from "#kernel/exchange.ts";
 import { mountsBeneath, unmount } from "#kernel/mount.ts";
+import { isLimited, keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
+import { Fault } from "#spec/fault.ts";
+import { discardTree } from "#store/discard.ts";
 import { Turns } from "#store/turns.ts";
 import { mountLocal } from "./local-mount.ts";
-import { checkLocalOptions, localMount } from "./local-options.ts";
+import { checkLocalOptions, localMount, sizeLimit } from "./local-options.ts";
 import type { DrivenVolume, VolumeDriver } from "./volume-driver.ts";
 
 /** Beside `_data`, while new files are put together. */
 const nextData = "_data.next";
+
+async function discardLimited(directory: string): Promise<void> {
+  if (!existsSync(directory)) return;
+  unlimitDirectory(directory);
+  await discardTree(directory);
+}
 
 export class LocalDriver implements VolumeDriver {
   readonly name = "local";
@@ -30,21 +39,33 @@ export class LocalDriver implements VolumeDriver {
   /** Takes away what was being put together when an engine died. */
   async open(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o701 });
-    for (const name of await this.directories())
-      await rm(join(this.#root, name, nextData), { recursive: true, force: true });
+    for (const name of await this.directories()) await discardLimited(join(this.#root, name, nextData));
   }
 
-  /** The volume's files become those that `fill` puts into a new directory: all of them, or they stay as they were. */
-  async replace(name: string, fill: (directory: string) => Promise<void>): Promise<void> {
+  /** See `VolumeDriver`. Never for one that is more than a directory. */
+  async replace(
+    volume: DrivenVolume,
+    fill: (directory: string) => Promise<void>,
+    o?: { readonly intoEmpty: { readonly alone: () => boolean } },
+  ): Promise<boolean> {
+    const { name, options } = volume;
+    if (localMount(options) !== undefined) return false;
     const next = join(this.#root, name, nextData);
-    await this.#turns.take(name, async () => {
-      await rm(next, { recursive: true, force: true });
+    const place = this.place(name);
+    return await this.#turns.take(name, async () => {
+      await discardLimited(next);
       await mkdir(next, { mode: 0o755 });
       try {
+        this.#limit(next, volume);
         await fill(next);
-        exchangePaths(next, this.place(name));
+        if (o?.intoEmpty.alone() === false) return false;
+        exchangePaths(next, place);
+        if (o === undefined || readdirSync(next).length === 0) return true;
+        // Somebody wrote there meanwhile.
+        exchangePaths(next, place);
+        return false;
       } finally {
-        await rm(next, { recursive: true, force: true });
+        await discardLimited(next);
       }
     });
   }
@@ -57,11 +78,23 @@ export class LocalDriver implements VolumeDriver {
 
   check(options: Readonly<Record<string, string>>): void {
     checkLocalOptions(options);
+    if (sizeLimit(options) === undefined || keepsProjectQuotas(this.#root)) return;
+    throw new Fault(
+      "invalid",
+      `quota size requested but no quota support: put ${this.#root} on ext4 or xfs mounted with prjquota`,
+    );
   }
 
-  async create(name: string): Promise<void> {
+  async create(name: string, options: Readonly<Record<string, string>>): Promise<void> {
     await mkdir(join(this.#root, name), { recursive: true, mode: 0o701 });
     await mkdir(this.place(name), { recursive: true, mode: 0o755 });
+    this.#limit(this.place(name), { name, options });
+  }
+
+  /** Keeps a new directory within the volume's size. Idempotent, so that it can be made up for after a crash. */
+  #limit(directory: string, { name, options }: Pick<DrivenVolume, "name" | "options">): void {
+    const bytes = sizeLimit(options);
+    if (bytes !== undefined && !isLimited(directory)) limitDirectory(directory, bytes, name);
   }
 
   /** Names of what is there; what begins with a point is no volume's. */

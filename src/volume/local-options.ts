@@ -1,5 +1,6 @@
 /** Pure. Options of volumes of the `local` driver, as dockerd reads them: what is mounted in place of a plain directory. */
 import { Fault } from "#spec/fault.ts";
+import { parseByteSize } from "#spec/go-values.ts";
 
 /** What a volume shows while a container has it. */
 export interface LocalMount {
@@ -22,11 +23,21 @@ export function checkLocalOptions(options: Readonly<Record<string, string>>): vo
     if (!known.has(option)) throw new Fault("invalid", `invalid option: ${JSON.stringify(option)}`);
   if (options["type"] === "cifs" && /^[a-z]+:\/\/[^/]*:\d/.test(options["device"] ?? ""))
     throw new Fault("invalid", "port not allowed in CIFS device URL, include 'port' in 'o='");
-  if (options["size"] !== undefined) throw new Fault("invalid", "quota size requested but no quota support");
+  if (sizeLimit(options) !== undefined && options["type"] !== undefined)
+    throw new Fault(
+      "unsupported",
+      "size limits a plain volume: say it in 'o' for what is mounted in its place",
+    );
   for (const [option, others] of Object.entries(needs))
     for (const other of others)
       if (options[option] !== undefined && options[other] === undefined)
         throw new Fault("invalid", `missing required option: ${JSON.stringify(other)}`);
+}
+
+/** How much a plain volume may hold, bytes; undefined without a limit. @throws Fault `invalid` in dockerd's words. */
+export function sizeLimit(options: Readonly<Record<string, string>>): number | undefined {
+  const { size } = options as { size?: string };
+  return size === undefined ? undefined : parseByteSize(size, 1024) || undefined;
 }
 
 /** Undefined for a plain directory. */

@@ -7,6 +7,7 @@ import { Fault } from "#spec/fault.ts";
 import { explainFull } from "#store/disk-full.ts";
 import type { Table } from "#store/records.ts";
 import type { LocalDriver } from "./local-driver.ts";
+import { localMount } from "./local-options.ts";
 import { invalidName, isVolumeName } from "./plan-mounts.ts";
 import type { VolumeFiles } from "./volume-files.ts";
 import type { VolumeRecord, VolumesParts } from "./volume-record.ts";
@@ -21,6 +22,7 @@ export interface VolumeCopiesParts
   readonly create: (o: {
     readonly name: string;
     readonly labels: Readonly<Record<string, string>>;
+    readonly options: Readonly<Record<string, string>>;
   }) => Promise<VolumeRecord>;
   readonly drop: (record: VolumeRecord) => Promise<void>;
 }
@@ -50,10 +52,14 @@ export class VolumeCopies {
       readonly signal: AbortSignal;
     },
   ): Promise<VolumeRecord> {
-    const { labels } = this.#parts.get(source);
+    const { driver, labels, options } = this.#parts.get(source);
     if (this.#parts.table.get(o.name) !== undefined)
       throw new Fault("conflict", `clone ${source}: a volume named ${o.name} exists: choose another name`);
-    const record = await this.#parts.create({ name: o.name, labels: { ...withoutOwn(labels), ...o.labels } });
+    const record = await this.#parts.create({
+      ...{ name: o.name, labels: { ...withoutOwn(labels), ...o.labels } },
+      // What it may hold is kept; what is mounted in another one's place is not.
+      options: driver === this.#parts.local.name && options["size"] ? { size: options["size"] } : {},
+    });
     try {
       await this.#parts.files.copy(source, record.mountpoint, o);
     } catch (error) {
@@ -79,7 +85,7 @@ export class VolumeCopies {
     this.#plain(record, "restore");
     try {
       await this.#parts.local.replace(
-        name,
+        record,
         async (directory) => await this.#parts.files.copy(source, directory, o),
       );
     } catch (error) {
@@ -115,7 +121,7 @@ export class VolumeCopies {
   }
 
   #plain({ name, driver, options }: VolumeRecord, what: string): void {
-    if (driver === this.#parts.local.name && Object.keys(options).length === 0) return;
+    if (driver === this.#parts.local.name && localMount(options) === undefined) return;
     throw new Fault("unsupported", `${what} ${name}: its files are not in a directory of this engine's own`);
   }
 }

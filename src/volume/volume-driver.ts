@@ -9,6 +9,15 @@ export interface VolumeDriver {
   create(name: string, options: Readonly<Record<string, string>>): Promise<void>;
   /** Where the files always are, for drivers that know. */
   place?(name: string): string;
+  /**
+   * The files become those that `fill` puts into a new directory: all of them, or they stay as they were.
+   * `intoEmpty`: only while there are none and `alone` says so. @returns Whether they did.
+   */
+  replace?(
+    volume: DrivenVolume,
+    fill: (directory: string) => Promise<void>,
+    o?: { readonly intoEmpty: { readonly alone: () => boolean } },
+  ): Promise<boolean>;
   /** Makes the files be somewhere on this machine, for one more user. @returns where. */
   mount(volume: DrivenVolume, user: string, signal: AbortSignal): Promise<string>;
   /** One user less. Idempotent. */

@@ -8,6 +8,7 @@ import { Beneath } from "#kernel/beneath.ts";
 import { mountRestrictions } from "#kernel/mount-flags.ts";
 import type { Tree } from "#kernel/tree.ts";
 import type { MountPoint, ReadyMount } from "#spec/container.ts";
+import { Turns } from "#store/turns.ts";
 import { checkSource } from "./bind-source.ts";
 import { copyUp } from "./copy-up.ts";
 import { idMapOf, type Owner } from "./id-map.ts";
@@ -33,6 +34,9 @@ export interface MountRequestOptions {
 
 export class VolumeMounts {
   readonly #parts: VolumeMountsParts;
+  /** Who has a volume, by its name. */
+  readonly #having = new Map<string, Set<string>>();
+  readonly #filling = new Turns();
 
   constructor(parts: VolumeMountsParts) {
     this.#parts = parts;
@@ -47,14 +51,28 @@ export class VolumeMounts {
         const restrictions = mount.type === "tmpfs" ? [] : mountRestrictions(source);
         const single = mount.type !== "tmpfs" && !statSync(source).isDirectory();
         ready.push({ ...mount, source, restrictions, ...(single && { single }) });
-        if (mount.type === "volume" && mount.copyUp && o.first)
-          await copyUp(o.rootfs, mount.destination, source, o);
+        if (mount.type === "volume" && mount.copyUp && o.first) await this.#copyUp(user, mount, source, o);
       }
     } catch (error) {
       await this.unmount(user, mounts);
       throw error;
     }
     return ready;
+  }
+
+  /** One at a time for each volume: the second finds it filled. */
+  async #copyUp(user: string, mount: MountPoint, source: string, o: MountRequestOptions): Promise<void> {
+    const { name = "", destination } = mount;
+    const alone = (): boolean =>
+      this.#having.get(name)?.size === 1 && this.#having.get(name)?.has(user) === true;
+    await this.#filling.take(name, async () => {
+      const found = await this.#parts.find(name);
+      const whole = found !== undefined && found.volume.mountpoint === source;
+      const replace = async (fill: (directory: string) => Promise<void>) =>
+        (await found?.driver.replace?.(found.volume, fill, { intoEmpty: { alone } })) === true;
+      const how = { signal: o.signal, alone, ...(whole && alone() && { replace }) };
+      await copyUp(o.rootfs, destination, source, how);
+    });
   }
 
   async #source(user: string, number: number, mount: MountPoint, o: MountRequestOptions): Promise<string> {
@@ -70,7 +88,9 @@ export class VolumeMounts {
 
   async #attach(user: string, { name, source }: MountPoint, signal: AbortSignal): Promise<string> {
     const found = name === undefined ? undefined : await this.#parts.find(name);
-    if (found === undefined) return source;
+    if (name === undefined || found === undefined) return source;
+    // Before anything is waited for: whoever fills the volume is not alone from now on.
+    this.#having.set(name, (this.#having.get(name) ?? new Set()).add(user));
     const path = await found.driver.mount(found.volume, user, signal);
     if (path !== found.volume.mountpoint) this.#parts.moved(found.volume.name, path);
     return path;
@@ -92,12 +112,18 @@ export class VolumeMounts {
     for (const { name } of mounts) {
       if (name === undefined) continue;
       stack.defer(async () => {
+        this.#leave(user, name);
         const found = await this.#parts.find(name);
         await found?.driver.unmount(found.volume, user);
       });
     }
     if (mounts.some(({ subpath, idMap }) => subpath !== undefined || idMap !== undefined))
       stack.defer(async () => await this.#parts.prepared.release(user));
+  }
+
+  #leave(user: string, name: string): void {
+    const users = this.#having.get(name);
+    if (users?.delete(user) === true && users.size === 0) this.#having.delete(name);
   }
 
   /** What an engine that died left ready for containers that do not run. */

@@ -86,8 +86,8 @@ export class Volumes implements Disposable {
     await volumes.#local.open();
     await volumes.trash.open();
     await volumes.copies.open();
-    for (const { name, driver } of volumes.#table.list())
-      if (driver === volumes.#local.name) await volumes.#local.create(name);
+    for (const { name, driver, options } of volumes.#table.list())
+      if (driver === volumes.#local.name) await volumes.#local.create(name, options);
     return volumes;
   }
 

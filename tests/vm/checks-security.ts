@@ -55,4 +55,37 @@ export const securityChecks: Readonly<Record<string, Check>> = {
     assert.equal((await free.exec(...write)).code, 0);
     assert.ok(((await guest.client.containers.inspect(another.id, { size: true })).SizeRw ?? 0) >= 20 * mebi);
   },
+  "a volume of limited size": async (guest) => {
+    const { volumes } = guest.client;
+    await volumes.create({ Name: "small", DriverOpts: { size: "10M" } });
+    const at = { Mounts: [{ Type: "volume" as const, Source: "small", Target: "/v" }] };
+    const write = (name: string, mib: number) => [
+      ...["dd", "if=/dev/zero", `of=/v/${name}`, "bs=1M", `count=${mib}`],
+    ];
+    {
+      await using ran = await guest.run(at);
+      assert.match((await ran.exec(...write("big", 20))).output, /quota exceeded|no space/i);
+      assert.equal((await ran.exec("sh", "-c", "rm /v/big && echo kept > /v/f")).code, 0);
+    }
+    // What is made of it, what it is put back to and what comes out of the trash are limited, too.
+    await volumes.clone("small", { name: "copy", snapshot: true });
+    await volumes.restore("small", "copy");
+    await volumes.remove("small");
+    await guest.client.trash.restore({});
+    await guest.stop("SIGKILL");
+    await guest.start();
+    for (const name of ["small", "copy"]) {
+      await using ran = await guest.run({ Binds: [`${name}:/v`] });
+      assert.equal((await ran.exec("cat", "/v/f")).output, "kept");
+      assert.match((await ran.exec(...write("big", 20))).output, /quota exceeded|no space/i);
+    }
+    // Gone for good, its number is free: nobody else is limited by it.
+    for (const name of ["small", "copy"]) await volumes.remove(name, { now: true });
+    await assert.rejects(
+      volumes.create({ Name: "bad", DriverOpts: { size: "lots" } }),
+      /invalid size: 'lots'/,
+    );
+    await using free = await guest.run({ Binds: ["free:/v"] });
+    assert.equal((await free.exec(...write("big", 20))).code, 0);
+  },
 };
