@@ -80,6 +80,14 @@ asRoot("mountOverlay()", () => {
       expect(readdirSync(request.target).length).toBe(129);
     });
 
+  test("takes 499 layers, or says that this kernel does not", () => {
+    const lower = layers(499);
+    mountOverlay(over(lower));
+    expect(readdirSync(join(root, "merged")).length).toBe(500);
+    unmount(join(root, "merged"));
+    expect(() => mountOverlay(over(lower, "descriptors"))).toThrow("499 layers cannot be mounted");
+  });
+
   test("takes paths that are longer than one value of fsconfig", () => {
     const request = over(
       layers(20, (index) => `${"a".repeat(200)}/${"b".repeat(200)}-${index}`),

@@ -7,6 +7,7 @@ import { FFIType, ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { bytePath } from "./byte-path.ts";
 import { closeDescriptor, descriptorPath, openAt, openFlag, statAt } from "./files-at.ts";
+import { Fault } from "#spec/fault.ts";
 import { check, cString, Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 import { type MountInfo, parseMountInfo } from "./mount-info.ts";
 
@@ -203,7 +204,10 @@ export function attachMount(mount: number, target: string): void {
   );
 }
 
-/** Each layer as /proc/self/fd/N, short enough for some two hundred in one page. */
+/**
+ * Each layer as /proc/self/fd/N, short enough for some two hundred in one page.
+ * @throws Fault `unsupported` for more: the kernel would take a part of them without a word.
+ */
 function overlayByDescriptors(o: OverlayRequest, rest: readonly Setting[]): void {
   const held: number[] = [];
   try {
@@ -213,6 +217,11 @@ function overlayByDescriptors(o: OverlayRequest, rest: readonly Setting[]): void
       rest.map(([key, path]) => [key, short(path)] as const),
       o.options,
     );
+    if (Buffer.byteLength(options) > optionsBytesMax)
+      throw new Fault(
+        "unsupported",
+        `${o.lower.length} layers cannot be mounted by this kernel: Linux 6.8 can, or squash the image`,
+      );
     mountRaw("overlay", o.target, "overlay", 0, options);
   } finally {
     for (const fd of held) closeDescriptor(fd);

@@ -14,8 +14,8 @@ import { parseStrictJson } from "#spec/strict-json.ts";
 
 /** Of one manifest or index. */
 export const manifestBytesMax = 4 << 20;
-/** As many as one overlay mount is sure to take. */
-export const layersMax = 127;
+/** As many as one overlay takes (`OVL_MAX_STACK`, 500), with room for what containers have below their changes. */
+export const layersMax = 496;
 const manifestsMax = 10_000;
 
 export interface ImageManifest {

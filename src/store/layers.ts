@@ -16,6 +16,7 @@ import { keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/pr
 import { spreadDirectories } from "#kernel/spread-directories.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
+import { layersMax } from "#spec/manifest.ts";
 import { makeApart } from "./apart.ts";
 import { Breath } from "./breath.ts";
 import { bounded, decompress } from "./decompress.ts";
@@ -98,7 +99,7 @@ export class Layers {
   /**
    * Unpacks a tar, plain or compressed, as a layer above `parent`. Idempotent: an equal layer is the same one. On any
    * failure nothing is left.
-   * @throws Fault `invalid` for a damaged or hostile tar, `not-found` when the parent is gone.
+   * @throws Fault `invalid` for a damaged or hostile tar or too many layers, `not-found` when the parent is gone.
    */
   async apply(
     parent: ChainId | undefined,
@@ -125,6 +126,11 @@ export class Layers {
     fill: (directory: string, lower: LowerTree) => Promise<UnpackedLayer>,
   ): Promise<LayerRecord> {
     o.signal?.throwIfAborted();
+    if (this.#index.stack(parent).length >= layersMax)
+      throw new Fault(
+        "invalid",
+        `max depth exceeded: an image can have ${layersMax} layers; squash the one below`,
+      );
     const directory = this.#incoming();
     mkdirSync(directory, { mode: 0o700 });
     try {
