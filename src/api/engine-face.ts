@@ -334,7 +334,7 @@ export interface EngineImageArchives {
   load(
     archive: AsyncIterable<Uint8Array>,
     o: Waiting & {
-      platform?: Platform | undefined;
+      platforms: readonly Platform[];
       quiet: boolean;
       tell: (message: JsonMessage) => void;
     },
@@ -342,7 +342,7 @@ export interface EngineImageArchives {
   /** @throws Fault `not-found` before anything is read. */
   save(
     references: readonly string[],
-    o: Waiting & { platform?: Platform | undefined },
+    o: Waiting & { platforms: readonly Platform[] },
   ): Promise<AsyncIterable<Uint8Array>>;
 }
 

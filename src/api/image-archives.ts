@@ -17,21 +17,18 @@ export function imageArchiveRoutes(parts: ApiParts): Route[] {
   ];
 }
 
-/** @throws Fault `unsupported` for more than one. */
-function platformOf(request: ApiRequest): Platform | undefined {
-  if (request.version < 48) return undefined;
-  const given = request.query.getAll("platform").filter((each) => each !== "");
-  if (given.length > 1)
-    throw new Fault("unsupported", "one platform at a time: save and load without it take all there are");
-  const text = platformText(given[0]);
-  return text === undefined ? undefined : parsePlatform(text);
+/** As many as were asked for, each once. */
+function platformsOf(request: ApiRequest): Platform[] {
+  if (request.version < 48) return [];
+  const given = request.query.getAll("platform").map((each) => platformText(each) ?? "");
+  return [...new Set(given)].filter((each) => each !== "").map(parsePlatform);
 }
 
 async function save({ engine }: ApiParts, request: ApiRequest, names: readonly string[]): Promise<Reply> {
   const wanted = names.flatMap((each) => each.split(",")).filter((each) => each !== "");
   if (wanted.length === 0) throw new Fault("invalid", "name at least one image to save");
   const { signal } = request;
-  const archive = await engine.imageArchives.save(wanted, { signal, platform: platformOf(request) });
+  const archive = await engine.imageArchives.save(wanted, { signal, platforms: platformsOf(request) });
   return streamReply("application/x-tar", async (sink) => {
     for await (const part of archive) {
       const pace = sink.write(part);
@@ -42,6 +39,6 @@ async function save({ engine }: ApiParts, request: ApiRequest, names: readonly s
 
 async function load({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const { body, signal } = request;
-  const o = { signal, quiet: flag(request, "quiet"), platform: platformOf(request) };
+  const o = { signal, quiet: flag(request, "quiet"), platforms: platformsOf(request) };
   return await progressReply(async (tell) => await engine.imageArchives.load(body, { ...o, tell }));
 }

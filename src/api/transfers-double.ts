@@ -53,14 +53,14 @@ export function transfersDouble(memory: Memory): EngineTransfers {
 export function imageArchivesDouble(memory: Memory): EngineImageArchives {
   const asked = (...words: unknown[]): void => void memory.asked.push(words);
   return {
-    load: async (archive, { tell, quiet, platform }) => {
+    load: async (archive, { tell, quiet, platforms }) => {
       let bytes = 0;
       for await (const part of archive) bytes += part.length;
-      asked("load", bytes, quiet, platform);
+      asked("load", bytes, quiet, ...platforms);
       await memory.transfer(tell);
     },
-    save: async (references, { platform }) => {
-      asked("save", references, platform);
+    save: async (references, { platforms }) => {
+      asked("save", references, ...platforms);
       return one(Buffer.from("archive"));
     },
   };

@@ -117,8 +117,10 @@ test("searching", async () => {
 });
 
 test("saving and loading", async () => {
-  const platform = encodeURIComponent('{"os":"linux","architecture":"arm64"}');
-  expect((await api.get(`/images/get?names=a&names=b:1&platform=${platform}`)).body).toBe("archive");
+  const platforms = ["arm64", "amd64", "arm64"]
+    .map((architecture) => `&platform=${encodeURIComponent(JSON.stringify({ os: "linux", architecture }))}`)
+    .join("");
+  expect((await api.get(`/images/get?names=a&names=b:1${platforms}`)).body).toBe("archive");
   expect((await api.get("/images/host:5000/a/b/get")).body).toBe("archive");
   expect((await api.get("/images/get")).status).toBe(400);
   api.engine.transfer = async (tell) => tell({ stream: "Loaded image: a:1\n" });
@@ -126,8 +128,8 @@ test("saving and loading", async () => {
     '{"stream":"Loaded image: a:1\\n"}\r\n',
   );
   expect(api.engine.asked).toEqual([
-    ["save", ["a", "b:1"], { os: "linux", architecture: "arm64" }],
-    ["save", ["host:5000/a/b"], undefined],
-    ["load", 300_000, true, undefined],
+    ["save", ["a", "b:1"], { os: "linux", architecture: "arm64" }, { os: "linux", architecture: "amd64" }],
+    ["save", ["host:5000/a/b"]],
+    ["load", 300_000, true],
   ]);
 });

@@ -141,21 +141,22 @@ export class ImagesClient {
     return this.#connection.lines("POST", `${at(o.name)}/push`, { query, registryAuth, signal: o.signal });
   }
 
-  /** An archive of images. */
+  /** An archive of images. `platforms` as JSON; none: all there are. */
   async save(
     names: readonly string[],
-    o: { readonly platform?: string | undefined } = {},
+    o: { readonly platforms?: readonly string[] } = {},
   ): Promise<AsyncIterable<Uint8Array>> {
-    const query = { names, platform: o.platform };
+    const query = { names, platform: o.platforms };
     return (await this.#connection.send("GET", "/images/get", { query })).body;
   }
 
+  /** `platforms` as JSON; none: all there are. */
   load(
     archive: AsyncIterable<Uint8Array>,
-    o: { readonly quiet: boolean; readonly platform?: string | undefined },
+    o: { readonly quiet: boolean; readonly platforms?: readonly string[] },
   ): AsyncIterable<JsonMessage> {
     return this.#connection.lines("POST", "/images/load", {
-      query: { quiet: o.quiet, platform: o.platform },
+      query: { quiet: o.quiet, platform: o.platforms },
       stream: archive,
       contentType: "application/x-tar",
     });

@@ -44,8 +44,8 @@ export interface LoadParts {
 }
 
 export interface LoadOptions {
-  /** Only images that run there. */
-  readonly platform?: Platform | undefined;
+  /** Only images that run on one of these; none: all. */
+  readonly platforms: readonly Platform[];
   readonly quiet: boolean;
   readonly tell: Tell;
   readonly signal: AbortSignal;
@@ -226,18 +226,23 @@ class Load {
   }
 
   #fits({ config }: Plan): boolean {
-    const { platform } = this.#o;
-    return config.os === "linux" && (platform === undefined || platformRank(config, platform) !== undefined);
+    const { platforms } = this.#o;
+    return config.os === "linux" && (platforms.length === 0 || platforms.some((each) => runs(config, each)));
   }
 
   #chosen(plans: readonly Plan[]): readonly Plan[] {
     const chosen = plans.filter((plan) => this.#fits(plan));
-    if (chosen.length > 0 || plans.length === 0) return chosen;
-    const { platform } = this.#o;
+    if (plans.length === 0) return chosen;
     const there = plans.map(({ config }) => formatPlatform(config)).join(", ");
-    throw platform === undefined
-      ? new Fault("invalid", `operating system is not supported: the archive is for ${there}`)
-      : new Fault("not-found", `the archive has no image for ${formatPlatform(platform)}, only for ${there}`);
+    const missing = this.#o.platforms.filter((each) => !chosen.some(({ config }) => runs(config, each)));
+    if (missing.length > 0)
+      throw new Fault(
+        "not-found",
+        `the archive has no image for ${missing.map(formatPlatform).join(", ")}, only for ${there}`,
+      );
+    if (chosen.length === 0)
+      throw new Fault("invalid", `operating system is not supported: the archive is for ${there}`);
+    return chosen;
   }
 
   /** Layers that did not come in their turn. */
@@ -315,4 +320,8 @@ class Load {
       }),
     );
   }
+}
+
+function runs(config: ImageConfig, platform: Platform): boolean {
+  return platformRank(config, platform) !== undefined;
 }

@@ -26,7 +26,7 @@ export interface ImageArchives {
   load(archive: AsyncIterable<Uint8Array>, o: LoadOptions): Promise<void>;
   save(
     references: readonly string[],
-    o: { readonly platform?: Platform | undefined; readonly signal: AbortSignal },
+    o: { readonly platforms: readonly Platform[]; readonly signal: AbortSignal },
   ): Promise<AsyncIterable<Uint8Array>>;
 }
 

@@ -56,11 +56,11 @@ interface Saved {
 export async function saveImages(
   parts: SaveParts,
   references: readonly string[],
-  o: { readonly platform?: Platform | undefined; readonly signal: AbortSignal },
+  o: { readonly platforms: readonly Platform[]; readonly signal: AbortSignal },
 ): Promise<AsyncIterable<Uint8Array>> {
   const saved = new Map<Digest, Saved>();
   for (const reference of references)
-    for (const { name, detail, isOwn } of wanted(parts, reference, o.platform)) {
+    for (const { name, detail, isOwn } of wanted(parts, reference, o.platforms)) {
       const { id, chainId } = detail.record;
       let image = saved.get(id);
       if (image === undefined) {
@@ -87,10 +87,12 @@ export async function saveImages(
 function wanted(
   { images, index }: SaveParts,
   reference: string,
-  platform: Platform | undefined,
+  platforms: readonly Platform[],
 ): { name: string | undefined; detail: ImageDetail; isOwn: boolean }[] {
-  const all = (name: string) =>
-    platform === undefined ? images.candidates(name) : [images.get(name, platform)];
+  const all = (name: string) => {
+    const chosen = new Set(platforms.map((platform) => images.get(name, platform).record.id));
+    return images.candidates(name).filter(({ record }) => chosen.size === 0 || chosen.has(record.id));
+  };
   try {
     const parsed = parseReference(reference);
     if (parsed.tag === undefined && parsed.digest === undefined) {
@@ -110,7 +112,7 @@ function wanted(
   } catch (thrown) {
     if (!isFault(thrown, "invalid")) throw thrown;
     // No name can look like that, an id can.
-    return [{ name: undefined, detail: images.get(reference, platform), isOwn: false }];
+    return all(reference).map((detail) => ({ name: undefined, detail, isOwn: false }));
   }
 }
 
@@ -120,13 +122,14 @@ async function* archive(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   using _ = leases.hold(images.flatMap((image) => image.layers.map(({ chainId }) => chainId)));
+  const { index, nested } = indexOf(images);
   const documents = new Map<string, Uint8Array>([
     [archiveNames.ociLayout, encode({ imageLayoutVersion: "1.0.0" })],
-    [archiveNames.ociIndex, encode(indexOf(images))],
+    [archiveNames.ociIndex, index],
     [archiveNames.dockerManifest, encode(images.map(dockerEntry))],
   ]);
-  for (const { config, manifest } of images)
-    for (const bytes of [config, manifest]) documents.set(blobPath(digestOf(bytes)), bytes);
+  for (const bytes of [...nested, ...images.flatMap(({ config, manifest }) => [config, manifest])])
+    documents.set(blobPath(digestOf(bytes)), bytes);
   for (const name of ["blobs", "blobs/sha256"]) yield madeEntry("directory", name, 0);
   for (const [name, bytes] of documents) {
     yield madeEntry("file", name, bytes.length);
@@ -158,25 +161,45 @@ function manifestOf(id: Digest, config: Uint8Array, layers: Saved["layers"]): Ui
   });
 }
 
-function indexOf(images: readonly Saved[]): object {
-  const manifests = images.flatMap(({ manifest, names, detail: { config } }) => {
-    const { architecture, os, variant } = config;
-    const descriptor = {
-      mediaType: mediaType.ociManifest,
-      digest: digestOf(manifest),
-      size: manifest.length,
-      platform: { architecture, os, ...(variant !== undefined && { variant }) },
+/** A name of several platforms' images leads to an index of its own, which is how other programs tell them apart. */
+function indexOf(images: readonly Saved[]): { index: Uint8Array; nested: Uint8Array[] } {
+  const byName = new Map<string, Saved[]>();
+  for (const image of images)
+    for (const name of image.names) byName.set(name, [...(byName.get(name) ?? []), image]);
+  const nested: Uint8Array[] = [];
+  const named = [...byName].map(([name, among]) => {
+    const [first] = among;
+    if (among.length === 1 && first !== undefined) return { ...descriptorOf(first), ...nameOf(name) };
+    const bytes = encode(indexDocument(among.map(descriptorOf)));
+    nested.push(bytes);
+    return {
+      ...{ mediaType: mediaType.ociIndex, digest: digestOf(bytes), size: bytes.length },
+      ...nameOf(name),
     };
-    if (names.size === 0) return [descriptor];
-    return [...names].map((name) => ({
-      ...descriptor,
-      annotations: {
-        "io.containerd.image.name": name,
-        "org.opencontainers.image.ref.name": parseReference(name).tag ?? "latest",
-      },
-    }));
   });
+  const nameless = images.filter(({ names }) => names.size === 0).map(descriptorOf);
+  return { index: encode(indexDocument([...named, ...nameless])), nested };
+}
+
+function indexDocument(manifests: readonly object[]): object {
   return { schemaVersion: 2, mediaType: mediaType.ociIndex, manifests };
+}
+
+function nameOf(name: string): object {
+  return {
+    annotations: {
+      "io.containerd.image.name": name,
+      "org.opencontainers.image.ref.name": parseReference(name).tag ?? "latest",
+    },
+  };
+}
+
+function descriptorOf({ manifest, detail: { config } }: Saved): object {
+  const { architecture, os, variant } = config;
+  return {
+    ...{ mediaType: mediaType.ociManifest, digest: digestOf(manifest), size: manifest.length },
+    platform: { architecture, os, ...(variant !== undefined && { variant }) },
+  };
 }
 
 function dockerEntry({ detail: { record }, layers, ownNames }: Saved): object {

@@ -11,9 +11,9 @@ import type { Descriptor, ImageConfig, Platform } from "#spec/image.ts";
 import { configBytesMax, readImageConfig } from "#spec/image-config.ts";
 import {
   chooseManifest,
+  foreignTypeIn,
   type ImageIndexDocument,
   type ImageManifest,
-  isImageConfigType,
   parseManifest,
 } from "#spec/manifest.ts";
 import { formatPlatform, platformRank } from "#spec/platform.ts";
@@ -174,7 +174,10 @@ export class Pulls {
 
   #checkPlatform(reference: Reference, config: ImageConfig, wanted: Platform | undefined): void {
     if (config.os !== "linux")
-      throw new Fault("invalid", `operating system is not supported: ${JSON.stringify(config.os)}`);
+      throw new Fault(
+        "invalid",
+        `image operating system ${JSON.stringify(config.os)} cannot be used on this platform: operating system is not supported`,
+      );
     if (wanted === undefined || platformRank(config, wanted) !== undefined) return;
     throw new Fault(
       "not-found",
@@ -307,11 +310,12 @@ async function readConfig(
   return bytes;
 }
 
-function checkIsImage(reference: Reference, { config }: ImageManifest): void {
-  if (isImageConfigType(config.mediaType)) return;
+function checkIsImage(reference: Reference, manifest: ImageManifest): void {
+  const type = foreignTypeIn(manifest);
+  if (type === undefined) return;
   throw new Fault(
     "unsupported",
-    `${familiarReference(reference)} is no image: its config is ${JSON.stringify(config.mediaType)}`,
+    `unsupported media type ${type}: ${familiarReference(reference)} is no image but an artifact, for the tool that made it`,
   );
 }
 

@@ -5,9 +5,9 @@
  */
 import { FFIType, ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
+import { Fault } from "#spec/fault.ts";
 import { bytePath } from "./byte-path.ts";
 import { closeDescriptor, descriptorPath, openAt, openFlag, statAt } from "./files-at.ts";
-import { Fault } from "#spec/fault.ts";
 import { check, cString, Errno, errno, libc, pinnedBuffer } from "./libc.ts";
 import { type MountInfo, parseMountInfo } from "./mount-info.ts";
 

@@ -124,6 +124,15 @@ export function isImageConfigType(type: string): boolean {
   return type === mediaType.dockerConfig || type === mediaType.ociConfig;
 }
 
+const layerType =
+  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(?:gzip|zstd))?|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.(?:gzip|zstd))?)$/;
+
+/** The first media type in it that no image has: it is an artifact then, a Helm chart or a signature. */
+export function foreignTypeIn({ config, layers }: ImageManifest): string | undefined {
+  if (!isImageConfigType(config.mediaType)) return config.mediaType;
+  return layers.find((layer) => !layerType.test(layer.mediaType))?.mediaType;
+}
+
 /**
  * The entry of an index to run on `wanted`; entries that are no image (attestations) are left out.
  * Undefined when there is none.

@@ -39,6 +39,15 @@ async function importTar(name: string, files: Record<string, string>, platform?:
     expect(error).toBeUndefined();
 }
 
+async function archiveOf(files: Record<string, string | Buffer>): Promise<Buffer> {
+  const tar = pack();
+  for (const [name, bytes] of Object.entries(files)) tar.entry({ name }, bytes);
+  tar.finalize();
+  const parts: Buffer[] = [];
+  for await (const part of tar) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
 /** Every image, and nothing of them is left. */
 async function removeAll(): Promise<void> {
   for (const { Id } of await client.images.list({ all: true }))
@@ -171,17 +180,77 @@ describe("several platforms", () => {
       (await wherry("save", "--platform", "linux/arm64", "-o", file("x.tar"), "many:amd64")).stderr,
     ).toContain("does not match the specified platform (linux/arm64)");
   }, 30_000);
+
+  const variants = async (): Promise<(string | undefined)[]> => {
+    const [image] = await client.images.list({
+      filters: { reference: ["every"] },
+      manifests: true,
+    });
+    return (image?.Manifests ?? []).map(({ ImageData }) => ImageData?.Platform.architecture).sort();
+  };
+
+  test("under one name are an index in the archive, as other programs have it", async () => {
+    const files = new Map<string, string | Buffer>();
+    const blob = (bytes: string | Buffer, mediaType: string) => {
+      const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+      files.set(`blobs/${digest.replace(":", "/")}`, bytes);
+      return { mediaType, digest, size: Buffer.byteLength(bytes) };
+    };
+    const oci = (what: string) => `application/vnd.oci.image.${what}.v1+json`;
+    const document = async (architecture: string) => {
+      const layer = blob(
+        await archiveOf({ [architecture]: architecture }),
+        "application/vnd.oci.image.layer.v1.tar",
+      );
+      const rootfs = { type: "layers", diff_ids: [layer.digest] };
+      const config = blob(JSON.stringify({ os: "linux", architecture, rootfs }), oci("config"));
+      const manifest = { schemaVersion: 2, mediaType: oci("manifest"), config, layers: [layer] };
+      return {
+        ...blob(JSON.stringify(manifest), oci("manifest")),
+        platform: { os: "linux", architecture },
+      };
+    };
+    const manifests = await Promise.all(["s390x", "amd64", "arm64"].map(document));
+    const inner = blob(
+      JSON.stringify({ schemaVersion: 2, mediaType: oci("index"), manifests }),
+      oci("index"),
+    );
+    const named = { ...inner, annotations: { "io.containerd.image.name": "docker.io/library/every:1" } };
+    files.set("oci-layout", '{"imageLayoutVersion":"1.0.0"}');
+    files.set("index.json", JSON.stringify({ schemaVersion: 2, manifests: [named] }));
+    writeFileSync(file("every.tar"), await archiveOf(Object.fromEntries(files)));
+
+    const two = ["--platform", "linux/arm64,linux/amd64"];
+    await ok(wherry("load", ...two, "-i", file("every.tar")));
+    expect(await variants()).toEqual(["amd64", "arm64"]);
+    const none = await wherry("load", ...two, "--platform", "linux/riscv64", "-i", file("every.tar"));
+    expect(none.stderr).toContain(
+      "no image for linux/riscv64, only for linux/s390x, linux/amd64, linux/arm64",
+    );
+    await ok(wherry("load", "-i", file("every.tar")));
+    expect(await variants()).toEqual(["amd64", "arm64", "s390x"]);
+    await ok(wherry("save", "-o", file("all.tar"), "every:1"));
+    await ok(wherry("save", ...two, "-o", file("two.tar"), "every:1"));
+    const there = skopeo === null ? "all.tar" : "there.tar";
+    if (skopeo !== null) {
+      const shown = await ok(engine.cli("skopeo", ["inspect", "--raw", `oci-archive:${file("two.tar")}`]));
+      expect(JSON.parse(shown).manifests.map(({ platform }: { platform: object }) => platform)).toEqual([
+        { architecture: "amd64", os: "linux" },
+        { architecture: "arm64", os: "linux" },
+      ]);
+      const [from, to] = [`oci-archive:${file("all.tar")}`, `oci-archive:${file(there)}:every:1`];
+      await ok(engine.cli("skopeo", ["copy", "--all", from, to]));
+    }
+    const ids = (await client.images.list({ manifests: true })).map(({ Id }) => Id);
+    await ok(wherry("rmi", "every:1"));
+    await ok(wherry("load", "-i", file("two.tar")));
+    expect(await variants()).toEqual(["amd64", "arm64"]);
+    await ok(wherry("load", "-i", file(there)));
+    expect((await client.images.list({ manifests: true })).map(({ Id }) => Id)).toEqual(ids);
+  }, 60_000);
 });
 
 describe("what is no archive of images", () => {
-  async function archiveOf(files: Record<string, string | Buffer>): Promise<Buffer> {
-    const tar = pack();
-    for (const [name, bytes] of Object.entries(files)) tar.entry({ name }, bytes);
-    tar.finalize();
-    const parts: Buffer[] = [];
-    for await (const part of tar) parts.push(part as Buffer);
-    return Buffer.concat(parts);
-  }
   const config = (diffIds: string[] = []) =>
     JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: diffIds } });
   const manifest = (o: object) =>

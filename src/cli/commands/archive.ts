@@ -2,7 +2,7 @@
 import type { Command } from "#cli/command.ts";
 import { readInput } from "#cli/input-file.ts";
 import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
-import { platformJson } from "#cli/platform-flag.ts";
+import { platformsJson } from "#cli/platform-flag.ts";
 import { showProgress } from "#cli/progress-display.ts";
 import { Fault } from "#spec/fault.ts";
 
@@ -10,14 +10,14 @@ const save: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   flags: [
     { name: "output", short: "o", kind: "text", help: "Write to a file, instead of STDOUT" },
-    { name: "platform", kind: "text", help: "Save only the given platform variant" },
+    { name: "platform", kind: "list", help: "Save only the given platform variants" },
   ],
   least: 1,
   run: async ({ args, client, flags, io }) => {
     const output = flags.text("output");
     refuseTerminal(io, output);
     const engine = await client();
-    const archive = await engine.images.save(args, { platform: platformJson(flags.text("platform")) });
+    const archive = await engine.images.save(args, { platforms: platformsJson(flags.list("platform")) });
     await writeOutput(io, output, archive);
     return 0;
   },
@@ -27,7 +27,7 @@ const load: Command = {
   usage: "[OPTIONS]",
   flags: [
     { name: "input", short: "i", kind: "text", help: "Read from tar archive file, instead of STDIN" },
-    { name: "platform", kind: "text", help: "Load only the given platform variant" },
+    { name: "platform", kind: "list", help: "Load only the given platform variants" },
     { name: "quiet", short: "q", kind: "switch", help: "Suppress the load output" },
   ],
   least: 0,
@@ -38,7 +38,7 @@ const load: Command = {
       throw new Fault("invalid", "requested load from stdin, but stdin is empty");
     const messages = (await client()).images.load(readInput(io, input), {
       quiet: flags.on("quiet") || !io.stdout.isTTY,
-      platform: platformJson(flags.text("platform")),
+      platforms: platformsJson(flags.list("platform")),
     });
     await showProgress(messages, io.stdout);
     return 0;
