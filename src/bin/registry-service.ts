@@ -9,6 +9,7 @@ import { FileDepot } from "#registry/depot-files.ts";
 import { S3Depot } from "#registry/depot-s3.ts";
 import { parseHtpasswd } from "#registry/htpasswd.ts";
 import { collect } from "#registry/registry-collect.ts";
+import { RegistryHealth } from "#registry/registry-health.ts";
 import { RegistryMetrics } from "#registry/registry-metrics.ts";
 import { RegistryServer, type ServerOptions } from "#registry/registry-server.ts";
 import { Webhooks } from "#registry/registry-webhooks.ts";
@@ -104,6 +105,7 @@ async function upstreamOptions(file: ServeFile): Promise<UpstreamOptions | undef
 
 async function listen(o: Omit<ServeOptions, "help">, registry: RegistryServer, metrics: RegistryMetrics) {
   const { "tls-cert": cert, "tls-key": key } = o.file;
+  const health = new RegistryHealth(registry.store.depot);
   try {
     return Bun.serve({
       hostname: o.hostname,
@@ -116,7 +118,10 @@ async function listen(o: Omit<ServeOptions, "help">, registry: RegistryServer, m
         }),
       fetch: async (request) => {
         const path = request.url.slice(request.url.indexOf("/", 8));
-        if (path === "/healthz") return await health(registry);
+        if (path === "/healthz") {
+          const trouble = await health.trouble();
+          return trouble === undefined ? new Response("ok\n") : new Response(`${trouble}\n`, { status: 503 });
+        }
         if (path === "/metrics")
           return new Response(metrics.text(), { headers: { "Content-Type": "text/plain; version=0.0.4" } });
         return await registry.answer(request);
@@ -126,16 +131,6 @@ async function listen(o: Omit<ServeOptions, "help">, registry: RegistryServer, m
     throw new Fault("unavailable", `cannot listen on ${o.hostname}:${o.port}: ${Fault.from(cause).message}`, {
       cause,
     });
-  }
-}
-
-/** Whether the store can be written. */
-async function health(registry: RegistryServer): Promise<Response> {
-  try {
-    await registry.store.depot.write("health", "ok");
-    return new Response("ok\n");
-  } catch (error) {
-    return new Response(`${Fault.from(error).message}\n`, { status: 503 });
   }
 }
 

@@ -129,7 +129,7 @@ export class Session {
       signal.throwIfAborted();
       // It does speak HTTPS, only not as somebody who is trusted.
       const fault = Fault.from(thrown);
-      if (fault.detail["network"] === undefined || fault.message.includes("tls: ")) throw fault;
+      if (fault.detail["network"] === undefined) throw fault;
       return await probe("http");
     });
   }

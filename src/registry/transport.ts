@@ -2,6 +2,7 @@
  * One HTTP exchange with a registry, by Bun's fetch: its TLS settings, its proxy, bounds on silence.
  * Never: follows a redirect, knows of credentials, or tries again.
  */
+import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { Fault } from "#spec/fault.ts";
 import { certificatesOf } from "./certificates.ts";
@@ -45,7 +46,10 @@ export class Transport {
     this.#options = options;
   }
 
-  /** @throws Fault `internal` in Go's words when nobody answers (`detail.network`), the signal's reason when called off. */
+  /**
+   * @throws Fault `internal` in Go's words when nobody answers (`detail.network`) or who does is not trusted (without), the
+   * signal's reason when called off.
+   */
   async send(o: Exchange): Promise<Answer> {
     const tls = o.url.protocol === "https:" ? { tls: await this.#tlsOf(o.url.host) } : {};
     const silence = new AbortController();
@@ -69,7 +73,10 @@ export class Transport {
       return { url: o.url, status, headers, body: watched(response, o, silence) };
     } catch (cause) {
       o.signal.throwIfAborted();
-      throw networkFault(o, cause, silence.signal.aborted);
+      throw (
+        mistrustFault(o, cause, this.#options.certificates.at(-1)) ??
+        networkFault(o, cause, silence.signal.aborted)
+      );
     } finally {
       clearTimeout(timer);
     }
@@ -133,27 +140,56 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
   DNSException: "no such host",
   FailedToOpenSocket: "no such host or no route to it",
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-  SELF_SIGNED_CERT_IN_CHAIN:
-    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-  CERT_HAS_EXPIRED: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
-  ERR_TLS_CERT_ALTNAME_INVALID:
-    "tls: failed to verify certificate: x509: certificate is valid for other names",
 };
 
-function networkFault({ method, url }: Exchange, cause: unknown, silent: boolean): Fault {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const words = silent ? "net/http: timeout: the registry says nothing" : reasons[code];
-  const verb = method[0] + method.slice(1).toLowerCase();
-  const place = `${url.origin}${url.pathname}`;
+/** What is wrong with a registry's certificate. */
+const mistrust: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: "signed by unknown authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "signed by unknown authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "signed by unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT: "signed by unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "signed by unknown authority",
+  CERT_SIGNATURE_FAILURE: "signed by unknown authority",
+  CERT_HAS_EXPIRED: "has expired or is not yet valid",
+  CERT_NOT_YET_VALID: "has expired or is not yet valid",
+  ERR_TLS_CERT_ALTNAME_INVALID: "is valid for other names",
+};
+
+/** Asking again would change nothing: it fails at once. Undefined for other failures. */
+function mistrustFault(o: Exchange, cause: unknown, directory: string | undefined): Fault | undefined {
+  const what = mistrust[codeOf(cause)];
+  if (what === undefined) return undefined;
+  const { host } = o.url;
+  const known =
+    directory === undefined ? "" : `put its authority into ${join(directory, host, "ca.crt")}, or `;
+  const way = what.startsWith("signed")
+    ? `${known}name ${host} with --insecure-registry`
+    : "it needs another certificate";
   return new Fault(
     "internal",
-    `${verb} ${JSON.stringify(place)}: ${words ?? (cause instanceof Error ? cause.message : String(cause))}`,
+    `${placeOf(o)}: tls: failed to verify certificate: x509: certificate ${what}: ${way}`,
+    { cause },
+  );
+}
+
+function networkFault(o: Exchange, cause: unknown, silent: boolean): Fault {
+  const code = codeOf(cause);
+  const words = silent ? "net/http: timeout: the registry says nothing" : reasons[code];
+  return new Fault(
+    "internal",
+    `${placeOf(o)}: ${words ?? (cause instanceof Error ? cause.message : String(cause))}`,
     { cause, detail: { network: silent ? "silent" : /refused/i.test(code) ? "refused" : "broken" } },
   );
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
+}
+
+/** As Go's HTTP client names it: `Get "https://host/v2/"`. */
+function placeOf({ method, url }: Exchange): string {
+  const verb = method[0] + method.slice(1).toLowerCase();
+  return `${verb} ${JSON.stringify(`${url.origin}${url.pathname}`)}`;
 }
 
 /** A whole body. @throws Fault `invalid` when it is larger. */
