@@ -16,7 +16,12 @@ export function networkInspect(
   const asked = new Set(ipam.config.map(({ Subnet }) => Subnet));
   const chosen = pools
     .filter(({ subnet }) => !asked.has(subnet))
-    .map(({ subnet, gateway }) => ({ Subnet: subnet, ...(gateway !== "" && { Gateway: gateway }) }));
+    .map(({ auxiliary, gateway, range, subnet }) => ({
+      Subnet: subnet,
+      ...(range !== undefined && { IPRange: range }),
+      ...(gateway !== "" && { Gateway: gateway }),
+      ...(Object.keys(auxiliary).length > 0 && { AuxiliaryAddresses: { ...auxiliary } }),
+    }));
   const config = [...ipam.config.map((each) => ({ ...each })), ...chosen];
   return {
     Name: network.name,

@@ -1,12 +1,16 @@
 /** Pure. What `wherryd` is told by its command line and its configuration file: dockerd's names and meanings. */
 import * as v from "valibot";
-import { type FirewallMode, firewallModes } from "#network/host-rules.ts";
-import type { AddressPool } from "#network/ipam.ts";
 import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { goDurationOrNone } from "#spec/go-duration.ts";
-import { familyOf, formatSubnet, networkOf, parseSubnet } from "#spec/ip.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
+import {
+  decideNetwork,
+  type NetworkFlags,
+  networkFileEntries,
+  networkFlags,
+  networkSwitches,
+} from "./network-flags.ts";
 import { decideRegistry, registryFileEntries, registryFlags } from "./registry-flags.ts";
 import { decideTls, type TlsFiles, tlsFileEntries, tlsFlags, tlsSwitches } from "./tls-flags.ts";
 
@@ -15,15 +19,7 @@ export interface DaemonOptions {
   readonly execRoot: string;
   readonly hosts: readonly string[];
   readonly pidFile: string | undefined;
-  readonly bip: string | undefined;
-  /** Of the default bridge. */
-  readonly ipv6: { readonly subnet: string | undefined } | undefined;
-  readonly ip6tables: boolean;
-  /** A relay of the engine leads ports of IPv6 to containers of IPv4, and those of the loopback. */
-  readonly userlandProxy: boolean;
-  readonly addressPools: readonly AddressPool[] | undefined;
-  readonly dns: readonly string[];
-  readonly firewall: FirewallMode;
+  readonly network: NetworkFlags;
   readonly labels: readonly string[];
   readonly logConfig: LogConfig;
   readonly registry: RegistryOptions;
@@ -48,11 +44,6 @@ const flags = {
   "exec-root": { key: "exec-root", many: false },
   host: { key: "hosts", many: true },
   pidfile: { key: "pidfile", many: false },
-  bip: { key: "bip", many: false },
-  "fixed-cidr-v6": { key: "fixed-cidr-v6", many: false },
-  "default-address-pool": { key: "default-address-pools", many: true },
-  dns: { key: "dns", many: true },
-  firewall: { key: "firewall", many: false },
   label: { key: "labels", many: true },
   "log-driver": { key: "log-driver", many: false },
   "cdi-spec-dir": { key: "cdi-spec-dirs", many: true },
@@ -60,6 +51,7 @@ const flags = {
   "log-level": { key: "log-level", many: false },
   "log-opt": { key: "log-opts", many: true },
   "volume-trash": { key: "volume-trash", many: false },
+  ...networkFlags,
   ...registryFlags,
   ...tlsFlags,
 } as const;
@@ -73,20 +65,11 @@ const shorthands: Readonly<Record<string, string>> = {
   h: "help",
 };
 
-const pool = v.strictObject({ base: v.string(), size: v.number() });
 const fileSchema = v.strictObject({
   "data-root": v.optional(v.string()),
   "exec-root": v.optional(v.string()),
   hosts: v.optional(v.array(v.string())),
   pidfile: v.optional(v.string()),
-  bip: v.optional(v.string()),
-  ipv6: v.optional(v.boolean()),
-  "fixed-cidr-v6": v.optional(v.string()),
-  ip6tables: v.optional(v.boolean()),
-  "userland-proxy": v.optional(v.boolean()),
-  "default-address-pools": v.optional(v.array(pool)),
-  dns: v.optional(v.array(v.string())),
-  firewall: v.optional(v.string()),
   labels: v.optional(v.array(v.string())),
   "log-driver": v.optional(v.string()),
   "cdi-spec-dirs": v.optional(v.array(v.string())),
@@ -98,6 +81,7 @@ const fileSchema = v.strictObject({
   debug: v.optional(v.boolean()),
   /** Containers always outlive the engine here. */
   "live-restore": v.optional(v.boolean()),
+  ...networkFileEntries,
   ...registryFileEntries,
   ...tlsFileEntries,
 });
@@ -113,7 +97,8 @@ export interface CommandLine {
 }
 
 const switchNames: readonly string[] = [
-  ...["help", "version", "debug", "init", "live-restore", "ipv6", "ip6tables", "userland-proxy"],
+  ...["help", "version", "debug", "init", "live-restore"],
+  ...networkSwitches,
   ...tlsSwitches,
 ];
 
@@ -181,7 +166,6 @@ export function decideOptions(
       "invalid",
       `invalid log level ${JSON.stringify(level)}: want one of ${logLevels.join(", ")}`,
     );
-  const pools = line.values["default-address-pool"]?.map(parsePoolFlag) ?? file["default-address-pools"];
   const dataRoot = one("data-root") ?? "/var/lib/wherry";
   const execRoot = one("exec-root") ?? "/run/wherry";
   for (const path of [dataRoot, execRoot])
@@ -191,13 +175,7 @@ export function decideOptions(
     execRoot,
     hosts: line.values.host ?? file.hosts ?? ["unix:///run/wherry/wherry.sock"],
     pidFile: one("pidfile"),
-    bip: one("bip"),
-    ipv6: decideIpv6(line.switches.has("ipv6") || file.ipv6 === true, one("fixed-cidr-v6")),
-    ip6tables: !line.switches.has("no-ip6tables") && file.ip6tables !== false,
-    userlandProxy: !line.switches.has("no-userland-proxy") && file["userland-proxy"] !== false,
-    addressPools: pools?.map(({ base, size }) => ({ base: parseSubnet(base), size })),
-    dns: line.values.dns ?? file.dns ?? [],
-    firewall: decideFirewall(one("firewall") ?? "strict"),
+    network: decideNetwork(line.values, line.switches, file),
     labels: line.values.label ?? file.labels ?? [],
     logConfig: decideLogConfig(
       one("log-driver"),
@@ -225,22 +203,6 @@ function decideServed(address: string | undefined, configFile: string | undefine
       "--registry-config is for the engine's own registry: say --registry ADDRESS:PORT, too",
     );
   return undefined;
-}
-
-function decideIpv6(on: boolean, text: string | undefined): DaemonOptions["ipv6"] {
-  if (!on) return undefined;
-  if (text === undefined) return { subnet: undefined };
-  const subnet = parseSubnet(text);
-  if (familyOf(subnet.address) !== 6)
-    throw new Fault("invalid", `invalid --fixed-cidr-v6 ${text}: want an IPv6 subnet`);
-  return { subnet: formatSubnet(networkOf(subnet)) };
-}
-
-function decideFirewall(text: string): FirewallMode {
-  const mode = firewallModes.find((each) => each === text);
-  if (mode === undefined)
-    throw new Fault("invalid", `invalid firewall mode ${JSON.stringify(text)}: want strict or docker`);
-  return mode;
 }
 
 function decideTrash(text: string): number {
@@ -273,39 +235,42 @@ function parseLogOption(text: string): readonly [string, string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** `base=172.80.0.0/16,size=24`. */
-function parsePoolFlag(text: string): { base: string; size: number } {
-  const match = /^base=([^,]+),size=(\d+)$/.exec(text);
-  if (match === null)
-    throw new Fault(
-      "invalid",
-      `invalid --default-address-pool ${JSON.stringify(text)}: want base=CIDR,size=BITS`,
-    );
-  return { base: match[1] ?? "", size: Number(match[2]) };
-}
-
 export const usage = `Usage: wherryd [OPTIONS]
 
 A container engine that speaks Docker's API.
 
       --bip CIDR                    Address and subnet of the default bridge
+      --bip6 CIDR                   The same of IPv6, with --ipv6
       --cdi-spec-dir DIR            CDI specifications; may be repeated (default /etc/cdi, /var/run/cdi)
       --config-file FILE            Configuration (default /etc/wherry/daemon.json)
       --data-root DIR               What lasts (default /var/lib/wherry)
   -D, --debug                       Say more
       --default-address-pool POOL   base=CIDR,size=BITS; may be repeated
+      --default-gateway ADDRESS     Way out of containers on the default bridge (default its own address)
+      --default-gateway-v6 ADDRESS  The same of IPv6
+      --default-network-opt OPTION  DRIVER=OPTION=VALUE of networks that do not say otherwise;
+                                    may be repeated
       --dns ADDRESS                 Name server of containers; may be repeated
+      --dns-opt OPTION              Of resolv.conf in containers; may be repeated
+      --dns-search DOMAIN           Search domain of containers; may be repeated
       --exec-root DIR               What a reboot ends (default /run/wherry)
-      --fixed-cidr-v6 CIDR          IPv6 subnet of the default bridge, with --ipv6
+      --fixed-cidr CIDR             Where containers on the default bridge have their addresses from
+      --fixed-cidr-v6 CIDR          The same of IPv6, with --ipv6; without --bip6, its subnet
       --firewall MODE               strict: the host's own filter decides about published ports too
                                     docker: they bypass it (default strict)
   -H, --host URL                    unix://PATH or tcp://ADDRESS:PORT; may be repeated
                                     (default unix:///run/wherry/wherry.sock)
+      --host-gateway-ip ADDRESS     What host-gateway means; one of each family (default the
+                                    default bridge's own)
       --http-proxy URL              Proxy for registries (default $HTTP_PROXY)
       --https-proxy URL             The same for HTTPS (default $HTTPS_PROXY)
       --insecure-registry HOST      HOST[:PORT] or CIDR that needs no certificate; may be repeated
+      --icc                         Containers on the default bridge reach one another (default true)
       --init                        Give containers an init that do not say otherwise
       --init-path FILE              That init: a static program that takes -- COMMAND
+      --ip ADDRESS                  Where ports are published that do not say (default 0.0.0.0)
+      --ip-masq                     Containers on the default bridge leave by the host's addresses
+                                    (default true)
       --ip6tables                   Rules for IPv6 (default true)
       --ipv6                        IPv6 on the default bridge
       --label KEY=VALUE             Label of this engine; may be repeated
@@ -317,6 +282,7 @@ A container engine that speaks Docker's API.
       --max-concurrent-downloads N  Blobs fetched at once (default 3)
       --max-concurrent-uploads N    Blobs sent at once (default 5)
       --max-download-attempts N     Of a transfer that breaks off (default 5)
+      --mtu BYTES                   Of the default bridge (default 1500)
       --no-proxy LIST               Hosts that need no proxy (default $NO_PROXY)
   -p, --pidfile FILE                Where to write the process id
       --registry ADDRESS:PORT       Serve a registry there, kept beneath the data root

@@ -40,6 +40,6 @@ export function openBuildkit(
     mirrors: Mirrors.open(join(o.dataRoot, "contexts"), now),
     architecture: imageArchitecture(process.arch),
     id: () => engine.system.facts().id,
-    hostGateway: () => network.find("bridge")?.pools.find(({ gateway }) => gateway.includes("."))?.gateway,
+    hostGateway: () => network.hostGateways()[0],
   });
 }

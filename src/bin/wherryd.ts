@@ -109,11 +109,10 @@ async function serve(
       ...{ cdiDirectories: o.cdiDirectories, init: o.init, initPath: o.initPath },
     }),
   );
-  const { addressPools, bip, dns, execRoot, firewall, ip6tables, ipv6 } = o;
   const network = stack.use(
     await Networks.open({
-      ...{ records, execRoot, name, bip, ipv6, ip6tables, addressPools, dns, firewall, now, report },
-      relayThread: o.userlandProxy ? new URL("./relay-thread.ts", import.meta.url) : undefined,
+      ...{ ...o.network, records, execRoot: o.execRoot, name, now, report },
+      relayThread: o.network.userlandProxy ? new URL("./relay-thread.ts", import.meta.url) : undefined,
       overlapped: ({ driver, id, name: network }, warning) => {
         const attributes = { name: network, type: driver, warning };
         events.append({ type: "network", action: "overlap", actor: { id, attributes }, timeNano: nowNano() });

@@ -162,6 +162,17 @@ export function setUp(netlink: Netlink, index: number): void {
   );
 }
 
+/** `mtu` in bytes. */
+export function setMtu(netlink: Netlink, index: number, mtu: number): void {
+  netlink.change(
+    message.newLink,
+    0,
+    linkBody({ index }),
+    mtuOf({ mtu }),
+    "set the size of an interface's packets",
+  );
+}
+
 export function setMac(netlink: Netlink, index: number, mac: Uint8Array): void {
   netlink.change(
     message.newLink,

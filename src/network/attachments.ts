@@ -11,6 +11,7 @@ import type { ContainerConfig, ContainerRecord, EndpointSettings, HostConfig } f
 import { Fault } from "#spec/fault.ts";
 import { type Family, families, familyOf } from "#spec/ip.ts";
 import { addressIn, type Endpoint, type NetworkRecord, type PublishedPort } from "#spec/network.ts";
+import { type DnsDefaults, dnsOf } from "./container-files.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { planEndpoint } from "./endpoint-plan.ts";
 import { endpointOptions, gatewayOrder } from "./endpoint-settings.ts";
@@ -32,8 +33,7 @@ export interface AttachmentsParts {
   readonly namespaces: Namespaces;
   readonly firewall: Firewall;
   readonly nameServers: Pick<NameServers, "open" | "close">;
-  /** Of containers that name no servers of their own; the host's when empty. */
-  readonly dns: readonly string[];
+  readonly dns: DnsDefaults;
   readonly driver: (network: Pick<NetworkRecord, "driver">) => NetworkDriver;
   /** Undefined: ports of IPv6 lead to containers with IPv6 only, and never from the host's loopback. */
   readonly relays: Relays | undefined;
@@ -204,8 +204,8 @@ export class Attachments {
     const { containerId, netnsPath } = record;
     if (netnsPath === undefined || record.endpoints.every(({ dnsNames: names }) => names.length === 0))
       return record;
-    const servers = (host.Dns ?? []).length > 0 ? (host.Dns ?? []) : dns;
-    const resolver = { servers, ndots: setsNdots(host.DnsOptions ?? []) };
+    const asked = dnsOf(host, dns);
+    const resolver = { servers: asked.servers, ndots: setsNdots(asked.options) };
     const kept = record.resolver === undefined ? sandboxes.put({ ...record, resolver }) : record;
     nameServers.open(containerId, netnsPath);
     return kept;

@@ -12,6 +12,7 @@ import {
   listLinks,
   setBridgePort,
   setMac,
+  setMtu,
   setUp,
 } from "#kernel/links.ts";
 import { Netlink } from "#kernel/netlink.ts";
@@ -83,7 +84,7 @@ export class BridgeDriver implements NetworkDriver {
     if (link === undefined) {
       addBridge(this.#netlink, device, options.mtu === undefined ? {} : { mtu: options.mtu });
       link = findLink(this.#netlink, device);
-    }
+    } else if (network.ownsDevice) this.#adjust(link.index, options);
     const index = link?.index ?? 0;
     // A bridge without an address of its own takes one of its ports', and changes it when that goes.
     if (network.ownsDevice) setMac(this.#netlink, index, macBytes(bridgeMac(network)));
@@ -98,6 +99,14 @@ export class BridgeDriver implements NetworkDriver {
     setUp(this.#netlink, index);
     this.#made.set(network.id, { index, options });
     this.#firewall.addNetwork(bridged(network));
+  }
+
+  /** To what its options say by now; interfaces of containers that run keep their packets' size. */
+  #adjust(index: number, { icc, mtu }: BridgeOptions): void {
+    if (mtu !== undefined) setMtu(this.#netlink, index, mtu);
+    for (const { index: port, master, name } of listLinks(this.#netlink))
+      if (master === index && name.startsWith(this.hostPrefix))
+        setBridgePort(this.#netlink, port, { hairpin: true, isolated: !icc });
   }
 
   remove(network: NetworkRecord): void {

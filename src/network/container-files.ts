@@ -7,41 +7,60 @@ import type { Upstream } from "./dns-forwarder.ts";
 import { changeOwnLines, extendHosts, renderHosts } from "./name-files.ts";
 import { isLoopback, parseResolvConf, renderResolvConf } from "./resolv-conf.ts";
 
+/** For every container that says nothing itself; where nobody does, the host's own. */
+export interface DnsDefaults {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+
+export const noDns: DnsDefaults = { servers: [], search: [], options: [] };
+
+/** Pure. Each list for itself, as dockerd has it. */
+export function dnsOf(host: HostConfig, defaults: DnsDefaults): DnsDefaults {
+  const or = (asked: readonly string[] | null | undefined, usual: readonly string[]) =>
+    asked !== undefined && asked !== null && asked.length > 0 ? asked : usual;
+  return {
+    servers: or(host.Dns, defaults.servers),
+    search: or(host.DnsSearch, defaults.search),
+    options: or(host.DnsOptions, defaults.options),
+  };
+}
+
 export async function containerFiles(
   { config, host }: Pick<ContainerRecord, "config" | "host">,
   sandbox: Sandbox,
   o: {
     readonly hostname: string;
-    /** The host as containers of the default bridge see it. */
-    readonly gateway: string;
-    /** Servers for every container that names none. */
-    readonly dns: readonly string[];
+    /** The host as containers reach it: at most one address of each family. */
+    readonly gateways: readonly string[];
+    readonly dns: DnsDefaults;
   },
 ): Promise<{ hosts: string; resolvConf: string }> {
   const sharesHost = sandbox.netnsPath === undefined;
   const extra = host.ExtraHosts ?? [];
   const hosts = sharesHost
-    ? extendHosts(await textOf("/etc/hosts"), extra, "127.0.0.1")
+    ? extendHosts(await textOf("/etc/hosts"), extra, ["127.0.0.1"])
     : renderHosts({
         hostname: o.hostname,
         domainname: config.Domainname ?? "",
         // IPv4 first on each network, as dockerd has it.
         addresses: sandbox.endpoints.flatMap(addressesOf),
         extra,
-        gateway: o.gateway,
+        gateways: o.gateways,
       });
   return { hosts, resolvConf: await resolvConfOf(host, sandbox, o.dns) };
 }
 
-async function resolvConfOf(host: HostConfig, sandbox: Sandbox, dns: readonly string[]): Promise<string> {
+async function resolvConfOf(host: HostConfig, sandbox: Sandbox, dns: DnsDefaults): Promise<string> {
   const sharesHost = sandbox.netnsPath === undefined;
   const embedded = answersNames(sandbox);
-  const asked = host.Dns ?? [];
+  const asked = dnsOf(host, sharesHost ? noDns : dns);
   return renderResolvConf({
     host: await hostResolvConf(sharesHost || embedded),
-    nameservers: asked.length > 0 ? asked : sharesHost ? [] : dns,
-    search: host.DnsSearch ?? [],
-    options: host.DnsOptions ?? [],
+    nameservers: asked.servers,
+    search: asked.search,
+    options: asked.options,
     sharesHost,
     embedded,
   });
@@ -66,7 +85,7 @@ export async function editNameFiles(
     readonly after: Sandbox;
     readonly files: { readonly hosts: string; readonly resolvConf: string };
     readonly hostname: string;
-    readonly dns: readonly string[];
+    readonly dns: DnsDefaults;
   },
 ): Promise<void> {
   const text = await textOf(o.files.hosts);

@@ -23,6 +23,12 @@ export interface Lease {
   readonly gateway: string;
 }
 
+/** dockerd's names of an auxiliary address that is the containers' way out, in place of the network's own gateway. */
+export const wayOutName: Readonly<Record<Family, string>> = {
+  4: "DefaultGatewayIPv4",
+  6: "DefaultGatewayIPv6",
+};
+
 /** Containers of one network whose last address is remembered, so that a restart keeps it where it can. */
 const formerMax = 4096;
 
@@ -110,8 +116,9 @@ function poolOf(pools: readonly NetworkPool[], address: string): NetworkPool | u
   return pools.find(({ subnet }) => contains(parseSubnet(subnet), address));
 }
 
-function leaseOf({ subnet, gateway }: NetworkPool, address: string): Lease {
-  return { address, prefixLength: parseSubnet(subnet).prefixLength, gateway };
+function leaseOf({ auxiliary, gateway, subnet }: NetworkPool, address: string): Lease {
+  const { prefixLength } = parseSubnet(subnet);
+  return { address, prefixLength, gateway: auxiliary[wayOutName[familyOf(subnet)]] ?? gateway };
 }
 
 function asked(

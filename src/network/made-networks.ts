@@ -26,6 +26,8 @@ export interface MadeNetworksParts {
   readonly sandboxes: SandboxTable;
   readonly drivers: ReadonlyMap<string, NetworkDriver>;
   readonly pools: readonly AddressPool[];
+  /** By driver: options of networks that do not say otherwise. */
+  readonly defaults: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly now: () => string;
   /** Told of what could not be made again. */
   readonly report: (fault: Fault) => void;
@@ -123,12 +125,11 @@ export class MadeNetworks {
 
   /** As asked, or those of the network it takes them from. */
   #settingsOf(request: NetworkCreateRequest): NetworkCreateRequest {
-    if (request.configFrom === "")
-      return {
-        ...request,
-        driver: request.driver || "bridge",
-        ipv6: request.ipv6 || asksForIpv6(request.options),
-      };
+    if (request.configFrom === "") {
+      const driver = request.driver || "bridge";
+      const options = { ...this.#o.defaults[driver], ...request.options };
+      return { ...request, driver, options, ipv6: request.ipv6 || asksForIpv6(options) };
+    }
     const from = this.#o.table.get(request.configFrom);
     if (!from.configOnly)
       throw new Fault(

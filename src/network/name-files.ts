@@ -5,9 +5,10 @@ export interface HostsInput {
   readonly domainname: string;
   /** Of the container; none without a network. */
   readonly addresses: readonly string[];
-  /** `NAME:ADDRESS`; the address `host-gateway` is the host's as the container sees it. */
+  /** `NAME:ADDRESS`. */
   readonly extra: readonly string[];
-  readonly gateway: string;
+  /** What `host-gateway` means: a line for each. */
+  readonly gateways: readonly string[];
 }
 
 const always = [
@@ -23,7 +24,7 @@ export function renderHosts(o: HostsInput): string {
   const names = ownNames(o);
   return lines([
     ...always,
-    ...extraHosts(o.extra, o.gateway),
+    ...extraHosts(o.extra, o.gateways),
     ...o.addresses.map((address) => [address, names] as const),
   ]);
 }
@@ -48,15 +49,16 @@ export function changeOwnLines(
 }
 
 /** The host's own file, for a container that shares its network, and what was asked for beside. */
-export function extendHosts(host: string, extra: readonly string[], gateway: string): string {
-  return host + (host === "" || host.endsWith("\n") ? "" : "\n") + lines(extraHosts(extra, gateway));
+export function extendHosts(host: string, extra: readonly string[], gateways: readonly string[]): string {
+  return host + (host === "" || host.endsWith("\n") ? "" : "\n") + lines(extraHosts(extra, gateways));
 }
 
-function extraHosts(extra: readonly string[], gateway: string): (readonly [string, string])[] {
-  return extra.map((text) => {
+function extraHosts(extra: readonly string[], gateways: readonly string[]): (readonly [string, string])[] {
+  return extra.flatMap((text) => {
     const at = text.search(/[:=]/);
     const address = text.slice(at + 1);
-    return [address === "host-gateway" ? gateway : address.replace(/^\[(.*)\]$/, "$1"), text.slice(0, at)];
+    const addresses = address === "host-gateway" ? gateways : [address.replace(/^\[(.*)\]$/, "$1")];
+    return addresses.map((each) => [each, text.slice(0, at)] as const);
   });
 }
 

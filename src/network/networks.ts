@@ -23,7 +23,14 @@ import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
 import { auditRows } from "./audit.ts";
 import { listeningPorts, probeRows } from "./audit-probe.ts";
 import { BridgeDriver, bridged } from "./bridge-driver.ts";
-import { containerFiles, editNameFiles, hostServers, textOf } from "./container-files.ts";
+import {
+  containerFiles,
+  type DnsDefaults,
+  editNameFiles,
+  hostServers,
+  noDns,
+  textOf,
+} from "./container-files.ts";
 import { DnsForwarder } from "./dns-forwarder.ts";
 import type { NetworkDriver } from "./driver.ts";
 import { checkEndpoint } from "./endpoint-settings.ts";
@@ -39,7 +46,7 @@ import { Namespaces } from "./namespaces.ts";
 import { NetworkTable } from "./network-table.ts";
 import { ParentDriver } from "./parent-driver.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
-import { decidePredefined, defaultNetwork } from "./predefined.ts";
+import { type DefaultBridge, decidePredefined, defaultNetwork } from "./predefined.ts";
 import { Relays } from "./relays.ts";
 import { RouteGuard } from "./route-guard.ts";
 import { SandboxTable } from "./sandbox-table.ts";
@@ -52,14 +59,15 @@ export interface NetworksOptions {
   readonly execRoot: string;
   /** Of bridges and table: no other engine's; at most 12 letters and digits. */
   readonly name: string;
-  /** `10.1.0.1/24`: the default bridge's address and subnet. */
-  readonly bip?: string | undefined;
+  readonly bridge?: DefaultBridge | undefined;
   readonly addressPools?: readonly AddressPool[] | undefined;
-  /** Of the default bridge: IPv6 too, in this subnet or one of the pools'. */
-  readonly ipv6?: { readonly subnet?: string | undefined } | undefined;
+  /** By driver: options of networks that do not say otherwise. */
+  readonly networkDefaults?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
   /** False: IPv6 is left to other rules, and nothing of it is translated or kept apart. */
   readonly ip6tables?: boolean | undefined;
-  readonly dns?: readonly string[] | undefined;
+  readonly dns?: DnsDefaults | undefined;
+  /** What `host-gateway` means; the default bridge's own addresses when absent. */
+  readonly hostGateways?: readonly string[] | undefined;
   /** The program of the thread that relays what the kernel cannot lead to containers (`relays.ts`); absent: nothing does. */
   readonly relayThread?: URL | undefined;
   /** Whether the host's own filter decides about published ports too; `strict` when absent. */
@@ -120,6 +128,7 @@ export class Networks implements AsyncDisposable {
     this.#drivers = new Map(drivers.map((driver) => [driver.name, driver]));
     this.#made = new MadeNetworks({
       ...{ table: this.#networks, sandboxes: this.#sandboxes, drivers: this.#drivers, pools },
+      defaults: o.networkDefaults ?? {},
       ...{ now: o.now, report: o.report },
     });
     const program = o.relayThread;
@@ -131,7 +140,7 @@ export class Networks implements AsyncDisposable {
       namespaces: this.#namespaces,
       firewall: this.#firewall,
       nameServers: this.#nameServers,
-      dns: o.dns ?? [],
+      dns: o.dns ?? noDns,
       driver: (network) => this.#made.driver(network.driver),
       report: o.report,
     });
@@ -146,8 +155,7 @@ export class Networks implements AsyncDisposable {
     });
     decidePredefined(this.#networks, {
       device: `wh${o.name}`,
-      bip: o.bip,
-      ipv6: o.ipv6,
+      wish: o.bridge ?? { ipv4: {}, options: {} },
       pools,
       used: () => this.#made.usedByHost(),
       created: o.now(),
@@ -324,7 +332,13 @@ export class Networks implements AsyncDisposable {
       readonly hostname: string;
     },
   ): Promise<void> {
-    await editNameFiles(record, { ...o, dns: this.#o.dns ?? [] });
+    await editNameFiles(record, { ...o, dns: this.#o.dns ?? noDns });
+  }
+
+  /** The host as containers reach it: at most one address of each family, IPv4 first. */
+  hostGateways(): readonly string[] {
+    const own = this.get(defaultNetwork).pools.map(({ gateway }) => gateway);
+    return this.#o.hostGateways ?? own.filter((each) => each !== "");
   }
 
   async files(
@@ -332,8 +346,8 @@ export class Networks implements AsyncDisposable {
     sandbox: Sandbox,
     hostname: string,
   ): Promise<{ hosts: string; resolvConf: string }> {
-    const gateway = this.get(defaultNetwork).pools[0]?.gateway ?? "";
-    return await containerFiles(record, sandbox, { hostname, gateway, dns: this.#o.dns ?? [] });
+    const gateways = this.hostGateways();
+    return await containerFiles(record, sandbox, { hostname, gateways, dns: this.#o.dns ?? noDns });
   }
 
   /** Gives back what only this engine's life needs; networks of running containers stay. */

@@ -1,26 +1,56 @@
 /** The networks every engine has: the default bridge, the host's own, and none. */
 import { randomBytes } from "node:crypto";
-import { type Family, familyOf, formatSubnet, networkOf, parseSubnet } from "#spec/ip.ts";
+import { isDeepStrictEqual } from "node:util";
+import { Fault } from "#spec/fault.ts";
+import {
+  contains,
+  type Family,
+  familyOf,
+  formatSubnet,
+  networkOf,
+  parseSubnet,
+  type Subnet,
+  widthOf,
+} from "#spec/ip.ts";
 import type { NetworkPool, NetworkRecord } from "#spec/network.ts";
 import { defaultBridgeOptions } from "./bridge-driver.ts";
 import { type AddressPool, chooseSubnet, firstAddress, type UsedBy } from "./ipam.ts";
+import { wayOutName } from "./leases.ts";
 import type { NetworkTable } from "./network-table.ts";
 
 export const defaultNetwork = "bridge";
 
+/** What the default bridge shall be like, where not as usual. */
+export interface DefaultBridge {
+  readonly ipv4: PoolWish;
+  /** Undefined: no IPv6. */
+  readonly ipv6?: PoolWish | undefined;
+  /** As those of any network carried by a bridge. */
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface PoolWish {
+  /** `10.1.0.1/24`: address and subnet of the bridge; `10.1.0.0/24` for its first one. */
+  readonly subnet?: string | undefined;
+  /** Of containers' addresses, within the subnet; by itself it is the subnet. */
+  readonly range?: string | undefined;
+  /** The containers' way out, in place of the bridge's own address. */
+  readonly gateway?: string | undefined;
+}
+
 export interface PredefinedInput {
   readonly device: string;
-  /** `10.1.0.1/24`: address and subnet of the bridge. */
-  readonly bip: string | undefined;
-  /** IPv6 too, in this subnet or one of the pools'. */
-  readonly ipv6?: { readonly subnet?: string | undefined } | undefined;
+  readonly wish: DefaultBridge;
   readonly pools: readonly AddressPool[];
   /** What the host has routes into; looked at only when a subnet is chosen. */
   readonly used: () => readonly UsedBy[];
   readonly created: string;
 }
 
-/** Decides those that are not there yet, and the bridge anew when another `bip` is asked for. @throws Fault `invalid`. */
+/**
+ * Decides those that are not there yet, and the bridge as it is wished for: another one where its subnet or address changes.
+ * @throws Fault `invalid` for a wish that cannot be.
+ */
 export function decidePredefined(networks: NetworkTable, o: PredefinedInput): void {
   for (const [name, driver] of [
     ["host", "host"],
@@ -29,43 +59,69 @@ export function decidePredefined(networks: NetworkTable, o: PredefinedInput): vo
     if (networks.named(name) === undefined) networks.put({ ...blank(o), name, driver });
   const bridge = networks.named(defaultNetwork);
   const before = (family: Family) => bridge?.pools.find(({ subnet }) => familyOf(subnet) === family);
-  const ipv4 = decidePool(before(4), o.bip, 4, o);
-  const ipv6 = o.ipv6 === undefined ? undefined : decidePool(before(6), o.ipv6.subnet, 6, o);
-  const pools = ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
-  if (bridge !== undefined && before(4) === ipv4) {
-    if (before(6) !== ipv6) networks.put({ ...bridge, pools, ipv6: ipv6 !== undefined });
+  const ipv4 = decidePool(before(4), o.wish.ipv4, 4, o);
+  const ipv6 = o.wish.ipv6 === undefined ? undefined : decidePool(before(6), o.wish.ipv6, 6, o);
+  const decided = {
+    pools: ipv6 === undefined ? [ipv4] : [ipv4, ipv6],
+    ipv6: ipv6 !== undefined,
+    options: { ...defaultBridgeOptions(o.device), ...o.wish.options },
+  };
+  const stays =
+    bridge !== undefined && before(4)?.subnet === ipv4.subnet && before(4)?.gateway === ipv4.gateway;
+  if (stays) {
+    if (!isDeepStrictEqual({ ...bridge, ...decided }, bridge)) networks.put({ ...bridge, ...decided });
     return;
   }
   if (bridge !== undefined) networks.delete(bridge);
-  networks.put({
-    ...blank(o),
-    name: defaultNetwork,
-    driver: "bridge",
-    ipv6: ipv6 !== undefined,
-    pools,
-    options: defaultBridgeOptions(o.device),
-    device: o.device,
-    ownsDevice: true,
-  });
+  const { device } = o;
+  networks.put({ ...blank(o), ...decided, name: defaultNetwork, driver: "bridge", device, ownsDevice: true });
 }
 
-/** The one there is, unless another is asked for: `asked` is a subnet, or the gateway's address with one. */
+/** In the subnet there is, unless another is asked for. */
 function decidePool(
   before: NetworkPool | undefined,
-  asked: string | undefined,
+  wish: PoolWish,
   family: Family,
   o: PredefinedInput,
 ): NetworkPool {
+  const asked = wish.subnet ?? wish.range;
   const wanted = asked === undefined ? undefined : parseSubnet(asked);
-  const subnet = wanted === undefined ? undefined : networkOf(wanted);
-  const gateway = wanted === undefined || subnet?.address === wanted.address ? undefined : wanted.address;
-  const stays =
-    before !== undefined &&
-    (subnet === undefined || before.subnet === formatSubnet(subnet)) &&
-    (gateway === undefined || before.gateway === gateway);
-  if (stays) return before;
-  const chosen = subnet ?? chooseSubnet(o.used(), o.pools, family);
-  return { subnet: formatSubnet(chosen), gateway: gateway ?? firstAddress(chosen), auxiliary: {} };
+  const subnet =
+    wanted === undefined
+      ? before === undefined
+        ? chooseSubnet(o.used(), o.pools, family)
+        : parseSubnet(before.subnet)
+      : networkOf(wanted);
+  const own = wanted === undefined || subnet.address === wanted.address ? undefined : wanted.address;
+  const kept = before?.subnet === formatSubnet(subnet) ? before.gateway : firstAddress(subnet);
+  const range = wish.subnet === undefined ? undefined : wish.range;
+  for (const part of [range, wish.gateway]) checkWithin(subnet, part);
+  const gateway = own ?? kept;
+  if (gateway === wish.gateway)
+    throw new Fault(
+      "invalid",
+      `the gateway ${gateway} of the default bridge cannot be its own address: give it another with --bip${family === 6 ? "6" : ""}`,
+    );
+  return {
+    subnet: formatSubnet(subnet),
+    ...(range !== undefined && { range }),
+    gateway,
+    auxiliary: wish.gateway === undefined ? {} : { [wayOutName[family]]: wish.gateway },
+  };
+}
+
+/** `part` is an address, or a subnet. @throws Fault `invalid`. */
+function checkWithin(subnet: Subnet, part: string | undefined): void {
+  if (part === undefined) return;
+  const isRange = part.includes("/");
+  const [address, length] = isRange
+    ? [parseSubnet(part).address, parseSubnet(part).prefixLength]
+    : [part, widthOf(familyOf(part))];
+  if (!contains(subnet, address) || length < subnet.prefixLength)
+    throw new Fault(
+      "invalid",
+      `the ${isRange ? "range" : "gateway"} ${part} of the default bridge is outside of its subnet ${formatSubnet(subnet)}: give it one that holds it with --bip${familyOf(address) === 6 ? "6" : ""}`,
+    );
 }
 
 function blank({ created }: PredefinedInput): Omit<NetworkRecord, "name" | "driver"> {
