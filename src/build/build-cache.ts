@@ -61,8 +61,12 @@ export class BuildCache {
     return record;
   }
 
-  /** The keys of the steps that ended with these files. */
-  keysOf(chainId: ChainId): string[] {
+  /** The keys of the steps that ended with these files; with `known`, of the one step that has this key among them. */
+  keysOf(chainId: ChainId, known?: string): string[] {
+    if (known !== undefined) {
+      const record = this.#steps.get(this.#keys.get(known) ?? "");
+      return record?.chainId === chainId ? [...record.keys] : [];
+    }
     return this.#steps
       .list()
       .filter((record) => record.chainId === chainId)

@@ -3,6 +3,8 @@
  * is asked over its session while the build runs.
  */
 import type { Credentials } from "#spec/credentials.ts";
+import type { Digest } from "#spec/digest.ts";
+import type { Descriptor } from "#spec/image.ts";
 
 export interface LocalFilter {
   /** Patterns of files that are wanted, as in `.dockerignore`; absent for all. */
@@ -27,6 +29,20 @@ export interface SshAgent extends AsyncDisposable {
   readonly socketPath: string;
 }
 
+/** Blobs in a directory of the client's. */
+export interface LentBlobs {
+  /** Undefined when it is not there. */
+  sizeOf(digest: Digest, signal: AbortSignal): Promise<number | undefined>;
+  /** Not checked against its digest: who reads it does. */
+  read(digest: Digest, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** One that is there is not sent again. `told` gets the bytes sent. */
+  write(
+    blob: { readonly descriptor: Descriptor; read(signal: AbortSignal): AsyncIterable<Uint8Array> },
+    signal: AbortSignal,
+    told?: (bytes: number) => void,
+  ): Promise<void>;
+}
+
 /** Every method throws the signal's reason when it fires, and a Fault when the client is gone or refuses. */
 export interface BuildClient {
   /**
@@ -45,4 +61,6 @@ export interface BuildClient {
   ssh(id: string, signal: AbortSignal): Promise<SshAgent | undefined>;
   /** For a registry's host (`registry-1.docker.io` for the hub). Undefined for none: then one goes anonymously. */
   credentials(host: string, signal: AbortSignal): Promise<Credentials | undefined>;
+  /** A store of blobs by its name (`local:` and the directory). Undefined when the client lends none at all. */
+  blobs(store: string, signal: AbortSignal): Promise<LentBlobs | undefined>;
 }

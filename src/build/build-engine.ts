@@ -1,5 +1,6 @@
 /** What a build needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
 import type { BuiltImages } from "#engine/built-images.ts";
+import type { RemoteArtifacts } from "#engine/remote-artifacts.ts";
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
@@ -37,6 +38,8 @@ export interface BuildImages {
   }): Promise<Digest>;
   /** The same for images whose manifests are made already, with their names. @returns their ids, in order. */
   keepBuilt(built: BuiltImages): Promise<Digest[]>;
+  /** A config as it is stored. @throws Fault `not-found`. */
+  configBytes(id: Digest): Promise<Uint8Array>;
   /** Every layer that an image has. */
   layers(): ReadonlySet<ChainId>;
   /** A layer stays, and those below it, also when no image has it. Idempotent; survives the engine. */
@@ -78,6 +81,8 @@ export interface BuildContainers {
 }
 
 export interface BuildTransfers {
+  /** What registries have that is no image here. */
+  readonly artifacts: Pick<RemoteArtifacts, "remote" | "push">;
   /** One tag, with all it stands for. @returns the digest it has there. @throws Fault in Docker's words. */
   pushTag(
     name: string,

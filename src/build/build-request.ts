@@ -3,6 +3,7 @@ import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
 import type { BuildClient } from "./build-client.ts";
+import type { CacheEntry } from "./cache-places.ts";
 import type { LineRange } from "./lines.ts";
 import type { BuildProgress, SourceFile } from "./progress.ts";
 
@@ -18,10 +19,10 @@ export interface BuildRequest {
   readonly progress: BuildProgress;
   /** Of `context:NAME=input:KEY`: what earlier builds came to. They stay the caller's to dispose. */
   readonly inputs?: ReadonlyMap<string, BuildResult> | undefined;
-  /** `inline` puts into each image what a later build needs to find its steps in it. */
-  readonly cacheExports?:
-    | readonly { readonly type: string; readonly attributes?: Readonly<Record<string, string>> }[]
-    | undefined;
+  /** `inline` puts into each image what a later build needs to find its steps in it; of others the result has the steps. */
+  readonly cacheExports?: readonly CacheEntry[] | undefined;
+  /** Beside those the options name. */
+  readonly cacheImports?: readonly CacheEntry[] | undefined;
   /** `network.host`, `security.insecure`: what the client lets the Dockerfile do. */
   readonly entitlements?: readonly string[] | undefined;
   readonly signal: AbortSignal;
@@ -47,6 +48,16 @@ export interface BuildResult extends Disposable {
   /** SOURCE_DATE_EPOCH of the build, milliseconds since 1970. */
   readonly epochMs?: number | undefined;
   readonly source: SourceFile;
+  /** Those it had, when a cache is to be made of them. */
+  readonly steps?: readonly SolvedStep[] | undefined;
+}
+
+/** A step and what it came to. */
+export interface SolvedStep {
+  /** It is known by any of them. */
+  readonly keys: readonly string[];
+  readonly chainId?: ChainId | undefined;
+  readonly createdMs: number;
 }
 
 /** A fault of a build with the place in the Dockerfile it comes from, if it comes from one. */

@@ -150,6 +150,7 @@ function directoryClient(directories: Readonly<Record<string, string>>, o: Solve
       return value === undefined ? undefined : Buffer.from(value);
     },
     ssh: async () => undefined,
+    blobs: async () => undefined,
     credentials: async () => undefined,
   };
 }

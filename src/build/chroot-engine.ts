@@ -10,6 +10,7 @@ import type { BuiltImages } from "#engine/built-images.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
+import { formatReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 import type { Layers } from "#store/layers.ts";
 import type {
   BuildContainers,
@@ -34,7 +35,7 @@ export class ChrootImages implements BuildImages {
   readonly names = new Map<string, Digest>();
 
   get(reference: string, platform?: Platform): DoubledImage {
-    const named = this.names.get(reference) ?? this.names.get(`${reference}:latest`);
+    const named = this.names.get(canonical(reference));
     const image = this.byId.get(named ?? reference);
     if (image === undefined) throw new Fault("not-found", `No such image: ${reference}`);
     if (platform !== undefined && image.config.architecture !== platform.architecture)
@@ -66,6 +67,10 @@ export class ChrootImages implements BuildImages {
     return ids;
   }
 
+  async configBytes(id: Digest): Promise<Uint8Array> {
+    return new TextEncoder().encode(JSON.stringify(this.get(id).config));
+  }
+
   /** What the build cache keeps. */
   readonly kept = new Set<ChainId>();
 
@@ -79,12 +84,18 @@ export class ChrootImages implements BuildImages {
   }
 
   tag(reference: string, target: string): void {
-    this.names.set(target, this.get(reference).record.id);
+    this.names.set(canonical(target), this.get(reference).record.id);
   }
 
   tagAll([first]: readonly Digest[], target: string): void {
-    if (first !== undefined) this.names.set(target, first);
+    if (first !== undefined) this.names.set(canonical(target), first);
   }
+}
+
+function canonical(name: string): string {
+  return /^(?:sha256:)?[0-9a-f]{64}$/.test(name)
+    ? name
+    : formatReference(withDefaultTag(parseReference(name)));
 }
 
 export class ChrootContainers implements BuildContainers {
@@ -154,6 +165,13 @@ function quoted(path: string): string {
 export class NoRegistry implements BuildTransfers {
   readonly asked: unknown[] = [];
   onFetch: ((name: string) => void) | undefined;
+
+  readonly artifacts = {
+    remote: (name: string): never => {
+      throw new Fault("unavailable", `there is no registry to read ${name} from`);
+    },
+    push: async (name: string): Promise<never> => await this.pushTag(name),
+  };
 
   async pushTag(name: string): Promise<never> {
     throw new Fault("unavailable", `there is no registry to push ${name} to`);

@@ -118,7 +118,7 @@ async function composePlatform(
   const { platform } = result;
   const layers: ComposedLayer[] = [];
   for (const { chainId, diffId } of chainOf(result.chainId, parts.layers)) {
-    const packing = parts.packing.get(diffId) ?? pack(chainId, diffId, parts, o);
+    const packing = parts.packing.get(diffId) ?? packOne(chainId, diffId, parts, o);
     parts.packing.set(diffId, packing);
     layers.push(await packing);
   }
@@ -160,11 +160,12 @@ export function chainOf(
   return chain;
 }
 
-async function pack(
+/** One layer in the form that is wanted. */
+export async function packOne(
   chainId: ChainId,
   diffId: Digest,
   { layers, spool }: ComposeParts,
-  o: ComposeOptions,
+  o: Pick<ComposeOptions, "form" | "words" | "signal" | "packed">,
 ): Promise<ComposedLayer> {
   const type = layerType(o.form, o.words);
   if (o.form.compression === "uncompressed") {

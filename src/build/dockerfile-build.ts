@@ -14,11 +14,14 @@ import { BuildInputs } from "./build-inputs.ts";
 import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./build-options.ts";
 import type { LintWarning } from "./build-questions.ts";
 import { BuildFault, type BuildRequest, type BuildResult, type PlatformResult } from "./build-request.ts";
+import { inlineRecords } from "./cache-config.ts";
+import { ImportedCaches } from "./cache-import.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
+import { cacheSource, importedEntries } from "./cache-places.ts";
+import { chainOf } from "./compose-image.ts";
 import { type Dockerfile, parseDockerfile } from "./dockerfile.ts";
 import { BuildGraph, type BuildNode } from "./graph.ts";
 import { imageConfig, type MadeLayer } from "./image-history.ts";
-import { importInline, inlineCache } from "./inline-cache.ts";
 import { type CheckSettings, type RuleName, warningOf } from "./lint-rules.ts";
 import { lintSource, type ReadDockerfile } from "./lint-source.ts";
 import { type LoweredStage, Lowering } from "./lower.ts";
@@ -108,14 +111,11 @@ export class DockerfileBuild {
     const buildArgs = prefixed(options, "build-arg:");
     const epochMs = epochOf(buildArgs);
     const { cacheMounts, workspaces, memory, cache, hall, now } = this.#parts;
-    const imported = await importInline({
-      engine,
-      layers: this.#parts.layers,
-      client,
-      progress,
-      options,
-      signal,
-    });
+    const { layers } = this.#parts;
+    const imported = await ImportedCaches.open(
+      { engine, layers, client, progress, signal },
+      [...importedEntries(options), ...(this.#request.cacheImports ?? [])].map(cacheSource),
+    );
     const cacheNamespace = buildArgs["BUILDKIT_CACHE_MOUNT_NS"] ?? "";
     await using solver = new Solver({
       ...{ engine, workspaces, cacheMounts, client, scratch, memory, cacheNamespace, epochMs },
@@ -132,14 +132,21 @@ export class DockerfileBuild {
       const described = await this.#describe(each, solver, chainId, epochMs);
       perPlatform.push({ platform, config: described, chainId, materials: inputs.materials });
     }
+    const steps = this.#exportsSteps ? await solver.steps(lowered.map(({ node }) => node)) : undefined;
+    for (const { chainId } of steps ?? []) kept.use(cache.hold(chainId));
     await cache.collect();
     return {
+      steps,
       perPlatform,
       epochMs,
       multiPlatform: platforms.length > 1 || options["multi-platform"] === "true",
       source: this.#source,
       [Symbol.dispose]: () => kept.dispose(),
     };
+  }
+
+  get #exportsSteps(): boolean {
+    return this.#request.cacheExports?.some(({ type }) => type !== "inline") === true;
   }
 
   /** Tells the checks of the text that do not hold. @throws Fault when the Dockerfile wants them to. */
@@ -215,14 +222,25 @@ export class DockerfileBuild {
         made.set(node, { diffId, createdMs });
       }
     const diffIds: Digest[] = [];
-    const { layers, now, cache } = this.#parts;
+    const { layers, now } = this.#parts;
     for (let at = chainId; at !== undefined; at = layers.get(at)?.parent) {
       const layer = layers.get(at);
       if (layer !== undefined) diffIds.unshift(layer.diffId);
     }
     const config = imageConfig(lowered, { made, diffIds, epochMs, nowMs: now().getTime() });
     const inline = this.#request.cacheExports?.some(({ type }) => type === "inline") === true;
-    return inline ? { ...config, ...inlineCache(chainId, layers, cache) } : config;
+    return inline ? { ...config, ...this.#inlineCache(chainId) } : config;
+  }
+
+  /** What a later build needs to find the image's own steps in it. */
+  #inlineCache(chainId: ChainId | undefined): Record<string, string> {
+    const { layers, cache } = this.#parts;
+    const steps = chainOf(chainId, layers).map((layer, at) => ({
+      keys: cache.keysOf(layer.chainId),
+      layer: at,
+      createdMs: cache.createdOf(layer.chainId),
+    }));
+    return inlineRecords(steps);
   }
 }
 

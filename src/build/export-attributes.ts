@@ -92,7 +92,20 @@ export function imageExport(
   };
 }
 
-export function unknownAttribute(of: string, name: string, there: readonly string[]): Fault {
+const ofFiles: Readonly<Record<"local" | "tar", readonly string[]>> = {
+  local: ["platform-split", "attestation-prefix", "name"],
+  tar: ["platform-split", "attestation-prefix", "name"],
+};
+
+/** @throws Fault `invalid` for options that exporters of files have not. */
+export function fileExport(exporter: "local" | "tar", attributes: Readonly<Record<string, string>>): void {
+  // There is nothing to annotate, but clients give annotations to every output.
+  for (const [name, value] of Object.entries(attributes))
+    if (annotationOf(name, value) === undefined && !ofFiles[exporter].includes(name))
+      throw unknownAttribute(exporter, name, ofFiles[exporter]);
+}
+
+function unknownAttribute(of: string, name: string, there: readonly string[]): Fault {
   return new Fault(
     "invalid",
     `exporter ${of} has no option ${JSON.stringify(name)}: there are ${[...there].sort().join(", ")}`,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Digest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
-import type { Platform } from "#spec/image.ts";
+import type { Descriptor, Platform } from "#spec/image.ts";
 import { platformRank } from "#spec/platform.ts";
 import { familiarReference, parseReference } from "#spec/reference.ts";
 import { plainGzip } from "#store/layer-form.ts";
@@ -16,6 +16,8 @@ import type { BuildClient } from "./build-client.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import { registryHost } from "./build-inputs.ts";
 import type { BuildResult } from "./build-request.ts";
+import { type CacheExportParts, exportCache } from "./cache-export.ts";
+import type { CacheTarget } from "./cache-places.ts";
 import { type ComposedImage, type ComposedLayer, composeImage } from "./compose-image.ts";
 import type { ImageExport, ImageExporter } from "./export-attributes.ts";
 
@@ -93,6 +95,16 @@ export class ResultImages {
       await spool[Symbol.asyncDispose]();
       throw thrown;
     }
+  }
+
+  /** The build's steps as a cache elsewhere. @returns its manifest; undefined when there is nothing to write. */
+  async exportCache(
+    result: BuildResult,
+    target: CacheTarget,
+    o: Pick<CacheExportParts, "client" | "tell" | "signal">,
+  ): Promise<Descriptor | undefined> {
+    const { engine, layers, spoolRoot } = this.#parts;
+    return await exportCache(result, target, { engine, layers, spoolRoot, ...o });
   }
 
   /** A name of the store to its registry, with all it stands for. @returns its digest there. */

@@ -211,7 +211,11 @@ describe.skipIf(!canBuild)("results", () => {
 
   test("an image can carry its cache", async () => {
     const dockerfile = "FROM busybox\nRUN echo inline >/i\n";
-    const { result } = await fixture.solve(dockerfile, {}, { cacheExports: [{ type: "inline" }] });
+    const { result } = await fixture.solve(
+      dockerfile,
+      {},
+      { cacheExports: [{ type: "inline", attributes: {} }] },
+    );
     if (result === undefined) throw new Error("no result");
     const wanted = imageExport("image", { name: "cached:1" });
     await fixture.builder.results.store(result, { wanted, signal: new AbortController().signal });

@@ -10,7 +10,9 @@ import { Gate } from "#store/gate.ts";
 import { SharedWork } from "#store/shared-work.ts";
 import type { BuildCache, StepResult } from "./build-cache.ts";
 import type { BuildInputs } from "./build-inputs.ts";
-import { type BuildNode, canonical, sha256Of } from "./graph.ts";
+import type { SolvedStep } from "./build-request.ts";
+import type { ImportedCaches } from "./cache-import.ts";
+import { BuildGraph, type BuildNode, canonical, sha256Of } from "./graph.ts";
 import type { Misses } from "./misses.ts";
 import {
   type InputFiles,
@@ -40,8 +42,8 @@ export interface SolverParts extends NodeParts {
   readonly inputs: BuildInputs;
   readonly progress: BuildProgress;
   readonly misses: Misses;
-  /** What images named for it are known to hold; for this build alone, whose user trusts them. */
-  readonly imported: ReadonlyMap<string, StepResult>;
+  /** What caches named for it are known to hold; for this build alone, whose user trusts them. */
+  readonly imported: Pick<ImportedCaches, "find">;
   readonly now: () => Date;
   readonly signal: AbortSignal;
 }
@@ -73,6 +75,8 @@ export class Solver implements AsyncDisposable {
   readonly #prepared = new Map<BuildNode, Promise<PreparedWork>>();
   readonly #stack = new AsyncDisposableStack();
   readonly #told = new Set<BuildNode>();
+  /** Keys by which a node was found or done. */
+  readonly #known = new Map<BuildNode, readonly string[]>();
   /** Work that this build began, for whoever waits for it. */
   readonly #begun = new Set<Promise<unknown>>();
 
@@ -116,27 +120,27 @@ export class Solver implements AsyncDisposable {
       return operation.chainId === undefined ? nothing : { chainId: operation.chainId, createdMs: 0 };
     }
     const whole = await this.#whole(node);
-    const complete = whole === undefined ? undefined : this.#find(whole);
-    if (complete !== undefined) return this.#hit(node, complete);
+    const complete = whole === undefined ? undefined : await this.#find(whole, node);
+    if (complete !== undefined) return this.#hit(node, complete, [whole]);
     // What it reads is made while what it stands on is.
     for (const input of node.inputs.slice(1)) if (input?.operation.kind !== "files") void this.result(input);
     const root = await this.result(node.inputs[0]);
     const early = node.useCache ? await this.#definition(node) : undefined;
-    const found = early === undefined ? undefined : this.#find(rooted(early, root));
+    const found = early === undefined ? undefined : await this.#find(rooted(early, root), node);
     if (found !== undefined && early !== undefined) {
       if (whole !== undefined) this.#parts.cache.alias(whole, rooted(early, root));
-      return this.#hit(node, found);
+      return this.#hit(node, found, [rooted(early, root), whole]);
     }
     const prepared = await this.#prepare(node);
     const late = rooted(
       sha256Of(canonical([operationKey(operation, this.#parts.epochMs), prepared.key])),
       root,
     );
-    const known = node.useCache ? this.#find(late) : undefined;
+    const known = node.useCache ? await this.#find(late, node) : undefined;
     if (known !== undefined) {
       for (const key of [early === undefined ? undefined : rooted(early, root), whole])
         if (key !== undefined) this.#parts.cache.alias(key, late);
-      return this.#hit(node, known);
+      return this.#hit(node, known, [late, early === undefined ? undefined : rooted(early, root), whole]);
     }
     const keys = [late, early === undefined ? undefined : rooted(early, root), whole];
     return await this.#perform(
@@ -147,14 +151,38 @@ export class Solver implements AsyncDisposable {
     );
   }
 
-  #find(key: string): StepResult | undefined {
-    return this.#parts.cache.find(key) ?? this.#parts.imported.get(key);
+  async #find(key: string, node: BuildNode): Promise<StepResult | undefined> {
+    return this.#parts.cache.find(key) ?? (await this.#parts.imported.find(key, baseOf(node)));
   }
 
-  #hit(node: BuildNode, result: StepResult): StepResult {
+  #hit(node: BuildNode, result: StepResult, keys: readonly (string | undefined)[]): StepResult {
     this.#hold(result.chainId);
+    this.#know(node, keys);
     this.#cached(node);
     return result;
+  }
+
+  #know(node: BuildNode, keys: readonly (string | undefined)[]): void {
+    const known = keys.filter((key) => key !== undefined);
+    this.#known.set(node, [...new Set([...(this.#known.get(node) ?? []), ...known])]);
+  }
+
+  /** Steps under these nodes that are known, with all they are known by: what a cache for elsewhere is made of. */
+  async steps(roots: readonly (BuildNode | undefined)[]): Promise<SolvedStep[]> {
+    const { cache } = this.#parts;
+    const found: SolvedStep[] = [];
+    for (const node of BuildGraph.reach(roots)) {
+      if (node.operation.kind === "files" || node.operation.kind === "image") continue;
+      const done = await this.#results.get(node);
+      const whole = await this.#whole(node);
+      // A step that another one made needless may be known all the same.
+      const result = done ?? (whole === undefined ? undefined : cache.find(whole));
+      if (result === undefined) continue;
+      const kept = result.chainId === undefined ? [] : cache.keysOf(result.chainId, whole);
+      const keys = [...new Set([...(this.#known.get(node) ?? []), ...kept])];
+      if (keys.length > 0) found.push({ keys, chainId: result.chainId, createdMs: result.createdMs });
+    }
+    return found;
   }
 
   /** It and all it would have read were done before. */
@@ -275,6 +303,7 @@ export class Solver implements AsyncDisposable {
   ): Promise<StepResult> {
     const { hall, progress, signal, misses } = this.#parts;
     misses.note(node, prepared, root);
+    this.#know(node, keys);
     this.#told.add(node);
     const [key = ""] = keys;
     const result = await during(progress, described(node), async (voice) => {
@@ -315,6 +344,13 @@ export class Solver implements AsyncDisposable {
     cache.remember(o.keys, result, { kind: "regular", description: node.name });
     return result;
   }
+}
+
+/** The image at the bottom of what a node works on. */
+function baseOf(node: BuildNode): ChainId | undefined {
+  let at: BuildNode | undefined = node;
+  while (at !== undefined && at.operation.kind !== "image") at = at.inputs[0];
+  return at?.operation.kind === "image" ? at.operation.chainId : undefined;
 }
 
 function rooted(key: string, root: StepResult): string {

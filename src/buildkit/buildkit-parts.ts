@@ -31,7 +31,7 @@ export interface BuilderUsage extends Omit<CacheRecord, "type" | "usedMs" | "mut
 
 export interface BuildkitBuilder {
   build(request: BuildRequest): Promise<BuildResult>;
-  readonly results: Pick<ResultImages, "store" | "compose" | "push">;
+  readonly results: Pick<ResultImages, "store" | "compose" | "push" | "exportCache">;
   tree(result: PlatformResult): Promise<AsyncDisposable & { readonly root: string }>;
   lint?(request: QuestionRequest): Promise<LintReport>;
   outline?(request: QuestionRequest): Promise<Outline>;

@@ -60,6 +60,7 @@ beforeEach(async () => {
         },
         compose: () => Promise.reject(new Error("nothing is composed here")),
         push: () => Promise.reject(new Error("nothing is pushed here")),
+        exportCache: async () => undefined,
       },
       tree: async () => {
         mkdirSync(join(root, "tree"), { recursive: true });

@@ -1,4 +1,5 @@
 /** Blobs in a store of the client's: an image layout that a build comes out as, a cache in a directory. */
+import type { LentBlobs } from "#build/build-client.ts";
 import type { GrpcChannel } from "#grpc/grpc-channel.ts";
 import { content, contentStoreHeader, writeAction } from "#spec/content-service.ts";
 import type { Digest } from "#spec/digest.ts";
@@ -8,7 +9,7 @@ import type { Descriptor } from "#spec/image.ts";
 import type { ClientSession } from "./client-sessions.ts";
 import { sentBytesMax } from "./export-step.ts";
 
-export class ClientContent {
+export class ClientContent implements LentBlobs {
   readonly #channel: GrpcChannel;
   readonly #metadata: Readonly<Record<string, string[]>>;
 

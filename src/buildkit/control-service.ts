@@ -6,8 +6,9 @@ import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import type { BuildJob, SentBody } from "./build-jobs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 import { buildError } from "./error-details.ts";
+import { cacheTargets, exportCaches } from "./export-caches.ts";
 import type { ExportAnswer } from "./export-step.ts";
-import { runExporter } from "./exports.ts";
+import { checkExporter, runExporter } from "./exports.ts";
 import { runFrontend } from "./frontend.ts";
 import type { ResultShelf } from "./result-shelf.ts";
 import { serveTunnel } from "./session-tunnel.ts";
@@ -61,6 +62,8 @@ export async function solveRequest(
   let answer: ExportAnswer = {};
   let failed: GrpcError | undefined;
   try {
+    for (const exporter of exportersOf(request)) checkExporter(exporter);
+    cacheTargets(job);
     const result = await resultOf(parts, shelf, job);
     if (result !== undefined) answer = await exportAll(parts, job, result);
     return answer;
@@ -101,7 +104,7 @@ async function exportAll(parts: BuildkitParts, job: BuildJob, result: BuildResul
     job.signal.throwIfAborted();
     answer = { ...answer, ...(await runExporter(parts, job, { exporter, index, result })) };
   }
-  return answer;
+  return { ...answer, ...(await exportCaches(parts, job, result)) };
 }
 
 /** Older clients name one exporter in fields of its own. */

@@ -3,6 +3,7 @@
  * Owns: exporters by their names, what they tell and answer. Never: builds.
  */
 import type { BuildResult } from "#build/build-request.ts";
+import { fileExport, imageExport } from "#build/export-attributes.ts";
 import { Beneath } from "#kernel/beneath.ts";
 import type { BytePath } from "#kernel/byte-path.ts";
 import type { Exporter } from "#spec/buildkit-control.ts";
@@ -15,6 +16,29 @@ import type { BuildkitParts } from "./buildkit-parts.ts";
 import { toLayout, toStore } from "./export-images.ts";
 import { type ExportAnswer, ExportStep, fileTaker, sendArchive } from "./export-step.ts";
 import { type SentTree, sendFiles } from "./send-files.ts";
+
+/** Before anything is built. @throws Fault `invalid` for an exporter there is not, or options it has not. */
+export function checkExporter({ Type, Attrs }: Exporter): void {
+  switch (Type) {
+    case "moby":
+    case "image":
+      imageExport("image", Attrs);
+      break;
+    case "oci":
+    case "docker":
+      imageExport(Type, Attrs);
+      break;
+    case "local":
+    case "tar":
+      fileExport(Type, Attrs);
+      break;
+    default:
+      throw new Fault(
+        "invalid",
+        `exporter ${JSON.stringify(Type)} could not be found: there are image, oci, docker, local and tar`,
+      );
+  }
+}
 
 /** @throws Fault `invalid` for an exporter there is not. */
 export async function runExporter(
@@ -35,10 +59,8 @@ export async function runExporter(
     case "tar":
       return await toTar(parts, job, o);
     default:
-      throw new Fault(
-        "invalid",
-        `exporter ${JSON.stringify(Type)} could not be found: there are image, oci, docker, local and tar`,
-      );
+      checkExporter(o.exporter);
+      return {};
   }
 }
 

@@ -3,6 +3,8 @@
  * named, it is this one.
  */
 import type { BuildResult } from "#build/build-request.ts";
+import type { CacheEntry } from "#build/cache-places.ts";
+import type { Exporter } from "#spec/buildkit-control.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import type { BuildJob } from "./build-jobs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
@@ -43,6 +45,11 @@ export function checkFrontend({ frontend, options }: FrontendRequest): void {
   }
 }
 
+/** As the builder has it. */
+export function cacheEntry({ Type, Attrs }: Exporter): CacheEntry {
+  return { type: Type, attributes: Attrs };
+}
+
 export function clientOf(
   parts: BuildkitParts,
   job: BuildJob,
@@ -65,7 +72,10 @@ export async function runFrontend(
     client: clientOf(parts, job, request.options),
     progress: job.feed,
     inputs: request.inputs,
-    cacheExports: (Cache?.Exports ?? []).map(({ Type, Attrs }) => ({ type: Type, attributes: Attrs })),
+    cacheExports: (Cache?.Exports ?? []).map(cacheEntry),
+    // Clients of BuildKit name them among the options; those that ask directly name them here.
+    cacheImports:
+      request.options["cache-imports"] === undefined ? (Cache?.Imports ?? []).map(cacheEntry) : [],
     entitlements: Entitlements,
     signal,
   });

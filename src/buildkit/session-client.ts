@@ -2,12 +2,14 @@
  * A BuildKit client as the builder sees it: its files, secrets, agents and credentials, asked over its session.
  * Owns: how questions become calls. Promises: a file is sent again only when it changed since the last build.
  */
-import type { BuildClient, LocalContext, LocalFilter, SshAgent } from "#build/build-client.ts";
+import type { BuildClient, LentBlobs, LocalContext, LocalFilter, SshAgent } from "#build/build-client.ts";
 import { session, sessionHeader } from "#spec/buildkit-session.ts";
+import { content } from "#spec/content-service.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import { faultOfCall, GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import { serveAgent } from "./agent-socket.ts";
 import type { SentBody } from "./build-jobs.ts";
+import { ClientContent } from "./client-content.ts";
 import type { ClientSession, ClientSessions } from "./client-sessions.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { receiveFiles } from "./receive-files.ts";
@@ -113,6 +115,12 @@ export class SessionClient implements BuildClient {
     return answer.Username === ""
       ? { identityToken: answer.Secret }
       : { username: answer.Username, password: answer.Secret };
+  }
+
+  async blobs(store: string, signal: AbortSignal): Promise<LentBlobs | undefined> {
+    if (this.#sessionId === "") return undefined;
+    const found = await this.#parts.sessions.find(this.#sessionId, signal);
+    return found.answers(content.read) ? new ClientContent(found, store) : undefined;
   }
 
   /** Undefined when the client has no such thing. */

@@ -19,6 +19,7 @@ import type { RegistryPart } from "./parts.ts";
 import { Provenance } from "./provenance.ts";
 import { Pulls } from "./pull.ts";
 import { Pushes } from "./push.ts";
+import { RemoteArtifacts } from "./remote-artifacts.ts";
 import { Transfers } from "./transfers.ts";
 
 /** Images in and out of archives. */
@@ -64,6 +65,7 @@ export async function openImageRoom(parts: ImageRoomParts): Promise<ImageRoom> {
     registry: parts.registry,
     pulls: new Pulls(shared),
     pushes: new Pushes(shared),
+    artifacts: new RemoteArtifacts(shared),
   });
   await clearSpools(parts.spoolRoot);
   const imageArchives: ImageArchives = {

@@ -237,6 +237,11 @@ export class Images {
     );
   }
 
+  /** The config's bytes, with what this engine does not read. @throws Fault `not-found`. */
+  async configBytes(id: Digest): Promise<Uint8Array> {
+    return await this.#parts.blobs.read(id);
+  }
+
   /** Undefined for what is not here. */
   configOf(id: Digest): ImageConfig | undefined {
     return this.#configs.get(id);

@@ -5,7 +5,7 @@
  * image has an equal manifest otherwise.
  * Never: speaks HTTP.
  */
-import { type ChainId, type Digest, shortDigest } from "#spec/digest.ts";
+import { type Digest, shortDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Descriptor, Platform } from "#spec/image.ts";
 import { parseManifest } from "#spec/manifest.ts";
@@ -18,10 +18,9 @@ import {
   repositoryName,
 } from "#spec/reference.ts";
 import type { Blobs } from "#store/blobs.ts";
-import { formOfType, type LayerForm, layerType, packLayer, plainGzip } from "#store/layer-form.ts";
 import type { Layers } from "#store/layers.ts";
 import { sendAttestations } from "./attestations.ts";
-import { counted, once } from "./counted.ts";
+import { once } from "./counted.ts";
 import type { Emit } from "./emit.ts";
 import type { ImageIndex } from "./image-index.ts";
 import type { ImageDetail } from "./image-list.ts";
@@ -30,7 +29,8 @@ import type { Images } from "./images.ts";
 import type { Leases } from "./leases.ts";
 import { type ManifestDocument, makeIndex, makeManifest } from "./make-manifest.ts";
 import type { RegistryAccess, RegistryPart, RegistryTarget } from "./parts.ts";
-import type { AttachedManifest, LayerBlob, Provenance } from "./provenance.ts";
+import { type GoingLayer, type Placed, placeLayer } from "./place-layer.ts";
+import type { AttachedManifest, Provenance } from "./provenance.ts";
 import { LayerProgress, type Tell } from "./transfer-progress.ts";
 
 export interface PushesParts {
@@ -50,19 +50,8 @@ export interface PushOptions extends RegistryAccess {
   readonly tell: Tell;
 }
 
-/** A layer and where it is going. */
-interface Layer {
-  readonly chainId: ChainId;
-  readonly diffId: Digest;
-  readonly tarSizeBytes: number;
-  readonly progress: LayerProgress;
-}
-
 /** An image whose blobs are where it is going. */
 type Pushed = ManifestDocument & { readonly image: ImageDetail };
-/** Of a layer that the registry has in a form it knows. */
-type Placed = Omit<LayerBlob, "repositories">;
-
 export class Pushes {
   readonly #parts: PushesParts;
 
@@ -136,7 +125,7 @@ export class Pushes {
   ): Promise<ManifestDocument> {
     const { blobs, index, layers, leases, provenance } = this.#parts;
     const { id, chainId } = image.record;
-    const chain = chainOf(layers, chainId).map((layer): Layer => {
+    const chain = chainOf(layers, chainId).map((layer): GoingLayer => {
       const progress = new LayerProgress(o.tell, shortDigest(layer.diffId));
       return { ...layer, progress };
     });
@@ -147,7 +136,7 @@ export class Pushes {
     const signal = AbortSignal.any([o.signal, stop.signal]);
     const placing = chain.map(async (layer) => {
       try {
-        return await this.#place(layer, reference, target, preferred, signal);
+        return await placeLayer(this.#parts, layer, { reference, target, preferred, signal });
       } catch (thrown) {
         stop.abort(thrown);
         throw thrown;
@@ -206,50 +195,6 @@ export class Pushes {
     return (await this.#manifests(id)).find(({ manifest }) => fits(manifest))?.document;
   }
 
-  /** Sees to it that the repository has a layer, in one form or another. */
-  async #place(
-    layer: Layer,
-    reference: Reference,
-    target: RegistryTarget,
-    preferred: ReadonlySet<Digest>,
-    signal: AbortSignal,
-  ): Promise<Placed> {
-    const { layers, provenance } = this.#parts;
-    const { progress, tarSizeBytes } = layer;
-    const known = [...provenance.blobs(layer.diffId)].sort(
-      (a, b) => Number(preferred.has(b.digest)) - Number(preferred.has(a.digest)),
-    );
-    for (const blob of known)
-      if ((await target.hasBlob(blob.digest, signal)) !== undefined) {
-        progress.say("Layer already exists");
-        return blob;
-      }
-    const prefix = `${reference.domain}/`;
-    for (const blob of known)
-      for (const repository of blob.repositories) {
-        if (!repository.startsWith(prefix) || repository === repositoryName(reference)) continue;
-        const from = repository.slice(prefix.length);
-        if (!(await target.mount(blob.digest, from, signal))) continue;
-        progress.say(`Mounted from ${from}`);
-        return blob;
-      }
-    progress.say("Waiting");
-    const [wanted] = known.filter(({ digest }) => preferred.has(digest));
-    const form = formOf(wanted);
-    const open = (each: AbortSignal) =>
-      packLayer(
-        counted(layers.tar(layer.chainId, { signal: each }), (bytes) =>
-          progress.count("Pushing", bytes, tarSizeBytes),
-        ),
-        form,
-      );
-    const sent = await target.upload(open, { signal });
-    progress.say("Pushed");
-    if (sent.digest === wanted?.digest) return wanted;
-    const type = layerType(form, form.compression === "gzip" ? "docker" : "oci");
-    return { digest: sent.digest, sizeBytes: sent.sizeBytes, mediaType: type };
-  }
-
   /** The index the tag stands for, byte for byte, when all that is in it is here: images, and what it says about them. */
   async #knownIndex(
     reference: Reference,
@@ -270,12 +215,6 @@ export class Pushes {
     if (!parsed.manifests.every(({ digest }) => here.has(digest))) return undefined;
     return { document: { bytes, digest: known, mediaType: parsed.mediaType }, attached };
   }
-}
-
-/** In which an image's manifest has it; an image without one goes as gzip. */
-function formOf(blob: LayerBlob | undefined): LayerForm {
-  const form = blob === undefined ? undefined : formOfType(blob.mediaType);
-  return form === undefined ? plainGzip : { ...form, level: blob?.level };
 }
 
 function withPlatform({ image, ...document }: Pushed): ManifestDocument & { readonly platform: Platform } {

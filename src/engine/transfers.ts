@@ -14,6 +14,7 @@ import { gathered } from "./counted.ts";
 import type { RegistryAccess, RegistryPart } from "./parts.ts";
 import type { Pulls } from "./pull.ts";
 import type { Pushes } from "./push.ts";
+import type { RemoteArtifacts } from "./remote-artifacts.ts";
 import type { Tell } from "./transfer-progress.ts";
 
 export interface TransferRequest extends RegistryAccess {
@@ -36,11 +37,19 @@ export class Transfers {
   readonly #registry: RegistryPart;
   readonly #pulls: Pulls;
   readonly #pushes: Pushes;
+  /** What is not an image. */
+  readonly artifacts: RemoteArtifacts;
 
-  constructor(o: { readonly registry: RegistryPart; readonly pulls: Pulls; readonly pushes: Pushes }) {
+  constructor(o: {
+    readonly registry: RegistryPart;
+    readonly pulls: Pulls;
+    readonly pushes: Pushes;
+    readonly artifacts: RemoteArtifacts;
+  }) {
     this.#registry = o.registry;
     this.#pulls = o.pulls;
     this.#pushes = o.pushes;
+    this.artifacts = o.artifacts;
   }
 
   /** Without a tag or digest: every tag, as Docker's API has it. */

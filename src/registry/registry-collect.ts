@@ -4,8 +4,8 @@
  * linked while it is being taken away comes back (see registry-store). Never: trusts one look.
  */
 import { type Digest, isDigest } from "#spec/digest.ts";
-import { parseManifest } from "#spec/manifest.ts";
 import { keys, type RegistryStore } from "./registry-store.ts";
+import { readPushed } from "./served-manifest.ts";
 
 export interface Collected {
   readonly blobs: number;
@@ -119,9 +119,7 @@ async function neededBlobs(store: RegistryStore, repository: string): Promise<Re
   for (const digest of await store.digests(repository, "_manifests")) {
     const bytes = await store.bytes(digest);
     if (bytes === undefined) continue;
-    const document = parseManifest(bytes);
-    if (document.kind === "manifest")
-      for (const each of [document.config, ...document.layers]) needed.add(each.digest);
+    for (const each of readPushed(bytes, undefined).blobs) needed.add(each);
   }
   return needed;
 }

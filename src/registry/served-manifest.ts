@@ -3,7 +3,8 @@ import * as v from "valibot";
 import { type Digest, isDigest } from "#spec/digest.ts";
 import { fields, maybe, text, textMap } from "#spec/docker-json.ts";
 import { Fault } from "#spec/fault.ts";
-import { parseManifest } from "#spec/manifest.ts";
+import type { Descriptor } from "#spec/image.ts";
+import { indexTypes, manifestTypes, parseManifest } from "#spec/manifest.ts";
 import { parseStrictJson } from "#spec/strict-json.ts";
 import type { ReferrerEntry } from "./registry-store.ts";
 import { RegistryRefusal } from "./serve-fault.ts";
@@ -42,11 +43,14 @@ export function readPushed(bytes: Uint8Array, contentType: string | undefined): 
     if (config?.mediaType === emptyConfig && (artifactType ?? "") === "")
       throw new Fault("invalid", "a manifest with an empty config must say its artifactType");
     const type = artifactType || config?.mediaType;
+    // An index may list blobs beside manifests: BuildKit keeps its caches so.
+    const listed = document.kind === "index" ? document.manifests : [];
+    const parts = document.kind === "manifest" ? [document.config, ...document.layers] : [];
+    const [manifests, blobs] = [listed.filter(isManifest), listed.filter((each) => !isManifest(each))];
     return {
       mediaType: document.mediaType,
-      blobs:
-        document.kind === "manifest" ? [document.config, ...document.layers].map((each) => each.digest) : [],
-      manifests: document.kind === "index" ? document.manifests.map((each) => each.digest) : [],
+      blobs: [...parts, ...blobs].map((each) => each.digest),
+      manifests: manifests.map((each) => each.digest),
       ...(subject !== undefined && { subject: subject.digest }),
       ...(type !== undefined && { artifactType: type }),
       ...(annotations !== undefined && { annotations }),
@@ -54,6 +58,10 @@ export function readPushed(bytes: Uint8Array, contentType: string | undefined): 
   } catch (thrown) {
     throw new RegistryRefusal("MANIFEST_INVALID", Fault.from(thrown).message);
   }
+}
+
+function isManifest({ mediaType }: Descriptor): boolean {
+  return [...manifestTypes, ...indexTypes].includes(mediaType);
 }
 
 export function referrerEntry(manifest: PushedManifest, digest: Digest, size: number): ReferrerEntry {

@@ -3,9 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type BuildDisplay, displayOf } from "#cli/build-display.ts";
 import { buildFlags } from "#cli/build-flags.ts";
-import { entryOf, frontendOptions, type Output, outputsOf, questionOf } from "#cli/build-order.ts";
+import { frontendOptions, type Output, outputsOf, questionOf } from "#cli/build-order.ts";
 import { buildServices } from "#cli/build-services.ts";
 import { openSources } from "#cli/build-sources.ts";
+import { cacheStores, listCaches } from "#cli/cache-stores.ts";
 import { type CliIo, type Command, type Invocation, write } from "#cli/command.ts";
 import { addToLayout } from "#cli/layout-index.ts";
 import { exportStore } from "#spec/content-service.ts";
@@ -32,18 +33,19 @@ const build: Command = {
       contexts: flags.list("build-context"),
     });
     const outputs = outputsOf(flags);
+    const caches = await cacheStores(io, { from: flags.list("cache-from"), to: flags.list("cache-to") });
     const network = flags.text("network") === "host" ? ["network.host"] : [];
     using running = await engine.builds.open({
       options: { ...sources.options, ...frontendOptions(flags, io.env) },
       exporters: questionOf(flags) === undefined ? outputs.map(({ Type, Attrs }) => ({ Type, Attrs })) : [],
-      cacheExports: flags.list("cache-to").map((text) => entryOf(text, "cache-to")),
-      cacheImports: flags.list("cache-from").map((text) => entryOf(text, "cache-from")),
+      cacheExports: [...caches.exports],
+      cacheImports: [...caches.imports],
       entitlements: [...network, ...flags.list("allow")],
       sharedKey: sources.sharedKey,
       services: buildServices({
         ...{ io, directories: sources.directories, upload: sources.upload },
         ...{ secrets: flags.list("secret"), agents: flags.list("ssh"), places: placesOf(io, outputs) },
-        stores: storesOf(io, outputs),
+        stores: new Map([...storesOf(io, outputs), ...caches.stores]),
       }),
       signal: abort.signal,
     });
@@ -53,6 +55,7 @@ const build: Command = {
       const watched = watch(running.status(), display);
       const answer = await running.result();
       await watched;
+      await listCaches(caches, answer);
       return await report(invocation, outputs, answer);
     } catch (thrown) {
       return await fail(io, thrown);
