@@ -7,11 +7,14 @@ import { Client } from "#client/client.ts";
 import type { CliIo } from "./command.ts";
 import { commandGroups, commandsOf, commandTable, resolveCommand } from "./command-table.ts";
 import { argumentKind, type Choice, flagChoice, type Kind } from "./completion-words.ts";
-import { type FlagSpec, parseFlags } from "./flags.ts";
+import type { EnginePlace } from "./engine-place.ts";
+import { type FlagSpec, Flags, parseFlags } from "./flags.ts";
 
 /** The last line's number: bits that tell the shell what to do. */
 const noSpace = 2;
 const noFiles = 4;
+
+type PlaceOf = (flags: Flags) => Promise<EnginePlace>;
 
 interface Candidates {
   readonly lines: readonly string[];
@@ -23,9 +26,9 @@ export async function complete(
   words: readonly string[],
   globalFlags: readonly FlagSpec[],
   io: CliIo,
-  hostOf: (given: string | undefined) => string,
+  placeOf: PlaceOf,
 ): Promise<string> {
-  const { lines, directive } = await candidates(words, globalFlags, io, hostOf);
+  const { lines, directive } = await candidates(words, globalFlags, io, placeOf);
   const typed = words.at(-1) ?? "";
   const fitting = lines.filter((line) => line.startsWith(typed));
   return `${fitting.map((line) => `${line}\n`).join("")}:${directive}\n`;
@@ -35,7 +38,7 @@ async function candidates(
   words: readonly string[],
   globalFlags: readonly FlagSpec[],
   io: CliIo,
-  hostOf: (given: string | undefined) => string,
+  placeOf: PlaceOf,
 ): Promise<Candidates> {
   const before = words.slice(0, -1);
   const typed = words.at(-1) ?? "";
@@ -52,7 +55,7 @@ async function candidates(
   const command = await found.entry.load();
   const read = readBefore(found.args, command.flags, command.interspersed ?? true);
   const lookUp = async (choice: Choice, prefix = ""): Promise<Candidates> =>
-    await look(choice, prefix, io, hostOf(flags[0]));
+    await look(choice, prefix, io, async () => await placeOf(flags));
   if (read.open !== undefined)
     return await lookUp(flagChoice(found.name, read.open.name, typed), filterPrefix(read.open.name, typed));
   const behindArguments = command.interspersed === false && read.rest.length > 0;
@@ -104,7 +107,7 @@ function readBefore(
   words: readonly string[],
   specs: readonly FlagSpec[],
   interspersed = false,
-): { readonly flags: readonly string[]; readonly rest: readonly string[]; readonly open?: FlagSpec } {
+): { readonly flags: Flags; readonly rest: readonly string[]; readonly open?: FlagSpec } {
   const last = words.at(-1) ?? "";
   const open = last.startsWith("--")
     ? specs.find(({ name, kind }) => kind !== "switch" && last === `--${name}`)
@@ -115,25 +118,33 @@ function readBefore(
     const parsed = parseFlags(open === undefined ? words : words.slice(0, -1), specs, { interspersed });
     const used = open !== undefined && !interspersed && parsed.rest.length > 0 ? undefined : open;
     const rest = used === open ? parsed.rest : [...parsed.rest, last];
-    return { flags: parsed.flags.list("host"), rest, ...(used !== undefined && { open: used }) };
+    return { flags: parsed.flags, rest, ...(used !== undefined && { open: used }) };
   } catch {
-    return { flags: [], rest: words.filter((word) => !word.startsWith("-")) };
+    return { flags: new Flags(new Map()), rest: words.filter((word) => !word.startsWith("-")) };
   }
 }
 
-async function look({ words, kind }: Choice, prefix: string, io: CliIo, host: string): Promise<Candidates> {
+async function look(
+  { words, kind }: Choice,
+  prefix: string,
+  io: CliIo,
+  place: () => Promise<EnginePlace>,
+): Promise<Candidates> {
   if (kind === "files") return { lines: words, directive: 0 };
   if (kind === "environment") return { lines: Object.keys(io.env).sort(), directive: noFiles };
-  const names = kind === "nothing" ? [] : await namesFrom(host, io, kind);
+  const names = kind === "nothing" ? [] : await namesFrom(place, io, kind);
   const lines = [...words, ...names.map((name) => prefix + name)];
   const goesOn = lines.length > 0 && words.length > 0 && lines.every((line) => /[=:]$/.test(line));
   return { lines, directive: goesOn ? noFiles | noSpace : noFiles };
 }
 
 /** An engine that does not answer knows no names. */
-async function namesFrom(host: string, io: CliIo, kind: Kind): Promise<string[]> {
+async function namesFrom(place: () => Promise<EnginePlace>, io: CliIo, kind: Kind): Promise<string[]> {
   try {
-    const client = await Client.connect({ host, version: io.env["DOCKER_API_VERSION"] ?? "1.50" });
+    const client = await Client.connect({
+      ...(await place()),
+      version: io.env["DOCKER_API_VERSION"] ?? "1.50",
+    });
     return await lists[kind](client);
   } catch {
     return [];

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { Fault } from "#spec/fault.ts";
 import type { CliIo } from "./command.ts";
+import { configDirectory } from "./config-directory.ts";
 
 const entry = v.looseObject({
   auth: v.optional(v.string()),
@@ -22,11 +23,6 @@ const schema = v.looseObject({
   credHelpers: v.optional(v.record(v.string(), v.string())),
 });
 export type DockerConfig = v.InferOutput<typeof schema>;
-
-/** `DOCKER_CONFIG`, or `.docker` at home. */
-export function configDirectory({ env }: CliIo): string {
-  return env["DOCKER_CONFIG"] || join(env["HOME"] || "/", ".docker");
-}
 
 /** Empty when there is no file. @throws Fault `invalid` for one that cannot be read. */
 export async function readDockerConfig(io: CliIo): Promise<DockerConfig> {

@@ -6,16 +6,16 @@ import { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
 import { type CliIo, type Command, errorText, type Invocation, write } from "./command.ts";
 import { commandGroups, resolveCommand } from "./command-table.ts";
+import { enginePlace, placeFlags } from "./engine-place.ts";
 import { type FlagSpec, type Flags, parseFlags } from "./flags.ts";
 import { commandHelp, groupHelp, overview, program, usageLine } from "./help.ts";
 
 const globalFlags: readonly FlagSpec[] = [
-  { name: "host", short: "H", kind: "list", help: "Engine to connect to" },
+  ...placeFlags,
   { name: "version", short: "v", kind: "switch", help: "Print version information and quit" },
   { name: "help", kind: "switch", short: "h", help: "Print usage" },
 ];
 const helpFlag: FlagSpec = { name: "help", short: "h", kind: "switch", help: "Print usage" };
-const defaultHost = "unix:///run/wherry/wherry.sock";
 
 /** @returns The exit code. */
 export async function runCli(args: readonly string[], io: CliIo, version: string): Promise<number> {
@@ -70,7 +70,7 @@ async function completions([how, ...words]: readonly string[], io: CliIo): Promi
   const { complete } = await import("./complete.ts");
   const { wordsOf } = await import("./command-line-words.ts");
   const typed = how === "__complete" ? words : wordsOf(words[0] ?? "").slice(1);
-  return await complete(typed, globalFlags, io, (given) => hostOf(given, io));
+  return await complete(typed, globalFlags, io, async (flags) => await enginePlace(flags, io));
 }
 
 async function runCommand(
@@ -113,10 +113,9 @@ async function runCommand(
   }
   let client: Promise<Client> | undefined;
   const connect = (): Promise<Client> => {
-    client ??= Client.connect({
-      host: hostOf(o.flags.list("host")[0], io),
-      version: io.env["DOCKER_API_VERSION"],
-    });
+    client ??= enginePlace(o.flags, io).then(
+      async (place) => await Client.connect({ ...place, version: io.env["DOCKER_API_VERSION"] }),
+    );
     return client;
   };
   const invocation: Invocation = {
@@ -178,9 +177,4 @@ function wantedArguments({ least, most }: Command): string {
   return least === 0
     ? `requires at most ${plural(most)}`
     : `requires at least ${least} and at most ${plural(most)}`;
-}
-
-function hostOf(flag: string | undefined, { env }: CliIo): string {
-  const given = flag ?? env["WHERRY_HOST"] ?? env["DOCKER_HOST"];
-  return given === undefined || given === "" ? defaultHost : given;
 }

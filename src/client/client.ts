@@ -2,7 +2,7 @@
 import type { DiskUsage } from "#spec/docker-df.ts";
 import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
-import { parseAddress } from "./address.ts";
+import { type EngineTls, parseAddress } from "./address.ts";
 import { ArchivesClient } from "./archives.ts";
 import { BuildsClient } from "./builds.ts";
 import { Connection } from "./connection.ts";
@@ -37,8 +37,12 @@ export class Client {
   }
 
   /** Agrees on a version with the engine at `host`, unless one is given. @throws Fault `unavailable` when none answers. */
-  static async connect(o: { readonly host: string; readonly version?: string | undefined }): Promise<Client> {
-    const connection = new Connection(parseAddress(o.host));
+  static async connect(o: {
+    readonly host: string;
+    readonly tls?: EngineTls | undefined;
+    readonly version?: string | undefined;
+  }): Promise<Client> {
+    const connection = new Connection(parseAddress(o.host, o.tls));
     connection.prefix = `/v${o.version ?? (await agree(connection))}`;
     return new Client(connection);
   }

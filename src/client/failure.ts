@@ -26,9 +26,28 @@ export function refusal(status: number, body: string): Fault {
   });
 }
 
+/** What is wrong with the certificate of who answers, in Go's words. */
+const mistrust: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: "certificate signed by unknown authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "certificate signed by unknown authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate signed by unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT: "certificate signed by unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "certificate signed by unknown authority",
+  CERT_HAS_EXPIRED: "certificate has expired or is not yet valid",
+  CERT_NOT_YET_VALID: "certificate has expired or is not yet valid",
+  ERR_TLS_CERT_ALTNAME_INVALID: "certificate is valid for other names",
+};
+
 /** In the docker CLI's words, which scripts look for. */
 export function unreachable(address: string, cause: unknown): Fault {
-  const code = cause instanceof Error && "code" in cause ? cause.code : "";
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const trouble = mistrust[code];
+  if (trouble !== undefined)
+    return new Fault(
+      "denied",
+      `error during connect: ${address}: tls: failed to verify certificate: x509: ${trouble}: name its authority with --tlscacert`,
+      { cause },
+    );
   if (code === "EACCES" || code === "EPERM")
     return new Fault(
       "denied",

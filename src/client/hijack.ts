@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "#spec/fault.ts";
 import { formatAddress } from "./address.ts";
 import type { Connection, Query } from "./connection.ts";
+import { dial } from "./dial.ts";
 import { refusal, unreachable } from "./failure.ts";
 
 export interface HijackedStream extends AsyncDisposable {
@@ -90,17 +91,9 @@ async function upgraded(
   o: UpgradeOptions,
 ): Promise<{ readonly socket: Socket; readonly head: string; readonly rest: Buffer }> {
   const { address } = connection;
-  // Loaded here: most commands never need it.
-  const { connect } = await import("node:net");
-  const socket =
-    address.kind === "unix"
-      ? connect({ path: address.path, allowHalfOpen: true })
-      : connect({ host: address.hostname, port: address.port, allowHalfOpen: true });
-  try {
-    await opened(socket);
-  } catch (cause) {
+  const socket = await dial(address).catch((cause: unknown) => {
     throw unreachable(formatAddress(address), cause);
-  }
+  });
   const body = o.body === undefined ? "" : JSON.stringify(o.body);
   const lines = [
     `POST ${connection.target(path, o.query)} HTTP/1.1`,
@@ -117,13 +110,6 @@ async function upgraded(
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1]);
   if (status >= 400) throw refusal(status, await readBody(socket, rest));
   return { socket, head, rest };
-}
-
-function opened(socket: Socket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-  });
 }
 
 async function readHead(socket: Socket): Promise<{ head: string; rest: Buffer }> {

@@ -3,10 +3,11 @@
  * Owns: the socket. Promises: the answer may come, and be read, before everything is sent; a refusal ends the sending;
  * leaving the answer's body early closes the connection.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { ChunkDecoder } from "#spec/chunk-decoder.ts";
 import type { EngineAddress } from "./address.ts";
 import type { Answer } from "./answer.ts";
+import { closedEarly, dial } from "./dial.ts";
 
 export interface StreamedExchange {
   readonly method: string;
@@ -37,10 +38,8 @@ interface Head {
 
 /** @throws What the platform throws when nobody answers, what `stream` throws, or what the signal was aborted with. */
 export async function exchangeStream(address: EngineAddress, o: StreamedExchange): Promise<Answer> {
-  const socket =
-    address.kind === "unix"
-      ? connect({ path: address.path, allowHalfOpen: true })
-      : connect({ host: address.hostname, port: address.port, allowHalfOpen: true });
+  o.signal?.throwIfAborted();
+  const socket = await dial(address);
   const exchange = new Exchange(socket, o);
   try {
     return await exchange.run();
@@ -83,7 +82,6 @@ class Exchange {
 
   async run(): Promise<Answer> {
     const socket = this.#socket;
-    await opened(socket);
     const incoming: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]();
     this.#send().catch((thrown: unknown) => this.#fail(thrown));
     let head = await readHead(incoming, Buffer.alloc(0));
@@ -131,20 +129,6 @@ class Exchange {
       this.close();
     }
   }
-}
-
-async function opened(socket: Socket): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-    socket.once("close", () => reject(closedEarly()));
-  });
-}
-
-function closedEarly(): Error {
-  return Object.assign(new Error("the connection was closed before the answer was complete"), {
-    code: "ECONNRESET",
-  });
 }
 
 /** Resolves when more may be written, or never will be. */

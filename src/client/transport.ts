@@ -4,6 +4,7 @@
  */
 import type { EngineAddress } from "./address.ts";
 import type { Answer } from "./answer.ts";
+import { tlsOptions } from "./dial.ts";
 
 export interface Exchange {
   readonly method: string;
@@ -26,8 +27,10 @@ export async function exchange(address: EngineAddress, o: Exchange): Promise<Ans
 }
 
 async function byFetch(address: EngineAddress, o: Exchange): Promise<Answer> {
+  const tls = address.kind === "tcp" ? address.tls : undefined;
+  const scheme = tls === undefined ? "http" : "https";
   const place =
-    address.kind === "unix" ? "http://engine" : `http://${urlHost(address.hostname)}:${address.port}`;
+    address.kind === "unix" ? "http://engine" : `${scheme}://${urlHost(address.hostname)}:${address.port}`;
   const init = {
     method: o.method,
     headers: o.headers,
@@ -38,6 +41,7 @@ async function byFetch(address: EngineAddress, o: Exchange): Promise<Answer> {
     ...(o.body !== undefined && { body: o.body }),
     ...(o.signal !== undefined && { signal: o.signal }),
     ...(address.kind === "unix" && { unix: address.path }),
+    ...(tls !== undefined && { tls: tlsOptions(tls) }),
   };
   const response = await fetch(place + o.target, init as RequestInit);
   return {
@@ -54,11 +58,12 @@ function urlHost(hostname: string): string {
 }
 
 async function byHttp(address: EngineAddress, o: Exchange): Promise<Answer> {
-  const { request: open } = await import("node:http");
+  const tls = address.kind === "tcp" ? address.tls : undefined;
+  const { request: open } = await (tls === undefined ? import("node:http") : import("node:https"));
   const place =
     address.kind === "unix"
       ? { socketPath: address.path }
-      : { hostname: address.hostname, port: address.port };
+      : { hostname: address.hostname, port: address.port, ...(tls !== undefined && tlsOptions(tls)) };
   return await new Promise((resolve, reject) => {
     const request = open({
       ...place,

@@ -67,6 +67,58 @@ describe.skipIf(dockerCli === null)("docker --tlsverify (skipped without docker'
   });
 });
 
+describe("wherry over TLS", () => {
+  const wherry = async (who: "client" | "stranger", args: readonly string[], input = "") =>
+    await engine.cli("wherry", args, {
+      input,
+      env: { WHERRY_HOST: host, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates[who] },
+    });
+
+  test("runs, attaches with an input that ends, executes, saves and loads, by environment and by flags", async () => {
+    const echoed = await wherry("client", ["run", "-i", "--rm", "busybox", "cat"], "through TLS\n");
+    expect(echoed).toEqual({ code: 0, stdout: "through TLS\n", stderr: "" });
+    await wherry("client", ["run", "-d", "--name", "held", "busybox", "sleep", "1000"]);
+    const counted = await wherry("client", ["exec", "-i", "held", "wc", "-c"], "x".repeat(300_000));
+    expect(counted.stdout.trim()).toBe("300000");
+    const archive = join(engine.directory, "busybox.tar");
+    expect((await wherry("client", ["save", "-o", archive, "busybox"])).code).toBe(0);
+    const files = ["ca", "cert", "key"].map(
+      (name) => `--tls${name === "ca" ? "cacert" : name}=${certificates.client}/${name}.pem`,
+    );
+    const flags = ["--host", host, "--tlsverify", ...files];
+    const loaded = await engine.cli("wherry", [...flags, "load", "-i", archive]);
+    expect(loaded).toMatchObject({ code: 0, stdout: "Loaded image: busybox:latest\n" });
+    const context = join(engine.directory, "context");
+    mkdirSync(context);
+    writeFileSync(join(context, "Dockerfile"), "FROM busybox\nCOPY Dockerfile /\n");
+    expect(await wherry("client", ["build", "-q", context])).toMatchObject({ code: 0, stderr: "" });
+    const words = await engine.cli("wherry", ["__complete", ...flags, "stop", "he"]);
+    expect(words.stdout).toContain("held\t");
+  }, 30_000);
+
+  test("neither side talks to who is not trusted, and files that are missing are named", async () => {
+    const stranger = await wherry("stranger", ["version"]);
+    expect(stranger.code).not.toBe(0);
+    expect(stranger.stdout).not.toContain("Server:");
+    const ca = ["--tlscacert", `${certificates.stranger}/cert.pem`];
+    const doubted = await wherry("client", [...ca, "info"]);
+    expect([doubted.code, doubted.stderr]).toEqual([
+      1,
+      expect.stringContaining("x509: certificate signed by unknown authority"),
+    ]);
+    const attached = await wherry("client", [...ca, "exec", "held", "true"]);
+    expect(attached.stderr).toContain("x509: certificate signed by unknown authority");
+    const lost = await engine.cli("wherry", ["-H", host, "--tls", "--tlscert", "/nowhere.pem", "ps"]);
+    expect([lost.code, lost.stderr]).toEqual([
+      1,
+      expect.stringContaining('could not read X509 key pair "/nowhere.pem"'),
+    ]);
+    // Not verified, but the engine wants to know who comes.
+    const nobody = await engine.cli("wherry", ["-H", host, "--tls", "ps"]);
+    expect(nobody.code).toBe(1);
+  }, 30_000);
+});
+
 test("a client that speaks no TLS gets no answer", async () => {
   const script = `
     const socket = require("node:net").connect(12376, "127.0.0.1");

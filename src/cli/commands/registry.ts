@@ -9,6 +9,7 @@ import {
   noTruncFlag,
   write,
 } from "#cli/command.ts";
+import { configDirectory } from "#cli/config-directory.ts";
 import {
   type AuthConfig,
   credentialsFor,
@@ -17,7 +18,6 @@ import {
   hubAddress,
   storeCredentials,
 } from "#cli/credentials.ts";
-import { configDirectory } from "#cli/docker-config.ts";
 import { showProgress } from "#cli/progress-display.ts";
 import { pullImage } from "#cli/pull-image.ts";
 import { formatRows } from "#cli/rows.ts";
