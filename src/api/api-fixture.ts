@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
+import type { BuildOutcome } from "#build/misses.ts";
 import type { CacheRecord } from "#buildkit/buildkit-parts.ts";
 import type { PostedNews, PostedOrder } from "#buildkit/posted-build.ts";
 import type { PruneOrder } from "#buildkit/usage.ts";
@@ -24,6 +25,7 @@ export class ApiFixture implements AsyncDisposable {
   build: (request: ClassicRequest) => AsyncIterable<BuildMessage> = async function* () {};
   /** What comes of a build of version 2. */
   post2: (order: PostedOrder) => AsyncGenerator<PostedNews, void, undefined> = async function* () {};
+  outcomes: BuildOutcome[] = [];
   readonly cancelled: string[] = [];
   /** What the builder double left on disk, and how it was asked to remove it. */
   buildCache: CacheRecord[] = [];
@@ -43,7 +45,7 @@ export class ApiFixture implements AsyncDisposable {
     stack.use(
       await serveApi({
         engine: fixture.engine,
-        builder: { classic: (request) => fixture.build(request) },
+        builder: { classic: (request) => fixture.build(request), outcomes: () => fixture.outcomes },
         buildkit: {
           posted: {
             run: (order) => fixture.post2(order),

@@ -2,12 +2,16 @@
 
 import type { ClassicRequest } from "#build/builder.ts";
 import type { BuildMessage } from "#build/messages.ts";
+import type { BuildOutcome } from "#build/misses.ts";
 import type { Buildkit } from "#buildkit/buildkit-services.ts";
 import type { EngineFace } from "./engine-face.ts";
 
 export interface ApiParts {
   readonly engine: EngineFace;
-  readonly builder: { classic(request: ClassicRequest): AsyncIterable<BuildMessage> };
+  readonly builder: {
+    classic(request: ClassicRequest): AsyncIterable<BuildMessage>;
+    outcomes(): readonly BuildOutcome[];
+  };
   readonly buildkit: Pick<Buildkit, "serve" | "checkSession" | "serveSession" | "usage" | "prune"> & {
     readonly posted: Pick<Buildkit["posted"], "run" | "upload" | "cancel">;
   };

@@ -11,6 +11,7 @@ import { formatVersion, newestVersion } from "./api-version.ts";
 import { archiveRoutes } from "./archive.ts";
 import { attachRoutes } from "./attach.ts";
 import { buildRoutes } from "./build.ts";
+import { buildOutcomeRoutes } from "./build-outcomes.ts";
 import { buildPruneRoutes } from "./build-prune.ts";
 import { buildkitRoutes } from "./buildkit.ts";
 import { commitRoutes } from "./commit.ts";
@@ -104,6 +105,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...transferRoutes(parts),
     ...buildRoutes(parts),
     ...buildPruneRoutes(parts),
+    ...buildOutcomeRoutes(parts),
     ...buildkitRoutes(parts),
     ...networkRoutes(parts),
     ...trashRoutes(parts),

@@ -73,6 +73,12 @@ export class BuildCache {
       .flatMap(({ keys }) => keys);
   }
 
+  /** The files that a step stood on. */
+  below({ chainId, diffId }: StepResult): ChainId | undefined {
+    if (chainId === undefined || diffId === undefined) return chainId;
+    return this.#parts.layers.get(chainId)?.parent;
+  }
+
   /** When those files were made; 0 when it is not known. */
   createdOf(chainId: ChainId): number {
     return this.#steps.list().find((record) => record.chainId === chainId)?.createdMs ?? 0;

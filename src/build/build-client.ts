@@ -45,6 +45,8 @@ export interface LentBlobs {
 
 /** Every method throws the signal's reason when it fires, and a Fault when the client is gone or refuses. */
 export interface BuildClient {
+  /** What tells the place its files are in from others; empty when nothing does. */
+  origin(signal: AbortSignal): Promise<string>;
   /**
    * Files the client has under a name: `context`, `dockerfile`, or a named context's. What the filter lets through is
    * complete; more may be there. Undefined when the client has no files of that name.

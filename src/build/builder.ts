@@ -38,7 +38,7 @@ import type { Diagnostic } from "./lines.ts";
 import type { QuestionParts } from "./lint-source.ts";
 import { memoryDirectory } from "./memory-directory.ts";
 import { type BuildMessage, errorMessage, MessageChannel, Reporter, shortId } from "./messages.ts";
-import { type Miss, MissRecords } from "./misses.ts";
+import { type BuildOutcome, MissRecords } from "./misses.ts";
 import { planBuild } from "./plan.ts";
 import { silence } from "./progress.ts";
 import { type RemoteContext, receiveRemote } from "./remote-context.ts";
@@ -106,7 +106,6 @@ interface Shared {
 export class Builder implements AsyncDisposable {
   readonly #parts: BuilderParts;
   readonly #shared: Shared;
-  #lastMisses: readonly Miss[] = [];
 
   private constructor(parts: BuilderParts, shared: Shared) {
     this.#parts = parts;
@@ -227,8 +226,6 @@ export class Builder implements AsyncDisposable {
       return await build.run();
     } catch (error) {
       throw explainFull(error, this.#parts.root);
-    } finally {
-      this.#lastMisses = build.misses.list;
     }
   }
 
@@ -258,9 +255,9 @@ export class Builder implements AsyncDisposable {
     return await answer(inputs, { engine, platform: this.#platform(), options: request.options });
   }
 
-  /** Steps of the last build that were not taken from the cache, and why. */
-  get lastMisses(): readonly Miss[] {
-    return this.#lastMisses;
+  /** The last build of each context, the newest first: which of its steps were done again, and why. */
+  outcomes(): BuildOutcome[] {
+    return this.#shared.missRecords.list();
   }
 
   /** What the cache keeps, the oldest first. */

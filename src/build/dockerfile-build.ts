@@ -25,7 +25,7 @@ import { imageConfig, type MadeLayer } from "./image-history.ts";
 import { type CheckSettings, type RuleName, warningOf } from "./lint-rules.ts";
 import { lintSource, type ReadDockerfile } from "./lint-source.ts";
 import { type LoweredStage, Lowering } from "./lower.ts";
-import { Misses, type MissRecords } from "./misses.ts";
+import { type BuildPlace, Misses, type MissRecords } from "./misses.ts";
 import type { SourceFile } from "./progress.ts";
 import { runsPrograms } from "./runs-programs.ts";
 import { described, NodeFault, Solver, type SolverHall } from "./solver.ts";
@@ -51,18 +51,11 @@ export interface DockerfileBuildParts {
 export class DockerfileBuild {
   readonly #parts: DockerfileBuildParts;
   readonly #request: BuildRequest;
-  readonly misses: Misses;
   #source: SourceFile | undefined;
 
   constructor(parts: DockerfileBuildParts, request: BuildRequest) {
     this.#parts = parts;
     this.#request = request;
-    const {
-      filename = "Dockerfile",
-      context = "",
-      "sharedkey:localdir:context": hint = "",
-    } = request.options;
-    this.misses = new Misses(parts.missRecords, [filename, context, hint].join("\0"));
   }
 
   /** @throws BuildFault; `cancelled`. */
@@ -116,15 +109,21 @@ export class DockerfileBuild {
       { engine, layers, client, progress, signal },
       [...importedEntries(options), ...(this.#request.cacheImports ?? [])].map(cacheSource),
     );
+    const misses = new Misses(this.#parts.missRecords, await this.#about());
     const cacheNamespace = buildArgs["BUILDKIT_CACHE_MOUNT_NS"] ?? "";
     await using solver = new Solver({
       ...{ engine, workspaces, cacheMounts, client, scratch, memory, cacheNamespace, epochMs },
-      ...{ hall, cache, inputs, progress, misses: this.misses, imported, now, signal },
+      ...{ hall, cache, inputs, progress, misses, imported, now, signal },
     });
     const perPlatform: PlatformResult[] = [];
     const kept = new DisposableStack();
     // All platforms at once: what they share is done once.
-    await settled(lowered.map(async ({ node }) => await solver.result(node)));
+    try {
+      await settled(lowered.map(async ({ node }) => await solver.result(node)));
+    } finally {
+      await solver.tellReadings();
+      misses.end(now().getTime(), BuildGraph.reach(lowered.map(({ node }) => node)));
+    }
     for (const [index, each] of lowered.entries()) {
       const { chainId } = await solver.result(each.node);
       kept.use(cache.hold(chainId));
@@ -147,6 +146,16 @@ export class DockerfileBuild {
 
   get #exportsSteps(): boolean {
     return this.#request.cacheExports?.some(({ type }) => type !== "inline") === true;
+  }
+
+  /** Builds of one context are compared with one another. */
+  async #about(): Promise<BuildPlace> {
+    const { client, options, signal } = this.#request;
+    const { filename = "", context = "", target = "" } = options;
+    // An upload has a new address each time.
+    const address = context.startsWith("http://buildkit-session/") ? "" : context;
+    const origin = await client.origin(signal);
+    return { dockerfile: filename || "Dockerfile", target, context: address, origin };
   }
 
   /** Tells the checks of the text that do not hold. @throws Fault when the Dockerfile wants them to. */

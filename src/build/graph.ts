@@ -30,6 +30,8 @@ export type Operation =
 export interface BuildNode {
   readonly digest: Digest;
   readonly name: string;
+  /** Its stage and its instruction as written, for who compares builds. */
+  readonly written?: string | undefined;
   /** May hold undefined in the first place: an empty file system. */
   readonly inputs: readonly (BuildNode | undefined)[];
   readonly operation: Operation;

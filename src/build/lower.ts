@@ -213,7 +213,7 @@ export class Lowering {
     const { work } = step;
     if (work.kind === "none") return undefined;
     const shared = {
-      name: o.naming.next(o.instruction, o.state, this.#o.escapeChar),
+      ...o.naming.next(o.instruction, o.state, this.#o.escapeChar),
       useCache: this.#useCache(o.stage),
       lines: [o.located.lines],
     };
@@ -248,7 +248,7 @@ export class Lowering {
   async #run(
     { mounts, ...work }: RunWork,
     o: WorkContext,
-    shared: Pick<BuildNode, "name" | "useCache" | "lines">,
+    shared: Pick<BuildNode, "name" | "written" | "useCache" | "lines">,
   ): Promise<BuildNode> {
     this.#refuse(work, o.platform);
     const inputs: (BuildNode | undefined)[] = [o.node];
@@ -370,11 +370,15 @@ class StepNaming {
     instruction: Instruction & { readonly onbuild?: boolean },
     state: StageState,
     escapeChar: string,
-  ): string {
+  ): { readonly name: string; readonly written: string } {
     this.#at++;
     const number = String(this.#at).padStart(String(this.#total).length);
     const onbuild = instruction.onbuild === true ? "ONBUILD " : "";
-    return `[${this.#title}${number}/${this.#total}] ${onbuild}${shownInstruction(instruction, state, escapeChar)}`;
+    const shown = shownInstruction(instruction, state, escapeChar);
+    return {
+      name: `[${this.#title}${number}/${this.#total}] ${onbuild}${shown}`,
+      written: `[${this.#title}] ${onbuild}${instruction.source}`,
+    };
   }
 }
 

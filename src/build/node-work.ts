@@ -46,8 +46,8 @@ type Run = Extract<Operation, { readonly kind: "run" }>;
 export interface PreparedWork {
   /** Stands for all that the work reads but for the file system it works on. */
   readonly key: string;
-  /** Names of what it reads and a hash of each: to say what changed. */
-  readonly reads: Readonly<Record<string, string>>;
+  /** Names of what it reads and a hash of each, file by file where there are not too many: to say what changed. */
+  readonly reads: () => Readonly<Record<string, string>>;
   /** A layer also when nothing was changed. */
   perform(
     root: ChainId | undefined,
@@ -91,7 +91,7 @@ function settleOf(parts: NodeParts): { settle?: (changes: string) => Promise<voi
 function makeDirectory(path: string, parts: NodeParts): PreparedWork {
   return {
     key: path,
-    reads: {},
+    reads: () => ({}),
     perform: async (root, { signal }) =>
       await parts.workspaces.makeDirectory(root, path, { signal, always: true, ...settleOf(parts) }),
   };
@@ -134,18 +134,22 @@ async function runWork(
   parts: NodeParts,
   signal: AbortSignal,
 ): Promise<PreparedWork> {
-  const reads: Record<string, string> = {};
+  const found: [mount: string, files: Record<string, string>][] = [];
+  const hashes: Record<string, string> = {};
   for (const { mount, input } of operation.mounts) {
     if (input === undefined) continue;
     const { tree } = await open(input);
     // What fills a cache mount does not count: the cache outlives it.
     if (mount.type !== "bind") continue;
-    const [found] = await tree.find(mount.source || "/", { signal });
-    reads[`mount ${mount.target}`] = found?.hash ?? "";
+    const [source] = await tree.find(mount.source || "/", { signal });
+    hashes[`mount ${mount.target}`] = source?.hash ?? "";
+    if (source !== undefined) found.push([`mounted on ${mount.target}`, tree.filesOf(source)]);
   }
+  const named = ([place, files]: (typeof found)[number]) =>
+    Object.entries(files).map(([path, hash]) => [`${path} ${place}`, hash] as const);
   return {
-    key: sha256Of(canonical(reads)),
-    reads,
+    key: sha256Of(canonical(hashes)),
+    reads: () => Object.fromEntries(found.flatMap(named)),
     perform: async (root, o) => await run(node, operation, { open, parts, root, ...o }),
   };
 }

@@ -33,9 +33,8 @@ describe.skipIf(!canBuild)("the cache", () => {
     expect(same.result?.perPlatform).toEqual(first.result?.perPlatform ?? []);
     const changed = await fixture.solve(dockerfile, { a: "1", c: "2" });
     expect(changed.told.ran).toEqual(["[4/4] COPY c /c"]);
-    expect(fixture.builder.lastMisses).toEqual([
-      { step: "[4/4] COPY c /c", changed: ["c"], first: false, refused: false },
-    ]);
+    const [outcome] = fixture.builder.outcomes();
+    expect(outcome?.misses).toEqual([{ step: "[4/4] COPY c /c", kind: "changed", changes: ["changed c"] }]);
   });
 
   test("sees modes", async () => {

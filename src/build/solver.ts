@@ -108,6 +108,19 @@ export class Solver implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
+  /** Tells what steps have read. Nothing is worked on any more. */
+  async tellReadings(): Promise<void> {
+    const { misses, cache } = this.#parts;
+    for (const [node, preparing] of this.#prepared) {
+      const own = this.#results.get(node);
+      const [prepared, result] = await Promise.allSettled([preparing, own]);
+      // One that failed is done again whatever it reads.
+      if (prepared.status === "rejected" || result.status === "rejected") continue;
+      const below = result.value === undefined ? undefined : (cache.below(result.value) ?? "nothing");
+      misses.read(node, { prepared: prepared.value, below });
+    }
+  }
+
   async #solve(node: BuildNode): Promise<StepResult> {
     const { operation } = node;
     // A chain may be as long as a Dockerfile: each link begins on an empty stack.
@@ -302,7 +315,7 @@ export class Solver implements AsyncDisposable {
     keys: readonly string[],
   ): Promise<StepResult> {
     const { hall, progress, signal, misses } = this.#parts;
-    misses.note(node, prepared, root);
+    misses.done(node);
     this.#know(node, keys);
     this.#told.add(node);
     const [key = ""] = keys;

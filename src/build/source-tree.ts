@@ -82,6 +82,11 @@ export interface FindOptions {
 /** Read whole up to this size, in parts above. */
 const wholeFileBytesMax = 1 << 20;
 
+/** Files of one directory whose hashes are remembered. */
+const listedFilesMax = 20_000;
+/** Hexadecimal digits of each: enough to tell that a file changed. */
+const listedDigits = 16;
+
 /** Files hashed between two breaths for everything else the engine does. */
 const filesPerBreath = 64;
 
@@ -90,6 +95,8 @@ export class SourceTree {
   /** `context`: files belong to root whatever the tar said. `image`: owners count. */
   readonly #kind: "context" | "image";
   readonly #hashes = new Map<string, Promise<string>>();
+  /** Of directories, by their hashes. */
+  readonly #listings = new Map<string, readonly (readonly [path: string, hash: string])[]>();
   readonly #hidden: PathFilter | undefined;
 
   /** `hidden`: what of the tree counts as not there. */
@@ -138,6 +145,14 @@ export class SourceTree {
     return { ...described, hash: `${directory ? "dir" : "file"}:${await hash}` };
   }
 
+  /** Of a source found here, the hash of each of its files by its path; of itself when there are too many. */
+  filesOf({ relative = "", name, hash }: Source): Record<string, string> {
+    const listing = this.#listings.get(hash.replace(/^dir:/, ""));
+    if (listing === undefined) return { [relative || name]: hash };
+    const above = relative === "" ? "" : `${relative}/`;
+    return Object.fromEntries(listing.map(([path, digest]) => [`${above}${path}`, digest]));
+  }
+
   /** Not left out; a directory that is, when something in it is not. */
   #shown(host: string): boolean {
     const hidden = this.#hidden;
@@ -161,14 +176,21 @@ export class SourceTree {
 
   async #hashDirectory(host: string, filter: PathFilter | undefined, signal: AbortSignal): Promise<string> {
     const digest = createHash("sha256");
+    const listing: [path: string, hash: string][] = [];
     let count = 0;
     for (const { path } of walkTree(host, filter)) {
       if (++count % filesPerBreath === 0) await new Promise(setImmediate);
       signal.throwIfAborted();
       const stat = lookAt(`${host}/${path}`);
-      if (stat !== undefined) digest.update(await this.#hashOne(`${host}/${path}`, path, stat));
+      if (stat === undefined) continue;
+      const hash = await this.#hashOne(`${host}/${path}`, path, stat);
+      digest.update(hash);
+      if (listing.length < listedFilesMax && !stat.isDirectory())
+        listing.push([path, hash.slice(0, listedDigits)]);
     }
-    return digest.digest("hex");
+    const whole = digest.digest("hex");
+    if (listing.length < listedFilesMax) this.#listings.set(whole, listing);
+    return whole;
   }
 
   async #hashOne(host: string, name: string, stat: Stats): Promise<string> {

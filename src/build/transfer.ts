@@ -35,8 +35,8 @@ export interface TransferParts {
 export interface PreparedTransfer {
   /** Stands for everything that is read. */
   readonly hash: string;
-  /** Each source as written and its hash. */
-  readonly reads: Readonly<Record<string, string>>;
+  /** Each source, or each file of a directory where there are not too many, and its hash. */
+  readonly reads: () => Readonly<Record<string, string>>;
   /** Places the sources above `parent`; undefined when that changes nothing. `settle` may touch the changes up first. */
   perform(parent: ChainId | undefined, o: CommitOptions): Promise<NewLayer | undefined>;
 }
@@ -79,7 +79,12 @@ export async function prepareTransfer(
     // Awaited here: the workspace must outlive its commit.
     return await workspace.commit(o);
   };
-  const reads = Object.fromEntries(sources.map((each) => [each.relative ?? each.name, each.hash]));
+  const reads = () =>
+    Object.fromEntries(
+      sources.flatMap((each) =>
+        Object.entries(tree?.filesOf(each) ?? { [each.relative ?? each.name]: each.hash }),
+      ),
+    );
   return { hash: combineHashes(sources), reads, perform };
 }
 

@@ -43,6 +43,10 @@ export class SessionClient implements BuildClient {
     this.#body = body;
   }
 
+  async origin(signal: AbortSignal): Promise<string> {
+    return this.#sessionId === "" ? "" : (await this.#parts.sessions.find(this.#sessionId, signal)).sharedKey;
+  }
+
   async local(name: string, filter: LocalFilter): Promise<LocalContext | undefined> {
     const id = this.#options[`local-sessionid:${name}`] ?? this.#sessionId;
     if (id === "") return undefined;

@@ -29,6 +29,8 @@ const listing: Loader = async () => await import("./commands/ps.ts").then((each)
 const usage: Loader = async () => await import("./commands/stats.ts").then((each) => each.commands);
 const images: Loader = async () => await import("./commands/images.ts").then((each) => each.commands);
 const building: Loader = async () => await import("./commands/build.ts").then((each) => each.commands);
+const explainingBuilds: Loader = async () =>
+  await import("./commands/why-not-cached.ts").then((each) => each.commands);
 const buildCache: Loader = async () => await import("./commands/builder.ts").then((each) => each.commands);
 const archiving: Loader = async () => await import("./commands/archive.ts").then((each) => each.commands);
 const storing: Loader = async () => await import("./commands/image-store.ts").then((each) => each.commands);
@@ -115,6 +117,11 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "container protect": from(protecting, "container protect", "Keep containers from being removed"),
   "container unprotect": from(protecting, "container unprotect", "Let protected containers be removed"),
   "container prune": from(space, "prune", "Remove all stopped containers"),
+  "build why-not-cached": from(
+    explainingBuilds,
+    "why-not-cached",
+    "Say which steps of the last build were done again, and what had changed",
+  ),
   "builder du": from(buildCache, "du", "Show what builds keep"),
   "builder prune": from(buildCache, "prune", "Remove build cache"),
   "system prune": from(clearing, "system prune", "Remove unused data"),

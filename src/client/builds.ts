@@ -1,6 +1,7 @@
 /** Builds, as BuildKit's clients ask for them: over two connections, one to ask and one to be asked on. */
 import type { GrpcChannel } from "#grpc/grpc-channel.ts";
 import type { Services } from "#grpc/grpc-server.ts";
+import type { BuildOutcomeAnswer } from "#spec/build-outcome.ts";
 import { control, type SolveRequest, type StatusRead } from "#spec/buildkit-control.ts";
 import { buildIdHeader, gateway } from "#spec/buildkit-gateway.ts";
 import { exposeHeader } from "#spec/buildkit-session.ts";
@@ -36,6 +37,11 @@ export class BuildsClient {
   /** @throws Fault `invalid` for filters and sizes that are none. */
   async prune(query: Readonly<Record<string, string | boolean | number | undefined>>): Promise<BuildsPruned> {
     return await this.#connection.json("POST", "/build/prune", { query });
+  }
+
+  /** The last build of each context, the newest first. Of a wherry engine. */
+  async outcomes(): Promise<BuildOutcomeAnswer[]> {
+    return await this.#connection.json("GET", "/build/outcomes");
   }
 
   /** Opens both connections; dispose to close them, which calls off what is not over. */
