@@ -1,4 +1,5 @@
 /** What the api needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
+import type { CheckLine } from "#spec/check.ts";
 import type {
   ContainerConfig,
   ContainerRecord,
@@ -434,4 +435,8 @@ export interface EngineFace {
   readonly volumes: EngineVolumes<Pick<EngineArchives, "stat" | "read" | "write">>;
   readonly events: EngineEvents;
   readonly system: { facts(): SystemFacts };
+  readonly check: {
+    /** Findings as they come, the summary last. @throws Fault `conflict` while another one runs. */
+    run(o: Waiting & { repair: boolean }): AsyncIterable<CheckLine>;
+  };
 }

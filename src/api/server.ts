@@ -29,6 +29,7 @@ import { errorReply, statusOf } from "./reply.ts";
 import { MalformedRequest } from "./request-head.ts";
 import { describe, routes } from "./router.ts";
 import { systemRoutes } from "./system.ts";
+import { systemCheckRoutes } from "./system-check.ts";
 import { diskUsageRoutes } from "./system-df.ts";
 import { transferRoutes } from "./transfers.ts";
 import { trashRoutes } from "./trash.ts";
@@ -97,6 +98,7 @@ function routeTable(parts: ApiParts): ReturnType<typeof systemRoutes> {
     ...containerStreamRoutes(parts),
     ...archiveRoutes(parts),
     ...lookingRoutes(parts),
+    ...systemCheckRoutes(parts),
     ...diskUsageRoutes(parts),
     ...execRoutes(parts),
     ...commitRoutes(parts),

@@ -43,6 +43,7 @@ const space: Loader = async () => await import("./commands/df.ts").then((each) =
 const trash: Loader = async () => await import("./commands/trash.ts").then((each) => each.commands);
 const protecting: Loader = async () => await import("./commands/protect.ts").then((each) => each.commands);
 const clearing: Loader = async () => await import("./commands/system-prune.ts").then((each) => each.commands);
+const checking: Loader = async () => await import("./commands/check.ts").then((each) => each.commands);
 const volumeFiles: Loader = async () =>
   await import("./commands/volume-files.ts").then((each) => each.commands);
 const volumes: Loader = async () => await import("./commands/volume.ts").then((each) => each.commands);
@@ -125,6 +126,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "builder du": from(buildCache, "du", "Show what builds keep"),
   "builder prune": from(buildCache, "prune", "Remove build cache"),
   "system prune": from(clearing, "system prune", "Remove unused data"),
+  "system check": from(checking, "system check", "Compare what the engine keeps with what is there"),
   "system df": from(space, "df", "Show disk usage"),
   "trash empty": from(trash, "empty", "Have removed volumes gone for good"),
   "trash ls": from(trash, "ls", "List removed volumes that can be had back"),

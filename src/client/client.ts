@@ -1,4 +1,5 @@
 /** An engine, as programs talk to it: Docker's Engine API, typed. */
+import type { CheckLine } from "#spec/check.ts";
 import type { DiskUsage } from "#spec/docker-df.ts";
 import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
@@ -72,6 +73,12 @@ export class Client {
   /** What images, containers and volumes take up. Walks their trees: not for every second. */
   async diskUsage(type: readonly string[] = []): Promise<DiskUsage> {
     return await this.#connection.json("GET", "/system/df", { query: { type } });
+  }
+
+  /** Whether what the engine keeps is as it says. Findings as they come, the summary last. */
+  check(o: { readonly repair: boolean; readonly signal?: AbortSignal }): AsyncIterable<CheckLine> {
+    const { repair, signal } = o;
+    return this.#connection.lines("POST", "/system/check", { query: { repair }, signal });
   }
 
   /** Without `until`, for as long as the engine lives. Times are given as `seconds.nanoseconds`. */

@@ -4,6 +4,7 @@
  */
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { removeStrayDirectory, strayDirectories } from "./container-check.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { containerOfLayer } from "./image-mounts.ts";
 import { isLive } from "./lifecycle.ts";
@@ -20,6 +21,7 @@ export interface BootParts {
   readonly layers: Pick<LayerPart, "removeWritable" | "unmount"> & {
     writables(): { readonly id: string }[];
   };
+  readonly containersRoot: string;
   readonly report: (fault: Fault) => void;
 }
 
@@ -61,6 +63,8 @@ export async function comeBack(parts: BootParts): Promise<void> {
   });
   parts.supervisor.beginRestarts();
   await removeStrayLayers(parts);
+  for (const path of strayDirectories(parts))
+    await guarded(parts, async () => await removeStrayDirectory(parts, path));
 }
 
 /** Containers at rest are not asked about: only the runtime's own list could know more of them. */

@@ -1,4 +1,5 @@
 /** What belongs to containers, put together: their life, and all that looks at them or changes them. */
+import type { Finding } from "#spec/check.ts";
 import type { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 import type { Layers } from "#store/layers.ts";
@@ -6,6 +7,7 @@ import type { Records } from "#store/records.ts";
 import { Archives } from "./archives.ts";
 import { comeBack } from "./boot.ts";
 import { Commits } from "./commits.ts";
+import { checkContainers } from "./container-check.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import { Containers } from "./containers.ts";
 import { ContainersFace } from "./containers-face.ts";
@@ -47,6 +49,8 @@ export interface ContainerRoom {
   readonly containers: ContainersFace;
   readonly archives: Archives;
   readonly commits: Commits;
+  /** What of containers is not as recorded. */
+  readonly findings: (looked: () => void) => AsyncIterable<Finding>;
   readonly looking: Looking;
   readonly networks: NetworkDesk;
   /** What watches containers until it is disposed of. */
@@ -79,6 +83,7 @@ export async function openContainerRoom(parts: ContainerRoomParts): Promise<Cont
     containers: face,
     archives: new Archives(shared),
     commits,
+    findings: (looked) => checkContainers({ ...shared, ...parts }, looked),
     looking: new Looking(shared),
     networks: new NetworkDesk(shared),
     running: [prober, supervisor, execs],

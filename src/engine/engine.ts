@@ -38,6 +38,7 @@ import type {
   VolumePart,
 } from "./parts.ts";
 import { type MachineFacts, System } from "./system.ts";
+import { SystemCheck } from "./system-check.ts";
 import type { Transfers } from "./transfers.ts";
 
 export type { ContainerDetail, PublishedPort, Sandbox };
@@ -90,6 +91,7 @@ export interface Engine<Volumes extends VolumePart = VolumePart, Events extends 
   readonly volumes: Volumes;
   readonly events: Events;
   readonly system: System;
+  readonly check: SystemCheck;
 }
 
 /** Opens the engine and puts right what differs from its records. The parts stay the caller's to close. */
@@ -113,15 +115,16 @@ export async function openEngine<Volumes extends VolumePart, Events extends Even
         .filter(isLive)
         .map(({ id }) => id),
   });
-  const { running, ...containerRoom } = await openContainerRoom({
+  const { running, findings, ...containerRoom } = await openContainerRoom({
     ...shared,
     ...{ images, volumes, machineHostname: parts.machine().hostname },
   });
   await images.collectAllLayers();
   const system = new System({ ...parts, newId: () => randomHex(16) });
   const diskUse = new DiskUse({ images, layers });
+  const check = new SystemCheck({ ...parts, index, images, collector, volumes, containers: findings });
   return {
-    ...{ ...imageRoom, ...containerRoom, diskUse, volumes, events, system },
+    ...{ ...imageRoom, ...containerRoom, check, diskUse, volumes, events, system },
     [Symbol.dispose]() {
       for (const each of [collector, ...running]) each[Symbol.dispose]();
     },

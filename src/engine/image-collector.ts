@@ -63,7 +63,7 @@ export class ImageCollector implements Disposable {
   /** What is there twice in a row without anybody needing it goes; a blob, once it is old enough. */
   async sweep(nowMs: number): Promise<void> {
     const { blobs, registry } = this.#parts;
-    const reasons = this.#reasons();
+    const reasons = this.reasons({ leased: true });
     for await (const { digest, changedMs } of blobs.walk())
       if (!reasons.has(digest) && nowMs - changedMs >= blobGraceMs) await blobs.delete(digest);
     await this.#sweepLayers();
@@ -92,7 +92,7 @@ export class ImageCollector implements Disposable {
 
   /** Every blob and why it is kept. */
   async explain(nowMs: number): Promise<KeptBlob[]> {
-    const reasons = this.#reasons();
+    const reasons = this.reasons({ leased: true });
     const kept: KeptBlob[] = [];
     for await (const { digest, sizeBytes, changedMs } of this.#parts.blobs.walk()) {
       const young = nowMs - changedMs < blobGraceMs;
@@ -102,7 +102,24 @@ export class ImageCollector implements Disposable {
     return kept.sort((a, b) => (a.digest < b.digest ? -1 : 1));
   }
 
-  #reasons(): ReadonlyMap<Digest, string[]> {
+  /** Why layers are kept, by images, builds and transfers. */
+  layerReasons(): ReadonlyMap<ChainId, readonly string[]> {
+    const { index, kept, layers, leases } = this.#parts;
+    const reasons = new Map<ChainId, string[]>();
+    const add = (top: ChainId | undefined, reason: string): void => {
+      for (const { chainId } of chainOf(layers, top))
+        reasons.set(chainId, [...(reasons.get(chainId) ?? []), reason]);
+    };
+    const references = index.allReferences();
+    for (const { id, chainId } of index.list()) add(chainId, `image ${references.get(id)?.join(", ") ?? id}`);
+    for (const chainId of kept.list()) add(chainId, "the build cache");
+    for (const { chainId } of layers.list())
+      if (leases.has(chainId)) add(chainId, "a pull, push, load or build");
+    return reasons;
+  }
+
+  /** Why blobs are kept; `leased`: also those that may be on their way. */
+  reasons(o: { readonly leased: boolean }): ReadonlyMap<Digest, string[]> {
     const { index, leases, provenance } = this.#parts;
     const reasons = new Map<Digest, string[]>();
     const add = (digest: Digest, reason: string) =>
@@ -117,7 +134,7 @@ export class ImageCollector implements Disposable {
       const digest = index.variants(name)?.index;
       if (digest !== undefined) add(digest, `index of ${familiarReference(parseReference(name))}`);
     }
-    for (const digest of leases.all()) add(digest, "a pull, push or load holds it");
+    if (o.leased) for (const digest of leases.all()) add(digest, "a pull, push or load holds it");
     return reasons;
   }
 

@@ -1,4 +1,5 @@
 /** What the engine needs of the parts, and no more: the parts satisfy it as they are, tests bring doubles. */
+import type { Finding } from "#spec/check.ts";
 import type {
   ContainerConfig,
   ContainerRecord,
@@ -159,6 +160,11 @@ export interface NetworkedContainer {
 }
 
 export interface NetworkPart {
+  /** Records against what is on this host. `isKnown` tells ids of containers. */
+  findings(o: {
+    readonly isKnown: (id: string) => boolean;
+    readonly looked: () => void;
+  }): AsyncIterable<Finding>;
   /** Puts right what differs from the records; drops what belongs to none of these containers. */
   prepare(live: ReadonlySet<string>): Promise<void>;
   /** Idempotent by container. `joins` is the id of the container whose network it shares. */
@@ -246,6 +252,11 @@ export interface VolumeRemoval {
 }
 
 export interface VolumePart {
+  /** Records against disk and mounts. `isKnown` tells ids of containers. */
+  findings(o: {
+    readonly isKnown: (id: string) => boolean;
+    readonly looked: () => void;
+  }): AsyncIterable<Finding>;
   /** Decides a container's mounts and makes the volumes they name. @throws Fault `invalid` in Docker's words. */
   plan(o: {
     readonly config: ContainerConfig;

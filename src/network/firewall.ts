@@ -5,7 +5,7 @@
  * removal; what somebody else took from the table is back before the next event, and the double holds meanwhile.
  * Never: another program's tables.
  */
-import { NftSession } from "#kernel/nftables.ts";
+import { NftSession, runNft } from "#kernel/nftables.ts";
 import type { RulesetChange } from "#kernel/ruleset-changes.ts";
 import { watchRulesets } from "#kernel/ruleset-watch.ts";
 import { Fault } from "#spec/fault.ts";
@@ -20,6 +20,7 @@ import {
   deleteNetwork,
   deletePorts,
   type PublishedTarget,
+  plainElements,
   replaceTable,
 } from "./ruleset.ts";
 
@@ -128,6 +129,36 @@ export class Firewall implements Disposable {
     }
   }
 
+  /** How the tables differ from the records, in sentences. */
+  differences(): string[] {
+    const wanted = plainElements(this.#content());
+    return this.#copies.flatMap(({ table }) => {
+      let text: string;
+      try {
+        text = runNft(`list table inet ${table}`);
+      } catch {
+        return [`the table ${table} of nftables is gone`];
+      }
+      const missing = [...wanted].flatMap(([set, keys]) =>
+        keys
+          .filter((key) => !answers(`get element inet ${table} ${set} { ${key} }`))
+          .map((key) => `${key} in ${set}`),
+      );
+      const more = countsOf(text).filter(([set, count]) => count > new Set(wanted.get(set)).size);
+      return [
+        ...missing.map((what) => `the table ${table} of nftables lacks ${what}`),
+        ...more.map(
+          ([set]) => `the table ${table} of nftables has elements in ${set} that no record speaks of`,
+        ),
+      ];
+    });
+  }
+
+  /** All from the records, in one step for each table. */
+  remake(): void {
+    for (const copy of this.#copies) this.#replace(copy);
+  }
+
   get facts(): HostFacts {
     return { ...this.#hostRules.facts, barred: this.#barred };
   }
@@ -180,6 +211,23 @@ export class Firewall implements Disposable {
   [Symbol.dispose](): void {
     this.#stack.dispose();
   }
+}
+
+function answers(question: string): boolean {
+  try {
+    runNft(question);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** How many elements each set and map of published ports has, in the text of a table. */
+function countsOf(text: string): (readonly [set: string, count: number])[] {
+  const sets = /(?:map|set) ((?:any|one|open|relayed)\w*) \{[^}]*?elements = \{([^}]*)\}/g;
+  return [...text.matchAll(sets)].map(
+    ([, set = "", elements = ""]) => [set, elements.split(",").length] as const,
+  );
 }
 
 /** An element that was never made, or that went with its table, needs no removal. */

@@ -60,11 +60,15 @@ export class Namespaces implements Disposable {
 
   /** Removes all but those `kept`. */
   sweep(kept: ReadonlySet<string>): void {
+    for (const path of this.strays(kept)) removeNamespace(path);
+  }
+
+  /** Neither `kept` nor ready-made. */
+  strays(kept: ReadonlySet<string>): string[] {
     const ready = new Set(this.#ready);
-    for (const name of readdirSync(this.#directory)) {
-      const path = join(this.#directory, name);
-      if (!kept.has(path) && !ready.has(path)) removeNamespace(path);
-    }
+    return readdirSync(this.#directory)
+      .map((name) => join(this.#directory, name))
+      .filter((path) => !kept.has(path) && !ready.has(path));
   }
 
   /** Throws away those that were made ready. */

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { machineId } from "#kernel/host.ts";
+import type { Finding } from "#spec/check.ts";
 import type { ContainerRecord, EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { families } from "#spec/ip.ts";
@@ -43,6 +44,7 @@ import { NameResolver } from "./name-resolver.ts";
 import { NameServers } from "./name-server.ts";
 import { traceName } from "./name-trace.ts";
 import { Namespaces } from "./namespaces.ts";
+import { checkNetworks } from "./network-check.ts";
 import { NetworkTable } from "./network-table.ts";
 import { ParentDriver } from "./parent-driver.ts";
 import { hostDriver, nullDriver } from "./plain-drivers.ts";
@@ -183,6 +185,22 @@ export class Networks implements AsyncDisposable {
     this.#namespaces.sweep(new Set(kept.map(({ netnsPath }) => netnsPath ?? "")));
     this.#namespaces.fill();
     this.#routes.start();
+  }
+
+  /** Records against what is on this host. `isKnown` tells ids of containers. */
+  findings(o: {
+    readonly isKnown: (id: string) => boolean;
+    readonly looked: () => void;
+  }): AsyncIterable<Finding> {
+    return checkNetworks({
+      networks: () => this.#networks.list(),
+      sandboxes: this.#sandboxes,
+      namespaces: this.#namespaces,
+      firewall: this.#firewall,
+      driver: (name) => this.#made.driver(name),
+      detach: (containerId) => void this.#attachments.detach(containerId),
+      ...o,
+    });
   }
 
   /** TCP ports of this host that containers must not reach, whatever address they try. */

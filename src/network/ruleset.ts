@@ -233,6 +233,20 @@ export function deletePorts(table: string, published: readonly PublishedTarget[]
     .join("");
 }
 
+/** Elements that must be there, by set, as nft's `get element` asks for one; of sets without ranges. */
+export function plainElements(o: Pick<RulesetInput, "networks" | "published">): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  const add = (set: string, key: string): void => void found.set(set, [...(found.get(set) ?? []), key]);
+  for (const network of o.networks)
+    for (const { set, element } of membership(network))
+      if (["bridges", "same", "internal"].includes(set)) add(set, element);
+  for (const target of o.published) {
+    const { set, key } = place(target);
+    add(set, key);
+  }
+  return found;
+}
+
 function place({ port, address }: PublishedTarget): { set: string; key: string; value: string } {
   const { protocol, hostIp, hostPort, containerPort } = port;
   const { suffix } = words[familyOf(address)];

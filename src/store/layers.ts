@@ -357,6 +357,55 @@ export class Layers {
     return await diskUsage(this.writablePath(id), o);
   }
 
+  /** Whether a recorded writable layer is on disk. */
+  hasWritable(id: string): boolean {
+    return existsSync(this.writablePath(id));
+  }
+
+  /** Whether it is mounted in its place. */
+  isMounted(id: string): boolean {
+    return this.#mounts.isMounted(join(this.#writableDirectory(id), kept.merged));
+  }
+
+  /** What is missing of a writable layer, without changes. Idempotent. @throws Fault `not-found`. */
+  async remakeWritable(id: string): Promise<void> {
+    const { parent, skeleton } = this.#index.writable(id);
+    const directory = this.#writableDirectory(id);
+    if (!existsSync(directory)) return await this.createWritable(id, parent, { skeleton });
+    for (const name of [kept.work, kept.merged])
+      mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
+    if (!existsSync(this.writablePath(id))) this.#makeUpper(this.writablePath(id), parent);
+  }
+
+  /** Whoever mounted it. For a layer that nobody uses. Idempotent. */
+  unmountStray(id: string): void {
+    this.#mounts.unmountStray(join(this.#writableDirectory(id), kept.merged));
+  }
+
+  /** Directories of layers that no record speaks of; there are none but for tampering. */
+  strays(): string[] {
+    const layers = new Set(this.#index.list().map(({ chainId }) => encodedDigest(chainId)));
+    const writables = new Set(this.#index.writables().map(({ id }) => id));
+    const among = (kind: string, known: (name: string) => boolean): string[] =>
+      readdirSync(join(this.#root, kind))
+        .filter((name) => !known(name))
+        .map((name) => join(this.#root, kind, name));
+    return [
+      ...among("layers", (name) => layers.has(name)),
+      ...among("skeletons", (name) => layers.has(name) || name === scratch),
+      ...among("writable", (name) => writables.has(name)),
+    ];
+  }
+
+  /** One of `strays`. Idempotent. */
+  async removeStray(path: string): Promise<void> {
+    if (!this.strays().includes(path)) return;
+    this.#mounts.unmountStray(join(path, kept.merged));
+    const doomed = this.#incoming();
+    renameSync(path, doomed);
+    await discardTree(doomed);
+  }
+
   #lower(parent: ChainId | undefined): LowerTree {
     return new LowerTree(this.#lowerPaths(parent));
   }

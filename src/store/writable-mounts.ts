@@ -54,6 +54,17 @@ export class WritableMounts {
     this.#mounted.add(merged);
   }
 
+  /** As the kernel has it. */
+  isMounted(merged: string): boolean {
+    return mountsBeneath(merged).length > 0;
+  }
+
+  /** Of what somebody else mounted there, too. Idempotent. */
+  unmountStray(merged: string): void {
+    this.unmount(merged);
+    for (const { target } of mountsBeneath(merged).toReversed()) unmount(target, { detach: true });
+  }
+
   /** Idempotent. Those who hold it go on seeing it. */
   unmount(merged: string): void {
     if (!this.#mounted.has(merged)) return;

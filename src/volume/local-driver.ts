@@ -1,7 +1,7 @@
 /** Volumes that are directories below one root, or what their options say is mounted there while somebody has them. */
 import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { exchangePaths } from "#kernel/exchange.ts";
 import { mountsBeneath, unmount } from "#kernel/mount.ts";
 import { isLimited, keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
@@ -108,6 +108,16 @@ export class LocalDriver implements VolumeDriver {
     if (!this.#mounted.has(path)) return;
     unmount(path);
     this.#mounted.delete(path);
+  }
+
+  /** Whether something is mounted over a volume, or beneath it, that no user of it asked for. */
+  async strayMount(target: string, o: { readonly unmount: boolean }): Promise<boolean> {
+    const [name = ""] = relative(this.#root, target).split("/");
+    return await this.#turns.take(name, async () => {
+      if (this.#mounted.has(target) || mountsBeneath(target).length === 0) return false;
+      if (o.unmount) unmount(target, { detach: true });
+      return true;
+    });
   }
 
   place(name: string): string {

@@ -7,11 +7,13 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { unlimitDirectory } from "#kernel/project-quota.ts";
+import type { Finding } from "#spec/check.ts";
 import { Fault } from "#spec/fault.ts";
 import { discardTree } from "#store/discard.ts";
 import { diskUsage } from "#store/disk-usage.ts";
 import type { Records, Table } from "#store/records.ts";
 import type { LocalDriver } from "./local-driver.ts";
+import { checkTrash } from "./trash-check.ts";
 import { isShort, overdue, type TrashEntry, wantedBack } from "./trash-choice.ts";
 import type { VolumeRecord } from "./volume-record.ts";
 
@@ -217,6 +219,19 @@ export class Trash implements Disposable {
         new Fault("unavailable", `volume ${entry.volume.name}, removed, cannot go from ${where}: ${message}`),
       );
     }
+  }
+
+  /** Entries against directories; those in between are the trash's own business. */
+  check(): Iterable<Finding> {
+    const between = this.#table
+      .list()
+      .filter(({ going, restoring }) => going === true || restoring !== undefined);
+    return checkTrash({
+      root: this.#root,
+      entries: this.list().map(({ id, volume: { name } }) => ({ id, name })),
+      spared: new Set(between.map(({ id }) => id)),
+      forget: (id) => void this.#table.delete(id),
+    });
   }
 
   [Symbol.dispose](): void {

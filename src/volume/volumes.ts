@@ -3,8 +3,9 @@
  * Owns: the records of them. Promises: a record is written before its driver makes anything; a volume that a container
  * uses is not removed.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { posix } from "node:path";
+import type { Finding } from "#spec/check.ts";
 import type {
   ContainerConfig,
   ContainerRecord,
@@ -24,6 +25,7 @@ import { invalidName, isVolumeName, type PlannedMount, parentsFirst, planMounts 
 import { Plugins } from "./plugins.ts";
 import { PreparedMounts } from "./prepared-mounts.ts";
 import { Trash, type TrashOptions } from "./trash.ts";
+import { adopted, checkVolumes } from "./volume-check.ts";
 import { VolumeCopies } from "./volume-copies.ts";
 import type { VolumeDriver } from "./volume-driver.ts";
 import { VolumeFiles } from "./volume-files.ts";
@@ -39,6 +41,7 @@ export class Volumes implements Disposable {
   readonly #local: LocalDriver;
   readonly #plugins: Plugins;
   readonly #mounts: VolumeMounts;
+  readonly #prepared: PreparedMounts;
   readonly files: VolumeFiles;
   readonly copies: VolumeCopies;
   readonly trash: Trash;
@@ -49,8 +52,9 @@ export class Volumes implements Disposable {
     this.#table = parts.records.table("volumes");
     this.#local = new LocalDriver(parts.root);
     this.#plugins = new Plugins(parts.plugins);
+    this.#prepared = new PreparedMounts(parts.mountRoot);
     this.#mounts = new VolumeMounts({
-      prepared: new PreparedMounts(parts.mountRoot),
+      prepared: this.#prepared,
       find: async (name) => {
         const volume = this.#table.get(name);
         return volume && { volume, driver: await this.#driver(volume.driver) };
@@ -86,9 +90,37 @@ export class Volumes implements Disposable {
     await volumes.#local.open();
     await volumes.trash.open();
     await volumes.copies.open();
+    await volumes.#adopt();
     for (const { name, driver, options } of volumes.#table.list())
       if (driver === volumes.#local.name) await volumes.#local.create(name, options);
     return volumes;
+  }
+
+  /** Files whose records were lost are volumes again, as Docker has it. */
+  async #adopt(): Promise<void> {
+    for (const name of await this.#local.directories()) {
+      if (!isVolumeName(name) || this.#table.get(name) !== undefined) continue;
+      if (!existsSync(this.#local.place(name))) continue;
+      this.#table.put(name, adopted(name, this.#local));
+      const what = `the directory of a volume ${name} belonged to no record: it is a volume again`;
+      this.#parts.report(new Fault("conflict", what));
+    }
+  }
+
+  /** Records against disk and mounts. `isKnown` tells ids of containers. */
+  findings(o: {
+    readonly isKnown: (id: string) => boolean;
+    readonly looked: () => void;
+  }): AsyncIterable<Finding> {
+    const { root } = this.#parts;
+    const parts = {
+      root,
+      table: this.#table,
+      local: this.#local,
+      trash: this.trash,
+      prepared: this.#prepared,
+    };
+    return checkVolumes({ ...parts, ...o });
   }
 
   async #driver(name: string): Promise<VolumeDriver> {
