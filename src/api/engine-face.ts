@@ -234,6 +234,8 @@ export interface ImageDetail {
     readonly sizeBytes: number;
     /** When it was last given a name. */
     readonly tagged?: string | undefined;
+    /** A step of a build, of no use but for the next one. */
+    readonly intermediate?: boolean;
   };
   readonly config: ImageConfig;
   /** Familiar names with tags: `alpine:3`. */

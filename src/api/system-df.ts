@@ -54,9 +54,11 @@ function cacheUsage(record: CacheRecord): BuildCacheUsage {
   };
 }
 
+/** The total has the layers of other platforms' images too, which stand behind a name and have no row. */
 function imageUsage(engine: EngineFace, version: number): { total: number; summaries: ImageSummary[] } {
   const images = engine.images.list({ all: false, filters: {} });
-  const layers = new Map(images.map(({ record }) => [record.id, engine.diskUse.layersOf(record.id)]));
+  const kept = engine.images.list({ all: true, filters: {} }).filter(({ record }) => !record.intermediate);
+  const layers = new Map(kept.map(({ record }) => [record.id, engine.diskUse.layersOf(record.id)]));
   const uses = new Map<string, number>();
   let total = 0;
   for (const { id, sizeBytes } of [...layers.values()].flat()) {
