@@ -113,7 +113,8 @@ describe("several networks", () => {
     });
     expect((await lab.inside("one", "ip", "-4", "addr")).out).not.toContain("eth");
     await lab.client.networks.connect("bridge", { Container: "one" });
-    expect((await lab.client.containers.inspect("one")).NetworkSettings.Ports["80/tcp"]).toHaveLength(1);
+    const { Ports } = (await lab.client.containers.inspect("one")).NetworkSettings;
+    expect(Ports["80/tcp"]).toEqual(["0.0.0.0", "::"].map((HostIp) => ({ HostIp, HostPort: "18083" })));
   });
 
   test("a stopped container is connected for its next start", async () => {
