@@ -43,12 +43,13 @@ export interface TreeEntry {
 
 /**
  * What is below `host` and not left out: parents first, names in byte order. A directory that is left out shows only when
- * something in it does.
+ * something in it does. `enters`, asked after a directory was shown, says whether what is in it is.
  */
 export function* walkTree(
   host: string,
   filter: PathFilter | undefined,
   prefix = "",
+  enters: (path: string) => boolean = () => true,
 ): Generator<TreeEntry, void> {
   const entries = readdirSync(`${host}/${prefix}`, { withFileTypes: true });
   entries.sort((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)));
@@ -60,17 +61,13 @@ export function* walkTree(
       if (!skipped) yield here;
     } else if (!skipped) {
       yield here;
-      yield* walkTree(host, filter, `${path}/`);
-    } else if (filter?.exceptions === true) yield* behind(here, walkTree(host, filter, `${path}/`));
+      if (enters(path)) yield* walkTree(host, filter, `${path}/`, enters);
+    } else if (filter?.exceptions === true) {
+      if (walkTree(host, filter, `${path}/`).next().done === true) continue;
+      yield here;
+      if (enters(path)) yield* walkTree(host, filter, `${path}/`, enters);
+    }
   }
-}
-
-function* behind(directory: TreeEntry, inner: Generator<TreeEntry, void>): Generator<TreeEntry, void> {
-  const first = inner.next();
-  if (first.done === true) return;
-  yield directory;
-  yield first.value;
-  yield* inner;
 }
 
 export interface FindOptions {
@@ -108,6 +105,11 @@ export class SourceTree {
 
   get root(): string {
     return this.#root;
+  }
+
+  /** Files of a context are the builder's own copies, which it replaces and never changes. */
+  get isOwn(): boolean {
+    return this.#kind === "context";
   }
 
   /**

@@ -7,13 +7,15 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault, isFault } from "#spec/fault.ts";
+import { Additions } from "./additions.ts";
 import { openArchive } from "./archive.ts";
+import { copyTimes } from "./copier.ts";
 import { fetchSource, isRemote } from "./fetch-source.ts";
 import { checkoutGit, type GitAccess, parseGitReference, resolveGit } from "./git-source.ts";
 import { cleanPath } from "./go-text.ts";
 import { missingSource } from "./missing-source.ts";
 import { parseMode, parseOwner } from "./ownership.ts";
-import { copyTimes, destinationPath, makeDirectories, type PlaceOptions, place } from "./place.ts";
+import { destinationPath, makeDirectories, type PlaceOptions, place } from "./place.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
 import { combineHashes, type Source, SourceTree } from "./source-tree.ts";
 import type { Dialect, ExpandedTransfer } from "./step.ts";
@@ -74,10 +76,26 @@ export async function prepareTransfer(
   const perform: PreparedTransfer["perform"] = async (parent, o) => {
     await using workspace = await parts.workspaces.acquire(parent);
     const destination = { root: workspace.root, path };
-    const options = { owner: await owner(transfer, workspace.root), mode, signal: o.signal };
-    for (const source of sources) await placeSource(source, destination, transfer, options);
+    const options = {
+      owner: await owner(transfer, workspace.root),
+      mode,
+      // What is settled is changed.
+      shares: tree?.isOwn === true && o.settle === undefined,
+      signal: o.signal,
+    };
+    // Of several sources a later one may meet what an earlier one brought.
+    const additions = sources.length === 1 ? new Additions(workspace.root) : undefined;
+    for (const source of sources) await placeSource(source, destination, transfer, { ...options, additions });
+    const settle = async (changes: string): Promise<void> => {
+      await additions?.put(changes, options);
+      await o.settle?.(changes);
+    };
     // Awaited here: the workspace must outlive its commit.
-    return await workspace.commit(o);
+    return await workspace.commit({
+      ...o,
+      settle,
+      always: o.always === true || additions?.isEmpty === false,
+    });
   };
   const reads = () =>
     Object.fromEntries(
