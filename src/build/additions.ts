@@ -4,24 +4,14 @@
  * Promises: what is put is what the copy would have put. Only for layers that are not mounted at that moment.
  */
 import { existsSync } from "node:fs";
-import { Copier, type CopyOptions } from "./copier.ts";
-import type { PathFilter } from "./ignore-patterns.ts";
-
-/** `path` of the directory `from`, and all below it. */
-interface AddedTree {
-  readonly from: string;
-  readonly to: string;
-  readonly path: string;
-  readonly directory: boolean;
-  readonly filter: PathFilter | undefined;
-}
+import { type AddedTree, type AdditionTaker, Copier, type CopyOptions } from "./copier.ts";
 
 interface Pair {
   readonly from: string;
   readonly to: string;
 }
 
-export class Additions {
+export class Additions implements AdditionTaker {
   readonly #root: string;
   readonly #trees: AddedTree[] = [];
   readonly #files: Pair[] = [];
@@ -44,7 +34,6 @@ export class Additions {
     this.#files.push({ from, to });
   }
 
-  /** Of a directory that is in both. */
   times(from: string, to: string): void {
     this.#times.push({ from, to });
   }

@@ -22,6 +22,8 @@ export interface LocalFilter {
 export interface LocalContext extends AsyncDisposable {
   /** On this machine; the builder only reads. */
   readonly directory: string;
+  /** SHA-256 in hex of what a file holds, by its path in the directory, where it is known without reading. */
+  readonly contentHash?: ((path: string) => string | undefined) | undefined;
 }
 
 /** A unix socket that leads to the client's ssh agent, until disposed. */

@@ -173,7 +173,7 @@ export class BuildInputs implements AsyncDisposable {
       if (remote !== undefined) {
         const directory = await this.#remoteDirectory(remote);
         const ignored = this.#ignoreBeside ?? this.#read(directory, ".dockerignore");
-        return new SourceTree(directory, "context", filterOf(ignored));
+        return new SourceTree(directory, "context", { hidden: filterOf(ignored) });
       }
       return await this.#loadLocal("context", followPaths, { ignored: await this.ignoreText(), voice });
     };
@@ -193,7 +193,10 @@ export class BuildInputs implements AsyncDisposable {
     const local = await this.#local(name, { exclude, followPaths: all ? undefined : followPaths }, meter);
     if (local === undefined) throw new Fault("invalid", `the client has no files for the context ${name}`);
     this.#stack.use(local);
-    return new SourceTree(local.directory, "context", filterOf(ignored));
+    return new SourceTree(local.directory, "context", {
+      hidden: filterOf(ignored),
+      contentHash: (_, path) => local.contentHash?.(path),
+    });
   }
 
   async #ignoreFile(name: string, prefix: string): Promise<string | undefined> {

@@ -58,7 +58,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
   for (const [what, dockerfile, request, message] of thrown)
     test(`is refused before it says anything: ${what}`, async () => {
       await expect(fixture.build(dockerfile, {}, request)).rejects.toThrow(message);
-      expect(fixture.leftovers()).toEqual([]);
+      expect(await fixture.leftovers()).toEqual([]);
     });
 
   const told: [what: string, dockerfile: string, message: string][] = [
@@ -100,7 +100,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     test(`says why: ${what}`, async () => {
       const { error } = await fixture.build(dockerfile);
       expect(error).toContain(message);
-      expect(fixture.leftovers()).toEqual([]);
+      expect(await fixture.leftovers()).toEqual([]);
     });
 
   test("gives the exit code of a command that failed, and keeps the steps before it for the next try", async () => {
@@ -113,7 +113,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
       },
       error: "The command '/bin/sh -c echo bad >/b; exit 3' returned a non-zero code: 3 (Dockerfile line 3)",
     });
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
     expect((await fixture.build("FROM busybox\nRUN echo kept >/k\nRUN true\n")).text).toContain(
       "Using cache",
     );
@@ -137,7 +137,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     abort.abort();
     expect((await building).error).toBe("build cancelled");
     expect(fixture.engine.containers.running).toBe(0);
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   test("is cancelled when nobody listens any more", async () => {
@@ -145,7 +145,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     const iteration = fixture.builder.classic({ context, signal: new AbortController().signal });
     for await (const message of iteration) if ("stream" in message && message.stream.includes("x\n")) break;
     expect(fixture.engine.containers.running).toBe(0);
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   test("is cancelled while its context arrives", async () => {
@@ -159,7 +159,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     }
     const iteration = fixture.builder.classic({ context: endless(), signal: abort.signal });
     await expect(iteration.next()).rejects.toMatchObject({ kind: "cancelled" });
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   test("of an engine that died is swept when the next one opens", async () => {
@@ -168,6 +168,6 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
     await fixture.layers.createWritable("build-dead", undefined);
     fixture.layers.mount("build-dead");
     await fixture.reopen();
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 });

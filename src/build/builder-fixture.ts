@@ -156,6 +156,10 @@ function directoryClient(directories: Readonly<Record<string, string>>, o: Solve
   };
 }
 
+/** How long the builder may take to remove what is left of a build. */
+const patienceMs = 10_000;
+const pauseMs = 5;
+
 export class BuilderFixture implements AsyncDisposable {
   readonly root: string;
   readonly records: Records;
@@ -286,8 +290,15 @@ export class BuilderFixture implements AsyncDisposable {
     }
   }
 
-  /** What a build must never leave: directories, workspaces, mounts, running commands. */
-  leftovers(): string[] {
+  /** What a build must never leave: directories, workspaces, mounts, running commands. Waits for what goes on its own. */
+  async leftovers(): Promise<string[]> {
+    for (const end = Date.now() + patienceMs; ; await Bun.sleep(pauseMs)) {
+      const left = this.#leftovers();
+      if (left.length === 0 || Date.now() > end) return left;
+    }
+  }
+
+  #leftovers(): string[] {
     const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
     return [
       ...readdirSync(join(this.root, "builder/work")),

@@ -51,7 +51,7 @@ describe.skipIf(!canBuild)("a build", () => {
       "Successfully tagged other:latest\n",
     ]);
     expect(fixture.engine.images.get("cl:1").record.id).toBe(image!.record.id);
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   test("makes an image with the configuration and the history Docker would give it", async () => {

@@ -15,6 +15,7 @@ import type { Platform } from "#spec/image.ts";
 import { imageArchitecture, parsePlatform } from "#spec/platform.ts";
 import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 import { makeApart } from "#store/apart.ts";
+import { ContentHashes } from "#store/content-hashes.ts";
 import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
 import type { Layers } from "#store/layers.ts";
@@ -91,6 +92,9 @@ export interface ClassicRequest {
   readonly signal: AbortSignal;
 }
 
+/** Directories of ended builds that are being removed while others go on. */
+const goingMax = 4;
+
 /** What all builds of a builder share. */
 interface Shared {
   readonly workspaces: Workspaces;
@@ -106,6 +110,8 @@ interface Shared {
 export class Builder implements AsyncDisposable {
   readonly #parts: BuilderParts;
   readonly #shared: Shared;
+  /** Directories of builds that have ended. */
+  readonly #going = new Set<Promise<void>>();
 
   private constructor(parts: BuilderParts, shared: Shared) {
     this.#parts = parts;
@@ -138,6 +144,7 @@ export class Builder implements AsyncDisposable {
 
   /** Takes what it had in memory away. Builds have ended before. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#going);
     await discardTree(this.#shared.memory);
   }
 
@@ -176,7 +183,8 @@ export class Builder implements AsyncDisposable {
     const scratch = join(directory, "scratch");
     await mkdir(context);
     await mkdir(scratch);
-    const place = { directory: context, dockerfile: request.dockerfile ?? "", signal };
+    const hashes = new ContentHashes();
+    const place = { directory: context, dockerfile: request.dockerfile ?? "", hashes, signal };
     const { remote = "" } = request;
     const received: RemoteContext = await cancellable(signal, () =>
       remote === "" ? receiveContext(request.context, place) : receiveRemote(remote, place),
@@ -191,6 +199,7 @@ export class Builder implements AsyncDisposable {
       plan,
       escapeChar: dockerfile.escapeChar,
       context: received.directory,
+      contentHash: (stat: { readonly ino: number }) => hashes.of(stat),
       scratch,
       buildArgs: request.buildArgs ?? {},
       useCache: request.noCache !== true,
@@ -289,7 +298,16 @@ export class Builder implements AsyncDisposable {
   /** A directory of one build's own. */
   async #directory(): Promise<AsyncDisposable & { readonly path: string }> {
     const path = await mkdtemp(join(this.#parts.root, "work/build-"));
-    return { path, [Symbol.asyncDispose]: async () => await discardTree(path) };
+    return { path, [Symbol.asyncDispose]: async () => await this.#leave(path) };
+  }
+
+  /** Nobody waits for a build's directory to go, while not too many are going; an engine that dies sweeps it later. */
+  async #leave(path: string): Promise<void> {
+    while (this.#going.size >= goingMax) await Promise.race(this.#going);
+    const going: Promise<void> = discardTree(path)
+      .catch(() => undefined)
+      .finally(() => this.#going.delete(going));
+    this.#going.add(going);
   }
 
   get #now(): () => Date {

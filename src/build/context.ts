@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { Fault } from "#spec/fault.ts";
+import type { ContentHashes } from "#store/content-hashes.ts";
 import { decompress, isTarHeader } from "./archive.ts";
 import { ignoreFilter, ignoreLines } from "./ignore-patterns.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
@@ -19,6 +20,8 @@ export interface ReceiveOptions {
   readonly directory: string;
   /** Path in the context. */
   readonly dockerfile: string;
+  /** Notes what the files hold. */
+  readonly hashes?: ContentHashes;
   readonly signal: AbortSignal;
 }
 
@@ -39,10 +42,10 @@ export async function receiveContext(
   o: ReceiveOptions,
 ): Promise<ReceivedContext> {
   const stream = await decompress(body);
-  const { directory, signal } = o;
+  const { directory, hashes, signal } = o;
   if (!isTarHeader(stream.head))
     return { directory, text: await onlyDockerfile(stream.bytes), name: defaultName };
-  await unpackInto(stream.bytes, directory, { signal });
+  await unpackInto(stream.bytes, directory, { hashes, signal });
   return await readContext(directory, o);
 }
 

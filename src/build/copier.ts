@@ -18,7 +18,6 @@ import {
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { Fault } from "#spec/fault.ts";
-import type { Additions } from "./additions.ts";
 import type { PathFilter } from "./ignore-patterns.ts";
 import type { ModeChange, Owner } from "./ownership.ts";
 import { lookAt } from "./rooted-path.ts";
@@ -37,6 +36,23 @@ export interface CopyOptions {
   readonly signal: AbortSignal;
 }
 
+/** `path` of the directory `from`, and all below it, to the same path of `to`. */
+export interface AddedTree {
+  readonly from: string;
+  readonly to: string;
+  readonly path: string;
+  readonly directory: boolean;
+  readonly filter: PathFilter | undefined;
+}
+
+/** Takes what has no counterpart where it goes. */
+export interface AdditionTaker {
+  tree(added: AddedTree): void;
+  file(from: string, to: string): void;
+  /** Of a directory that is in both. */
+  times(from: string, to: string): void;
+}
+
 /** Copied without a breath up to this size. */
 const quickFileBytesMax = 1 << 20;
 const filesPerBreath = 64;
@@ -50,14 +66,14 @@ export function copyTimes(stat: Stats, to: string): void {
 
 export class Copier {
   readonly #o: CopyOptions;
-  readonly #additions: Additions | undefined;
+  readonly #additions: AdditionTaker | undefined;
   /** Files with several names: device and inode → where the first name went. */
   readonly #linked = new Map<string, string>();
   #shares: boolean;
   #count = 0;
 
   /** What `additions` takes is not copied. */
-  constructor(o: CopyOptions, additions?: Additions) {
+  constructor(o: CopyOptions, additions?: AdditionTaker) {
     this.#o = o;
     this.#shares = o.shares === true;
     this.#additions = additions;

@@ -6,7 +6,7 @@ beforeAll(async () => {
   fixture = await BuilderFixture.open();
 });
 afterAll(async () => {
-  expect(fixture.leftovers()).toEqual([]);
+  expect(await fixture.leftovers()).toEqual([]);
   await fixture[Symbol.asyncDispose]();
 });
 

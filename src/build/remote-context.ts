@@ -14,7 +14,7 @@ export interface RemoteContext extends ReceivedContext {
 
 /** @throws Fault `invalid` for what is no address, or in the words of the server or of git. */
 export async function receiveRemote(address: string, o: ReceiveOptions): Promise<RemoteContext> {
-  const { directory, dockerfile, signal } = o;
+  const { directory, signal } = o;
   if (address === "client-session")
     throw new Fault(
       "invalid",
@@ -40,7 +40,7 @@ export async function receiveRemote(address: string, o: ReceiveOptions): Promise
   );
   const downloadedBytes = statSync(path).size;
   return {
-    ...(await receiveContext(createReadStream(path), { directory: files, dockerfile, signal })),
+    ...(await receiveContext(createReadStream(path), { ...o, directory: files })),
     downloadedBytes,
   };
 }

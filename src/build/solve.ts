@@ -21,7 +21,7 @@ import type { Instruction } from "./instruction.ts";
 import { type StepReporter, shortId } from "./messages.ts";
 import { type BuildPlan, type StagePlan, type StepIdentity, tidyConfig } from "./plan.ts";
 import { scriptMount } from "./script-mount.ts";
-import { SourceTree } from "./source-tree.ts";
+import { type KnownContent, SourceTree } from "./source-tree.ts";
 import { SpeakingTurns } from "./speaking-turns.ts";
 import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
 import type { StepCache } from "./step-cache.ts";
@@ -40,6 +40,7 @@ export interface SolveRequest {
   readonly escapeChar: string;
   /** The context's files. */
   readonly context: string;
+  readonly contentHash: KnownContent;
   /** A directory of this build's own. */
   readonly scratch: string;
   readonly buildArgs: GivenArguments;
@@ -96,7 +97,7 @@ class Solver implements StageResults {
     this.#parts = parts;
     this.#request = request;
     this.#stop = stop;
-    this.#context = new SourceTree(request.context, "context");
+    this.#context = new SourceTree(request.context, "context", { contentHash: request.contentHash });
     this.#globalScope = ArgumentScope.from(request.buildArgs);
     this.#turns = new SpeakingTurns(parts.reporter);
   }

@@ -19,7 +19,7 @@ beforeAll(async () => {
   fixture = await BuilderFixture.open();
 });
 afterAll(async () => {
-  expect(fixture.leftovers()).toEqual([]);
+  expect(await fixture.leftovers()).toEqual([]);
   await fixture[Symbol.asyncDispose]();
 });
 
@@ -142,7 +142,7 @@ describe.skipIf(!canBuild)("stages", () => {
     abort.abort();
     const { error } = await solving;
     expect(error).toMatchObject({ kind: "cancelled" });
-    expect(fixture.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 });
 

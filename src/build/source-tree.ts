@@ -4,7 +4,7 @@
  * Promises: never reads outside its root; equal names, modes, owners and contents hash equally, whatever the times.
  * Never: changes anything. The tree must not change while it is in use.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { Fault } from "#spec/fault.ts";
@@ -70,6 +70,15 @@ export function* walkTree(
   }
 }
 
+/** SHA-256 of a regular file's content in hex, where it is known without reading. `path`: in the tree, without a slash in front. */
+export type KnownContent = (stat: Stats, path: string) => string | undefined;
+
+export interface SourceTreeOptions {
+  /** What of the tree counts as not there. */
+  readonly hidden?: PathFilter | undefined;
+  readonly contentHash?: KnownContent | undefined;
+}
+
 export interface FindOptions {
   /** Patterns of what is left out of what is found. */
   readonly exclude?: readonly string[] | undefined;
@@ -95,12 +104,13 @@ export class SourceTree {
   /** Of directories, by their hashes. */
   readonly #listings = new Map<string, readonly (readonly [path: string, hash: string])[]>();
   readonly #hidden: PathFilter | undefined;
+  readonly #contentHash: KnownContent;
 
-  /** `hidden`: what of the tree counts as not there. */
-  constructor(root: string, kind: "context" | "image", hidden?: PathFilter) {
+  constructor(root: string, kind: "context" | "image", o: SourceTreeOptions = {}) {
     this.#root = root;
     this.#kind = kind;
-    this.#hidden = hidden;
+    this.#hidden = o.hidden;
+    this.#contentHash = o.contentHash ?? (() => undefined);
   }
 
   get root(): string {
@@ -200,18 +210,20 @@ export class SourceTree {
     const owner = this.#kind === "image" ? `${stat.uid}:${stat.gid}` : "0:0";
     digest.update(JSON.stringify([name, stat.mode, owner, stat.isFile() ? stat.size : 0, stat.rdev]));
     if (stat.isSymbolicLink()) digest.update(readlinkSync(host));
-    else if (stat.isFile()) await hashContent(digest, host, stat.size);
+    else if (stat.isFile() && stat.size > 0)
+      digest.update(
+        this.#contentHash(stat, host.slice(this.#root.length + 1)) ?? (await hashContent(host, stat.size)),
+      );
     return digest.digest("hex");
   }
 }
 
-async function hashContent(digest: Hash, path: string, sizeBytes: number): Promise<void> {
-  if (sizeBytes <= wholeFileBytesMax) {
-    digest.update(readFileSync(path));
-    return;
-  }
+async function hashContent(path: string, sizeBytes: number): Promise<string> {
+  const digest = createHash("sha256");
+  if (sizeBytes <= wholeFileBytesMax) return digest.update(readFileSync(path)).digest("hex");
   for await (const part of createReadStream(path, { highWaterMark: wholeFileBytesMax }))
     digest.update(part as Buffer);
+  return digest.digest("hex");
 }
 
 /** One hash for all sources of an instruction, as Docker words it. */

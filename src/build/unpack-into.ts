@@ -1,4 +1,5 @@
 /** The one place where the builder meets the store's unpacking. */
+import type { ContentHashes } from "#store/content-hashes.ts";
 import { unpackTar } from "#store/unpack.ts";
 
 /**
@@ -9,7 +10,7 @@ import { unpackTar } from "#store/unpack.ts";
 export function unpackInto(
   tar: AsyncIterable<Uint8Array>,
   directory: string,
-  o: { readonly signal: AbortSignal },
+  o: { readonly signal: AbortSignal; readonly hashes?: ContentHashes | undefined },
 ): Promise<unknown> {
   return Promise.resolve(unpackTar(tar, directory, o));
 }

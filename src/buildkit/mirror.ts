@@ -3,6 +3,7 @@
  * Owns: `files/` and the index beside it. Promises: writes nothing outside `files/`, whatever paths come: a parent is
  * always a directory this copy made itself; a copy that a crash left half changed is never used again.
  */
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -41,8 +42,10 @@ export class Mirror {
   readonly directory: string;
   readonly #root: string;
   /** Path to what it was like when it was written. */
-  #before = new Map<string, string>();
+  readonly #before = new Map<string, string>();
   readonly #now = new Map<string, string>();
+  /** SHA-256 in hex of what files hold, by path. */
+  readonly #hashes = new Map<string, string>();
   /** Listed, content on its way. */
   readonly #coming = new Set<string>();
   /** With the times they should have. */
@@ -61,7 +64,10 @@ export class Mirror {
     const mirror = new Mirror(root);
     mkdirSync(mirror.directory, { recursive: true, mode: 0o700 });
     const known = await readFile(join(root, "index.json"), "utf8").catch(() => undefined);
-    if (known !== undefined) mirror.#before = new Map(JSON.parse(known) as [string, string][]);
+    for (const [path, like, hash] of JSON.parse(known ?? "[]") as [string, string, (string | null)?][]) {
+      mirror.#before.set(path, like);
+      if (typeof hash === "string") mirror.#hashes.set(path, hash);
+    }
     await rm(join(root, "about.json"), { force: true });
     return mirror;
   }
@@ -69,6 +75,11 @@ export class Mirror {
   /** Of what this sync listed. */
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** Undefined for what is no file with content. Of a copy that is whole. */
+  contentHash(path: string): string | undefined {
+    return this.#hashes.get(path);
   }
 
   /**
@@ -86,6 +97,7 @@ export class Mirror {
     if (kind === "directory") this.#directories.set(path, stat.modTime);
     if (kind === "file") this.#sizeBytes += stat.size;
     if (before === like) return false;
+    this.#hashes.delete(path);
     this.#touched.add(parentOf(path));
     const host = join(this.directory, path);
     if (kind === "directory") {
@@ -120,8 +132,12 @@ export class Mirror {
   /** A file whose content comes in parts. */
   begin(stat: FileStat): { write(part: Uint8Array): void; end(): void } {
     const descriptor = openSync(join(this.directory, stat.path), "wx", 0o600);
+    const digest = createHash("sha256");
+    let bytes = 0;
     return {
       write: (part) => {
+        digest.update(part);
+        bytes += part.length;
         for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
       },
       end: () => {
@@ -130,6 +146,7 @@ export class Mirror {
         closeSync(descriptor);
         this.#coming.delete(stat.path);
         this.#now.set(stat.path, likeness(stat));
+        if (bytes > 0) this.#hashes.set(stat.path, digest.digest("hex"));
       },
     };
   }
@@ -145,7 +162,8 @@ export class Mirror {
       if (time !== undefined) utimesSync(join(this.directory, path), seconds(time), seconds(time));
     }
     const whole = { ...about, sizeBytes: this.#sizeBytes };
-    await writeFile(join(this.#root, "index.json"), JSON.stringify([...this.#now]));
+    const index = [...this.#now].map(([path, like]) => [path, like, this.#hashes.get(path)]);
+    await writeFile(join(this.#root, "index.json"), JSON.stringify(index));
     await writeFile(join(this.#root, "about.new"), JSON.stringify(whole));
     await rename(join(this.#root, "about.new"), join(this.#root, "about.json"));
     return whole;
@@ -183,6 +201,7 @@ export class Mirror {
   }
 
   #remove(path: string): void {
+    this.#hashes.delete(path);
     rmSync(join(this.directory, path), { recursive: true, force: true });
   }
 }

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { LocalContext } from "#build/build-client.ts";
 import { spreadChildren } from "#kernel/spread.ts";
 import { Mirror, type MirrorAbout, readAbout } from "./mirror.ts";
 
@@ -59,11 +60,7 @@ export class Mirrors {
    * Brings a copy up to date by `sync` and lends it. When that fails the copy is removed.
    * @param key equal for contexts that are probably the same directory.
    */
-  async lend(
-    key: string,
-    name: string,
-    sync: (mirror: Mirror) => Promise<void>,
-  ): Promise<AsyncDisposable & { readonly directory: string }> {
+  async lend(key: string, name: string, sync: (mirror: Mirror) => Promise<void>): Promise<LocalContext> {
     const [id, known] = this.#take(key);
     const root = join(this.root, id);
     const usedMs = this.#now();
@@ -78,7 +75,8 @@ export class Mirrors {
         this.#idle.set(id, about);
         await this.#trim();
       };
-      return { directory: mirror.directory, [Symbol.asyncDispose]: giveBack };
+      const contentHash = (path: string) => mirror.contentHash(path);
+      return { directory: mirror.directory, contentHash, [Symbol.asyncDispose]: giveBack };
     } catch (thrown) {
       this.#busy.delete(id);
       await rm(root, { recursive: true, force: true });

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { LocalContext } from "#build/build-client.ts";
 import { type Answer, unary } from "#grpc/grpc-server.ts";
 import { BytesMessage } from "#spec/buildkit-llb.ts";
 import { session } from "#spec/buildkit-session.ts";
@@ -51,6 +53,16 @@ async function refusal(work: Promise<unknown>): Promise<string> {
   );
 }
 
+/** What is known of each file without reading is what is in it. */
+function expectHashes({ directory: top, contentHash }: LocalContext): void {
+  for (const path of readdirSync(top, { recursive: true, encoding: "utf8" })) {
+    const stat = lstatSync(join(top, path));
+    const held = stat.isFile() && stat.size > 0 ? readFileSync(join(top, path)) : undefined;
+    const hash = held && createHash("sha256").update(held).digest("hex");
+    expect([path, contentHash?.(path)]).toEqual([path, hash]);
+  }
+}
+
 describe("a client's files", () => {
   test("come whole, with modes, times and links", async () => {
     const big = "0123456789".repeat(60_000);
@@ -82,6 +94,7 @@ describe("a client's files", () => {
       const asked: string[] = [];
       await using open = await client([filesAnswer(sent, asked)], mirrors);
       await using local = (await open.client.local("context", { signal }))!;
+      expectHashes(local);
       return [asked.sort(), readdirSync(local.directory, { recursive: true, encoding: "utf8" }).sort()];
     };
     const before = [directory("d"), file("d/a", "1"), file("d/b", "2"), link("l", "d/a"), file("z", "3")];
@@ -108,8 +121,10 @@ describe("a client's files", () => {
       [filesAnswer(after, again)],
       Mirrors.open(root, () => ++clock),
     );
-    await using _local = (await open.client.local("context", { signal }))!;
+    await using local = (await open.client.local("context", { signal }))!;
     expect(again).toEqual([]);
+    expectHashes(local);
+    expect(local.contentHash?.("d/b")).toBeUndefined();
   });
 
   test("at the same time: one copy within a session, two for two sessions", async () => {

@@ -26,8 +26,8 @@ export class SharedLocals {
       );
     };
     try {
-      const { directory } = await entry.bringing;
-      return { directory, [Symbol.asyncDispose]: giveBack };
+      const { directory, contentHash } = await entry.bringing;
+      return { directory, contentHash, [Symbol.asyncDispose]: giveBack };
     } catch (thrown) {
       await giveBack();
       throw thrown;

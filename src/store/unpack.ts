@@ -15,6 +15,7 @@ import { setXattrDescriptor } from "#kernel/xattr.ts";
 import { Fault } from "#spec/fault.ts";
 import { abortable } from "./abortable.ts";
 import { Breath } from "./breath.ts";
+import { type ContentHashes, ContentNotes } from "./content-hashes.ts";
 import { explainFull } from "./disk-full.ts";
 import { isDirectory, isHousekeeping } from "./overlay-marks.ts";
 import type { TarEntry } from "./tar-entry.ts";
@@ -28,17 +29,18 @@ export interface UnpackSummary {
 
 /**
  * Unpacks a plain tar into `directory`, which exists. Names that begin with `.wh.` mean nothing special. A failure
- * leaves what was unpacked so far.
+ * leaves what was unpacked so far. `hashes` notes what the files hold.
  * @throws Fault `invalid` for a damaged or hostile archive; `unavailable` for a full disk; an error of `tar` as it is.
  */
 export async function unpackTar(
   tar: AsyncIterable<Uint8Array>,
   directory: string,
-  o: { readonly signal?: AbortSignal } = {},
+  o: { readonly signal?: AbortSignal; readonly hashes?: ContentHashes | undefined } = {},
 ): Promise<UnpackSummary> {
-  using writer = new TreeWriter(Beneath.open(directory), {});
+  const notes = o.hashes === undefined ? undefined : new ContentNotes(o.hashes);
+  using writer = new TreeWriter(Beneath.open(directory), notes ?? {});
   try {
-    await pumpTar(tar, new TarReader(writer), o);
+    await pumpTar(tar, new TarReader(notes?.before(writer) ?? writer), o);
     writer.end();
     return writer.summary;
   } catch (error) {
@@ -90,6 +92,8 @@ export interface UnpackPolicy {
   madeDirectory?(path: BytePath, replaced: boolean): void;
   /** Content of the file at `path`, links in it not resolved, was written. */
   wrote?(path: BytePath, offset: number, length: number): void;
+  /** A file is complete and about to be closed. */
+  complete?(fd: number): void;
 }
 
 const plainDirectory: ImpliedDirectory = { uid: 0, gid: 0, mode: 0o755 };
@@ -181,6 +185,7 @@ export class TreeWriter implements TarSink, Disposable {
       at.chmodDescriptor(fd, entry.mode);
       at.setTimesDescriptor(fd, entry.mtimeNano);
       this.#sizeBytes += entry.sizeBytes;
+      this.#policy.complete?.(fd);
     } catch (error) {
       throw explained(error, this.#path);
     } finally {
