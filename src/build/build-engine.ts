@@ -20,6 +20,8 @@ export interface BuildImage {
     readonly chainId?: ChainId | undefined;
   };
   readonly config: ImageConfig;
+  /** Familiar names with tags or digests. */
+  readonly references?: readonly string[];
 }
 
 export interface BuildImages {

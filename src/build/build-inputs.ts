@@ -18,6 +18,7 @@ import { type BuildGraph, type BuildNode, sha256Of } from "./graph.ts";
 import { ignoreFilter, ignoreLines, type PathFilter } from "./ignore-patterns.ts";
 import type { Instruction } from "./instruction.ts";
 import type { BuildProgress, SourceFile } from "./progress.ts";
+import type { Material } from "./provenance.ts";
 import { lookAt, resolveInRoot } from "./rooted-path.ts";
 import { SourceTree } from "./source-tree.ts";
 import { during, type Meter, type VertexVoice } from "./tell.ts";
@@ -59,7 +60,7 @@ export class BuildInputs implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #images = new Map<string, Promise<BaseImage>>();
   readonly #filesets = new Map<string, Fileset>();
-  readonly materials: { reference: string; digest: Digest }[] = [];
+  readonly materials: Material[] = [];
   #remote: Promise<string> | undefined;
   #dockerfile: SourceFile | undefined;
   #ignoreBeside: string | undefined;
@@ -345,8 +346,12 @@ export class BuildInputs implements AsyncDisposable {
       // For another platform it is told by a check: whoever names such an image may mean it.
       return present(engine, name, platform) ?? engine.images.get(name);
     });
-    this.materials.push({ reference, digest: image.record.id });
+    const { path, domain } = id ? { path: "", domain: "" } : parseReference(name);
+    const byDigest = image.references
+      ?.map((each) => parseReference(each))
+      .find((each) => each.digest !== undefined && each.path === path && each.domain === domain);
     const chainId: ChainId | undefined = image.record.chainId;
+    this.materials.push({ reference, platform, chainId, digest: byDigest?.digest ?? image.record.id });
     const files =
       chainId === undefined
         ? undefined

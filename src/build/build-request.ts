@@ -6,6 +6,7 @@ import type { BuildClient } from "./build-client.ts";
 import type { CacheEntry } from "./cache-places.ts";
 import type { LineRange } from "./lines.ts";
 import type { BuildProgress, SourceFile } from "./progress.ts";
+import type { Predicate } from "./provenance.ts";
 
 export interface BuildRequest {
   /**
@@ -15,6 +16,8 @@ export interface BuildRequest {
    * Unknown ones are passed over, as BuildKit does.
    */
   readonly options: Readonly<Record<string, string>>;
+  /** The client's own name for the build. */
+  readonly reference?: string | undefined;
   readonly client: BuildClient;
   readonly progress: BuildProgress;
   /** Of `context:NAME=input:KEY`: what earlier builds came to. They stay the caller's to dispose. */
@@ -28,6 +31,11 @@ export interface BuildRequest {
   readonly signal: AbortSignal;
 }
 
+export interface AttachedPredicate extends Predicate {
+  /** Nobody but the client's own habit asked for it. */
+  readonly inlineOnly: boolean;
+}
+
 /** What one platform's build came to. */
 export interface PlatformResult {
   readonly platform: Platform;
@@ -35,8 +43,8 @@ export interface PlatformResult {
   readonly config: ImageConfig;
   /** The files; absent when there are none. */
   readonly chainId?: ChainId | undefined;
-  /** Base images, as `--metadata-file` and provenance tell them. */
-  readonly materials: readonly { readonly reference: string; readonly digest: Digest }[];
+  /** What is said of it: provenance, bills of material. */
+  readonly predicates?: readonly AttachedPredicate[] | undefined;
 }
 
 /** Built, not yet an image of the store. Its layers stay until it is disposed, and longer for as long as the cache keeps them. */

@@ -16,7 +16,8 @@ import { registryHost } from "./build-inputs.ts";
 import type { BuildResult, SolvedStep } from "./build-request.ts";
 import { type CacheStep, cacheConfig, cacheConfigType, plainDigest } from "./cache-config.ts";
 import type { CacheTarget } from "./cache-places.ts";
-import { type ComposedLayer, chainOf, documentOf, packOne } from "./compose-image.ts";
+import { type ComposedLayer, chainOf, packOne } from "./compose-image.ts";
+import { documentOf } from "./composed-document.ts";
 
 export interface CacheExportParts {
   readonly engine: BuildEngine;

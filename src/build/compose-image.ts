@@ -12,7 +12,9 @@ import { type LayerForm, layerType, packLayer } from "#store/layer-form.ts";
 import type { Layers } from "#store/layers.ts";
 import type { Spool } from "#store/spool.ts";
 import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.ts";
+import type { Attested } from "./attestation-manifest.ts";
 import type { PlatformResult } from "./build-request.ts";
+import { type ComposedDocument, documentOf } from "./composed-document.ts";
 
 export interface ComposeOptions {
   readonly form: LayerForm;
@@ -20,6 +22,8 @@ export interface ComposeOptions {
   readonly annotations: readonly Annotation[];
   /** An index also for one image. */
   readonly asIndex: boolean;
+  /** What is said of an image, when its manifest is made. */
+  readonly attest?: (result: PlatformResult, manifest: Descriptor) => readonly Attested[];
   readonly signal: AbortSignal;
   /** Told of each layer when it is packed. */
   readonly packed?: (layer: ComposedLayer) => void;
@@ -29,12 +33,6 @@ export interface ComposeParts {
   readonly layers: Pick<Layers, "get" | "tar">;
   /** Keeps packed layers to be read again; without it only what they are called is known afterwards. */
   readonly spool?: Spool | undefined;
-}
-
-/** JSON, and what it is called. */
-export interface ComposedDocument {
-  readonly bytes: Uint8Array;
-  readonly descriptor: Descriptor;
 }
 
 export interface ComposedLayer {
@@ -53,6 +51,8 @@ export interface ComposedPlatform {
   readonly manifest: ComposedDocument;
   /** From the bottom up. */
   readonly layers: readonly ComposedLayer[];
+  /** Manifests about it, beside it in the index. */
+  readonly attached: readonly Attested[];
 }
 
 export interface ComposedImage {
@@ -79,7 +79,10 @@ export async function composeImage(
   const annotations = annotationsAt(o.annotations, "index");
   const about = annotationsAt(o.annotations, "index-descriptor");
   const type = o.words === "oci" ? mediaType.ociIndex : mediaType.dockerList;
-  const manifests = perPlatform.map(({ manifest }) => manifest.descriptor);
+  const manifests = [
+    ...perPlatform.map(({ manifest }) => manifest.descriptor),
+    ...perPlatform.flatMap(({ attached }) => attached.map(({ manifest }) => manifest.descriptor)),
+  ];
   const index = { schemaVersion: 2, mediaType: type, manifests, ...(annotations && { annotations }) };
   return { top: documentOf(type, index, about && { annotations: about }), perPlatform, isIndex };
 }
@@ -90,13 +93,15 @@ export function* blobsOf({ perPlatform, top, isIndex }: ComposedImage): Generato
   read(signal: AbortSignal): AsyncIterable<Uint8Array>;
 }> {
   const seen = new Set<Digest>();
-  for (const { config, manifest, layers } of perPlatform) {
+  for (const { config, manifest, layers, attached } of perPlatform) {
     for (const layer of layers) {
       if (seen.has(layer.descriptor.digest)) continue;
       seen.add(layer.descriptor.digest);
       yield layer;
     }
     for (const document of [config, manifest]) yield readable(document);
+    for (const each of attached)
+      for (const document of [...each.blobs, each.manifest]) yield readable(document);
   }
   if (isIndex) yield readable(top);
 }
@@ -139,10 +144,9 @@ async function composePlatform(
   const about = annotationsAt(o.annotations, "manifest-descriptor", platform);
   const { architecture, os, variant } = platform;
   const described = { architecture, os, ...(variant !== undefined && { variant }) };
-  return {
-    ...{ platform, result, config, layers },
-    manifest: documentOf(type, manifest, { ...(about && { annotations: about }), platform: described }),
-  };
+  const made = documentOf(type, manifest, { ...(about && { annotations: about }), platform: described });
+  const attached = o.attest?.(result, made.descriptor) ?? [];
+  return { platform, result, config, layers, manifest: made, attached };
 }
 
 /** From the bottom up. */
@@ -196,16 +200,4 @@ export async function packOne(
   };
   o.packed?.(layer);
   return layer;
-}
-
-/** `more`: of the descriptor alone. */
-export function documentOf(
-  type: string,
-  value: object | Uint8Array,
-  more: Pick<Descriptor, "annotations" | "platform"> = {},
-): ComposedDocument {
-  const bytes =
-    value instanceof Uint8Array ? value : new TextEncoder().encode(JSON.stringify(value, undefined, 2));
-  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
-  return { bytes, descriptor: { mediaType: type, digest, size: bytes.length, ...more } };
 }

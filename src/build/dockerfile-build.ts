@@ -8,11 +8,13 @@ import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
 import type { Layers } from "#store/layers.ts";
+import { type WantedAttestations, wantedAttestations } from "./attest-options.ts";
 import type { BuildCache } from "./build-cache.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import { BuildInputs } from "./build-inputs.ts";
 import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./build-options.ts";
 import type { LintWarning } from "./build-questions.ts";
+import type { AttachedPredicate } from "./build-request.ts";
 import { BuildFault, type BuildRequest, type BuildResult, type PlatformResult } from "./build-request.ts";
 import { inlineRecords } from "./cache-config.ts";
 import { ImportedCaches } from "./cache-import.ts";
@@ -27,7 +29,9 @@ import { lintSource, type ReadDockerfile } from "./lint-source.ts";
 import { type LoweredStage, Lowering } from "./lower.ts";
 import { type BuildPlace, Misses, type MissRecords } from "./misses.ts";
 import type { SourceFile } from "./progress.ts";
+import { provenancePredicate } from "./provenance.ts";
 import { runsPrograms } from "./runs-programs.ts";
+import { scan } from "./sbom-scan.ts";
 import { described, NodeFault, Solver, type SolverHall } from "./solver.ts";
 import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./stage-graph.ts";
 import type { Workspaces } from "./workspace.ts";
@@ -97,6 +101,8 @@ export class DockerfileBuild {
     const read = readDockerfile(this.#source, options["target"] ?? "");
     const settings = await this.#check(inputs, this.#source, read);
     const platforms = platformsOf(options, own);
+    const attestations = wantedAttestations(options);
+    const startedMs = this.#parts.now().getTime();
     const others: LintWarning[] = [];
     const lowered = await this.#lower(graph, inputs, read, { platforms, warn: (each) => others.push(each) });
     this.#warn(inputs, this.#source, others, settings);
@@ -129,7 +135,9 @@ export class DockerfileBuild {
       kept.use(cache.hold(chainId));
       const platform = platforms[index] ?? own;
       const described = await this.#describe(each, solver, chainId, epochMs);
-      perPlatform.push({ platform, config: described, chainId, materials: inputs.materials });
+      const built = { platform, config: described, chainId };
+      const predicates = await this.#say(built, each, { wanted: attestations, inputs, startedMs });
+      perPlatform.push({ ...built, predicates });
     }
     const steps = this.#exportsSteps ? await solver.steps(lowered.map(({ node }) => node)) : undefined;
     for (const { chainId } of steps ?? []) kept.use(cache.hold(chainId));
@@ -142,6 +150,35 @@ export class DockerfileBuild {
       source: this.#source,
       [Symbol.dispose]: () => kept.dispose(),
     };
+  }
+
+  /** What is to be said of a result. */
+  async #say(
+    result: PlatformResult,
+    { node }: LoweredStage,
+    o: {
+      readonly wanted: WantedAttestations;
+      readonly inputs: BuildInputs;
+      readonly startedMs: number;
+    },
+  ): Promise<AttachedPredicate[]> {
+    const { engine, workspaces, scratch, platform, now } = this.#parts;
+    const { options, progress, signal, reference = "" } = this.#request;
+    const { sbom, provenance } = o.wanted;
+    const said: AttachedPredicate[] = [];
+    if (sbom !== undefined) {
+      const { inputs } = o;
+      const parts = { engine, inputs, workspaces, progress, scratch, platform, signal };
+      for (const each of await scan(result, sbom, parts)) said.push({ ...each, inlineOnly: false });
+    }
+    if (provenance === undefined || this.#source === undefined) return said;
+    const input = {
+      ...{ options, reference, builderPlatform: platform, startedMs: o.startedMs },
+      finishedMs: now().getTime(),
+      ...{ materials: o.inputs.materials, root: node, source: this.#source },
+    };
+    const { inlineOnly } = provenance;
+    return [...said, { ...provenancePredicate(input, provenance), inlineOnly }];
   }
 
   get #exportsSteps(): boolean {

@@ -20,7 +20,7 @@ export interface ImageExport {
   readonly epochMs?: number | undefined;
   /** Files are no younger than the epoch. */
   readonly rewriteTimestamp: boolean;
-  /** Attestations also when they were only asked for by default. */
+  /** Attestations also when nobody but the client's own habit asked for them. */
   readonly attestationInline: boolean;
   /** Attestations refer to their image by OCI's `subject`. */
   readonly ociArtifact: boolean;
@@ -86,7 +86,7 @@ export function imageExport(
     ...{ form, ociTypes, annotations, ociArtifact },
     epochMs: epochOf(attributes["source-date-epoch"]),
     rewriteTimestamp: flag("rewrite-timestamp", false),
-    attestationInline: flag("attestation-inline", exporter === "image"),
+    attestationInline: flag("attestation-inline", false),
     tar: flag("tar", true),
     push: flag("push", false),
   };

@@ -12,10 +12,11 @@ import { familiarReference, parseReference } from "#spec/reference.ts";
 import { plainGzip } from "#store/layer-form.ts";
 import type { Layers } from "#store/layers.ts";
 import { Spool } from "#store/spool.ts";
+import { attestationManifest } from "./attestation-manifest.ts";
 import type { BuildClient } from "./build-client.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import { registryHost } from "./build-inputs.ts";
-import type { BuildResult } from "./build-request.ts";
+import type { BuildResult, PlatformResult } from "./build-request.ts";
 import { type CacheExportParts, exportCache } from "./cache-export.ts";
 import type { CacheTarget } from "./cache-places.ts";
 import { type ComposedImage, type ComposedLayer, composeImage } from "./compose-image.ts";
@@ -59,7 +60,7 @@ export class ResultImages {
   ): Promise<{ readonly id: Digest; readonly image?: ComposedImage | undefined }> {
     const { images } = this.#parts.engine;
     const names = o.wanted.names.map((name) => familiarReference(parseReference(name)));
-    if (isSettled(result, o.wanted)) {
+    if (isSettled(result, o.wanted) || isAttested(result, o.wanted)) {
       // Only what they are called is of interest: the store has no use for packed layers.
       const { layers } = this.#parts;
       const options = optionsOf(result, { ...o, exporter: "image" });
@@ -67,10 +68,16 @@ export class ResultImages {
       const ids = await images.keepBuilt({
         names,
         ...(image.isIndex && { index: image.top }),
-        images: image.perPlatform.map(({ result: { config, chainId }, manifest, layers: packed }) => ({
-          ...{ config, chainId, manifest, attached: [] },
-          layers: packed.map(({ diffId, descriptor }) => ({ diffId, descriptor, level: options.form.level })),
-        })),
+        images: image.perPlatform.map(
+          ({ result: { config, chainId }, manifest, layers: packed, attached }) => ({
+            ...{ config, chainId, manifest, attached },
+            layers: packed.map(({ diffId, descriptor }) => ({
+              diffId,
+              descriptor,
+              level: options.form.level,
+            })),
+          }),
+        ),
       });
       return { id: this.#own(result, ids), image };
     }
@@ -141,13 +148,34 @@ function isSettled({ perPlatform, multiPlatform }: BuildResult, wanted: ImageExp
   );
 }
 
+/** What of it goes out with the images. */
+function predicatesOf({ predicates = [] }: PlatformResult, { attestationInline }: ImageExport) {
+  return predicates.filter(({ inlineOnly }) => attestationInline || !inlineOnly);
+}
+
+export function isAttested({ perPlatform }: BuildResult, wanted: ImageExport): boolean {
+  return perPlatform.some((each) => predicatesOf(each, wanted).length > 0);
+}
+
 function optionsOf(result: BuildResult, { exporter, wanted, signal, packed }: ComposeRequest) {
   const { form = plainGzip, annotations, ociTypes } = wanted;
-  const modern = ociTypes ?? (exporter === "oci" || annotations.length > 0 || form.compression === "zstd");
+  const attested = isAttested(result, wanted);
+  if (attested && ociTypes === false)
+    throw new Fault("invalid", 'cannot export attestations with "oci-mediatypes=false"');
+  const modern =
+    ociTypes ?? (attested || exporter === "oci" || annotations.length > 0 || form.compression === "zstd");
   return {
     ...{ form, annotations, signal },
     words: modern ? ("oci" as const) : ("docker" as const),
-    asIndex: result.multiPlatform,
+    asIndex: result.multiPlatform || attested,
+    ...(attested && {
+      attest: (each: PlatformResult, manifest: Descriptor) => {
+        const predicates = predicatesOf(each, wanted);
+        const { names, ociArtifact } = wanted;
+        const about = { names, ociArtifact, platform: each.platform };
+        return predicates.length === 0 ? [] : [attestationManifest(predicates, manifest, about)];
+      },
+    }),
     ...(packed !== undefined && { packed }),
   };
 }

@@ -37,7 +37,7 @@ const image = {
   history: [],
 };
 const made = (): BuildResult => ({
-  perPlatform: [{ platform: { os: "linux", architecture: "amd64" }, config: image, materials: [] }],
+  perPlatform: [{ platform: { os: "linux", architecture: "amd64" }, config: image }],
   multiPlatform: false,
   source: { filename: "Dockerfile", text: "FROM x" },
   [Symbol.dispose]: () => void disposed++,

@@ -3,6 +3,7 @@ import type { BuildResult } from "#build/build-request.ts";
 import { blobsOf, type ComposedImage } from "#build/compose-image.ts";
 import { imageExport } from "#build/export-attributes.ts";
 import { imageArchive } from "#build/image-layout.ts";
+import { isAttested } from "#build/result-images.ts";
 import type { Exporter } from "#spec/buildkit-control.ts";
 import { exportStore } from "#spec/content-service.ts";
 import { shortDigest } from "#spec/digest.ts";
@@ -70,7 +71,7 @@ export async function toLayout(
   { exporter, index, result, variant }: ImageExporting & { readonly variant: "oci" | "docker" },
 ): Promise<ExportAnswer> {
   const wanted = imageExport(variant, exporter.Attrs);
-  if (variant === "docker" && result.multiPlatform)
+  if (variant === "docker" && (result.multiPlatform || isAttested(result, wanted)))
     throw new Fault("invalid", "docker exporter does not currently support exporting manifest lists");
   const { signal } = job;
   const step = new ExportStep(job, parts.now, `exporting to ${variant} image format`);
@@ -104,6 +105,9 @@ function tellDocuments(step: ExportStep, { top, perPlatform, isIndex }: Composed
     step.done(`exporting manifest ${manifest.descriptor.digest}`);
     step.done(`exporting config ${config.descriptor.digest}`);
   }
+  for (const { attached } of perPlatform)
+    for (const { manifest } of attached)
+      step.done(`exporting attestation manifest ${manifest.descriptor.digest}`);
   if (isIndex) step.done(`exporting manifest list ${top.descriptor.digest}`);
 }
 

@@ -2,7 +2,7 @@
  * What becomes of a build's result: an image of the store, files or an archive for the client.
  * Owns: exporters by their names, what they tell and answer. Never: builds.
  */
-import type { BuildResult } from "#build/build-request.ts";
+import type { BuildResult, PlatformResult } from "#build/build-request.ts";
 import { fileExport, imageExport } from "#build/export-attributes.ts";
 import { Beneath } from "#kernel/beneath.ts";
 import type { BytePath } from "#kernel/byte-path.ts";
@@ -47,6 +47,11 @@ export async function runExporter(
   o: { readonly exporter: Exporter; readonly index: number; readonly result: BuildResult },
 ): Promise<ExportAnswer> {
   const { Type } = o.exporter;
+  if ((Type === "local" || Type === "tar") && o.result.perPlatform.some(isSaidOf))
+    throw new Fault(
+      "unsupported",
+      `attestations have no place in ${Type} output: use image, registry or oci, or leave them out`,
+    );
   switch (Type) {
     case "moby":
     case "image":
@@ -62,6 +67,11 @@ export async function runExporter(
       checkExporter(o.exporter);
       return {};
   }
+}
+
+/** Something was asked to be said of it. */
+function isSaidOf({ predicates = [] }: PlatformResult): boolean {
+  return predicates.some(({ inlineOnly }) => !inlineOnly);
 }
 
 interface ClientExport {

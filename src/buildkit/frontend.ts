@@ -69,6 +69,7 @@ export async function runFrontend(
   const { Cache, Entitlements } = job.request;
   return await parts.builder.build({
     options: request.options,
+    reference: job.request.Ref,
     client: clientOf(parts, job, request.options),
     progress: job.feed,
     inputs: request.inputs,

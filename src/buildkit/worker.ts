@@ -69,4 +69,10 @@ export const frontendCaps = [
 ].map(enabled);
 
 /** Of graphs we run none, but clients look here for what exporters can do. */
-export const graphCaps = ["exporter.multiple", "source.http", "source.local", "source.git"].map(enabled);
+export const graphCaps = [
+  "exporter.multiple",
+  "exporter.image.attestations",
+  "source.http",
+  "source.local",
+  "source.git",
+].map(enabled);

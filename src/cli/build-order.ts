@@ -52,9 +52,28 @@ export function frontendOptions(
   if (flags.text("shm-size") !== undefined)
     options["shm-size"] = String(parseSize(flags.text("shm-size") ?? ""));
   if (flags.list("ulimit").length > 0) options["ulimit"] = flags.list("ulimit").join(",");
+  for (const [kind, text] of attestationsOf(flags)) options[`attest:${kind}`] = text;
   const question = questionOf(flags);
   if (question !== undefined) options["requestid"] = `frontend.${question}`;
   return options;
+}
+
+/** `--attest type=sbom,…`, and the shorter `--sbom` and `--provenance`, which may be truths. @throws Fault `invalid`. */
+export function attestationsOf(flags: Flags): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const text of flags.list("attest")) {
+    const fields = csvFields(text);
+    const type = fields.find((field) => field.startsWith("type="))?.slice("type=".length);
+    if (type === undefined) throw new Fault("invalid", `attestation type not specified: ${text}`);
+    found.set(type, fields.filter((field) => !field.startsWith("type=")).join(","));
+  }
+  for (const kind of ["sbom", "provenance"]) {
+    const text = flags.text(kind);
+    if (text === undefined) continue;
+    if (/^(?:0|f|false)$/i.test(text)) found.delete(kind);
+    else found.set(kind, /^(?:1|t|true)?$/i.test(text) ? "" : text.includes("=") ? text : `mode=${text}`);
+  }
+  return found;
 }
 
 /** `lint`, `outline`, `targets`; undefined to build. */
