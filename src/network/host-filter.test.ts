@@ -53,6 +53,32 @@ test("a port is the one that was asked for, an address that of the host", () => 
   ]);
 });
 
+test("names are no words of the language; what has no ports, or is said of what others translate, is left out", () => {
+  const rules = [
+    "counter packets 0 bytes 0 jump ufw-logging-deny",
+    'ct state invalid counter packets 1 bytes 2 log prefix "x" goto my-counter-quota-set',
+    "meta l4proto ipv6-icmp xt match icmp6 ip6 hoplimit 255 counter packets 0 bytes 0 accept",
+    "icmp type echo-request accept",
+    "ct status dnat accept",
+    "ct status { snat, dnat } drop",
+    "ct status != dnat drop",
+  ];
+  expect(mirrored(rules)).toEqual([
+    "jump t0_ufw-logging-deny",
+    "ct state invalid goto t0_my-counter-quota-set",
+    "drop",
+  ]);
+  expect(mirrorInput(host(rules), "wherry-")?.omitted).toEqual([]);
+});
+
+test("a table of one family leaves packets of the other alone, its policy too", () => {
+  const { body = "" } = mirrorInput(host(["tcp dport 22 accept"], { family: "ip6" }), "wherry-") ?? {};
+  expect(chain("t0_hook_input", body).filter((line) => line.includes("dnat"))).toEqual([
+    "meta nfproto ipv6 oifname @bridges ct direction original ct status dnat jump t0_input",
+    "meta nfproto ipv6 oifname @bridges ct direction original ct status dnat drop",
+  ]);
+});
+
 test("chains that are led to and sets that are asked come along, the others do not", () => {
   const sets =
     "\tset friends {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.1 counter packets 1 bytes 2 }\n\t}\n\n\tset idle {\n\t\ttype mark\n\t}\n\n";

@@ -60,7 +60,7 @@ function mirrorTable(table: HostTable, prefix: string, omitted: OmittedRule[]): 
   );
   // All names first: a rule may lead to a chain that comes later.
   const names = [...seen].map((name) => `  chain ${prefix}${name} {\n  }\n`);
-  return [...names, ...declared, ...text, ...bases.map((base) => hook(base, prefix))].join("");
+  return [...names, ...declared, ...text, ...bases.map((base) => hook(base, table.family, prefix))].join("");
 }
 
 function setLines({ lines }: RulesBlock, prefix: string): string {
@@ -71,10 +71,12 @@ function setLines({ lines }: RulesBlock, prefix: string): string {
 }
 
 /** Each of the host's base chains decides for itself, as among its own. */
-function hook({ name, lines }: RulesBlock, prefix: string): string {
+function hook({ name, lines }: RulesBlock, family: string, prefix: string): string {
   const [, priority = "filter", policy = "accept"] =
     lines.map((line) => hookLine.exec(line)).find(Boolean) ?? [];
-  const published = "oifname @bridges ct direction original ct status dnat";
+  // A chain of one family says nothing of the other's packets.
+  const spoken = ofFamily(family).map((match) => `${match} `);
+  const published = `${spoken.join("")}oifname @bridges ct direction original ct status dnat`;
   return `  chain ${prefix}hook_${name} {
     type filter hook forward priority ${priority}; policy accept;
     ct state established accept
@@ -87,6 +89,9 @@ function hook({ name, lines }: RulesBlock, prefix: string): string {
 /** What only makes sense where it stands, or changes something. */
 const untranslatable =
   /\bxt (?:match|target)\b|# xt_|\b(?:meta sk[ug]id|socket|tproxy|notrack|queue|synproxy|dup|fwd|meter)\b|\b(?:limit|counter|quota) name\b|\bquota\b|\b(?:add|update|delete) @|\bct (?:helper|zone|timeout|expectation)\b|\bset\b (?!\{)/;
+/** Of protocols without ports. */
+const portless =
+  /\b(?:meta l4proto|ip protocol|ip6 nexthdr) (?:icmp|ipv6-icmp|igmp|esp|ah|ipcomp|gre)\b|\bicmp(?:v6)? (?:type|code)\b/;
 const hasEffect = /\b(?:accept|drop|reject|return|jump|goto|vmap)\b/;
 
 /** @returns The rule as it is applied to published ports; undefined when it cannot be. */
@@ -95,28 +100,33 @@ function rewrite(line: string, family: string, prefix: string): string[] | undef
   const bare = line
     .replaceAll(/\s*comment "[^"]*"/g, "")
     .replaceAll(
-      /\blog(?: (?:prefix "[^"]*"|level \w+|flags [a-z]+(?: [a-z]+)?(?=,| |$)|group \d+|snaplen \d+|queue-threshold \d+))*/g,
+      /(?<=^|\s)log(?=\s|$)(?: (?:prefix "[^"]*"|level \w+|flags [a-z]+(?: [a-z]+)?(?=,| |$)|group \d+|snaplen \d+|queue-threshold \d+))*/g,
       "",
     )
-    .replaceAll(/\bcounter(?: packets \d+ bytes \d+)?(?! name)/g, "")
+    .replaceAll(/(?<=^|\s)counter(?=\s|$)(?: packets \d+ bytes \d+)?(?! name)/g, "")
     .replaceAll(/\s+/g, " ")
     .trim();
-  if (!hasEffect.test(bare)) return [];
-  if (untranslatable.test(bare)) return undefined;
+  // What chains are called says nothing.
+  const nameless = bare.replaceAll(jump, "jump");
+  if (!hasEffect.test(nameless) || portless.test(nameless)) return [];
+  if (untranslatable.test(nameless)) return undefined;
+  // To whoever wrote the rule a published port is no translated one: it is the engine that translates.
+  if (/\bct status (?:dnat\b|\{[^}]*\bdnat\b)/.test(nameless)) return [];
   // It was an address of this host: what leads elsewhere is no published port.
   if (/\bfib daddr(?: \. iif)? type != local\b/.test(bare)) return [];
   const protocols = [...bare.matchAll(/\b(tcp|udp|sctp|dccp|udplite) dport\b/g)].map((match) => match[1]);
-  const only = [
-    ...(family === "inet" ? [] : [`meta nfproto ${family === "ip" ? "ipv4" : "ipv6"}`]),
-    ...(protocols[0] === undefined ? [] : [`meta l4proto ${protocols[0]}`]),
-  ];
+  const only = [...ofFamily(family), ...(protocols[0] === undefined ? [] : [`meta l4proto ${protocols[0]}`])];
   const rewritten = bare
-    .replaceAll(/\bfib daddr(?: \. iif)? type local\b/g, "")
+    .replaceAll(/\bfib daddr(?: \. iif)? type local\b|\bct status (?:!=? )dnat\b/g, "")
     .replaceAll(/\b(?:tcp|udp|sctp|dccp|udplite|th) dport\b/g, "ct original proto-dst")
     .replaceAll(/\b(ip6?) daddr\b/g, "ct original $1 daddr")
     .replaceAll(/@(\w+)/g, `@${prefix}$1`)
     .replaceAll(jump, (word, name: string) => word.replace(name, prefix + name));
   return [[...only, rewritten.trim()].join(" ")];
+}
+
+function ofFamily(family: string): string[] {
+  return family === "inet" ? [] : [`meta nfproto ${family === "ip" ? "ipv4" : "ipv6"}`];
 }
 
 function omit(omitted: OmittedRule[], chain: string, rule: string): string[] {

@@ -105,16 +105,15 @@ export class HostRules implements Disposable {
     this.#filter = filter;
     const isThere = ruleset.includes(`table inet ${this.#table} {`);
     // A flush takes it away without a change of the host's rules.
-    if (hostFilterTable(this.#table, filter, this.#o.bridges()) !== this.#applied || !isThere)
-      this.#put(filter);
+    const isRight = hostFilterTable(this.#table, filter, this.#o.bridges()) === this.#applied && isThere;
+    const isNeeded = filter !== undefined || isThere;
+    if (isNeeded && !isRight) this.#put(filter);
     this.#drops = forwardDrops(ruleset, engines);
     this.#tell(filter, this.#drops);
   }
 
   #put(filter: HostFilter | undefined): void {
     const table = hostFilterTable(this.#table, filter, this.#o.bridges());
-    // Nothing was there, and nothing comes.
-    if (filter === undefined && this.#applied === "") return;
     this.#applied = filter === undefined ? "" : table;
     try {
       runNft(table);
@@ -141,7 +140,7 @@ export class HostRules implements Disposable {
       ...(filter?.omitted ?? []).map(
         ({ chain, rule }) => `a rule of the host cannot be applied to published ports (${chain}): ${rule}`,
       ),
-    ];
+    ].filter((line, index, all) => all.indexOf(line) === index);
     if (lines.join() === this.#told) return;
     this.#told = lines.join();
     for (const line of lines) this.#o.report(new Fault("conflict", line));
