@@ -6,6 +6,7 @@ import type { EngineDiskUse, EngineLooking } from "./looking-face.ts";
 export const diskUseDouble: EngineDiskUse = {
   layersOf: () => [{ id: "layer", sizeBytes: 7 }],
   bytesOf: async () => 11,
+  explain: async () => ({ Root: "/", Bytes: 0, Parts: [] }),
 };
 
 /** `samples` are asked for anew each time; each is a second after the one before. */

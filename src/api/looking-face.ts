@@ -1,4 +1,5 @@
 /** What the api needs of the engine to look at running containers. */
+import type { DiskExplanation } from "#spec/docker-df.ts";
 import type { UsageSample } from "#spec/usage.ts";
 
 /** Two readings, the older one first; without any where the container does not run. */
@@ -11,6 +12,8 @@ export interface UsageView {
 export interface EngineDiskUse {
   /** The layers of an image, each by a name that images share with the layer. @throws Fault `not-found`. */
   layersOf(reference: string): { readonly id: string; readonly sizeBytes: number }[];
+  /** All below the data root, part by part. */
+  explain(o: { readonly signal: AbortSignal }): Promise<DiskExplanation>;
   /** Bytes of all files beneath; 0 for a directory that is gone. */
   bytesOf(directory: string): Promise<number>;
 }

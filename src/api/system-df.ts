@@ -16,7 +16,12 @@ import { volumeInspect } from "./volume-wire.ts";
 const objectTypes = ["container", "image", "volume", "build-cache"];
 
 export function diskUsageRoutes(parts: ApiParts): Route[] {
-  return [route("GET", "/system/df", (request) => diskUsage(parts, request))];
+  const { diskUse } = parts.engine;
+  return [
+    route("GET", "/system/df", (request) => diskUsage(parts, request)),
+    // This engine's own.
+    route("GET", "/system/df/explain", async (request) => jsonReply(await diskUse.explain(request))),
+  ];
 }
 
 async function diskUsage({ engine, buildkit }: ApiParts, request: ApiRequest): Promise<Reply> {

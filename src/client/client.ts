@@ -1,6 +1,6 @@
 /** An engine, as programs talk to it: Docker's Engine API, typed. */
 import type { CheckLine } from "#spec/check.ts";
-import type { DiskUsage } from "#spec/docker-df.ts";
+import type { DiskExplanation, DiskUsage } from "#spec/docker-df.ts";
 import type { EventMessage, SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";
 import { type EngineTls, parseAddress } from "./address.ts";
@@ -73,6 +73,11 @@ export class Client {
   /** What images, containers and volumes take up. Walks their trees: not for every second. */
   async diskUsage(type: readonly string[] = []): Promise<DiskUsage> {
     return await this.#connection.json("GET", "/system/df", { query: { type } });
+  }
+
+  /** All that lies below the data root, part by part. Walks everything: may take long. */
+  async explainDisk(): Promise<DiskExplanation> {
+    return await this.#connection.json("GET", "/system/df/explain");
   }
 
   /** Whether what the engine keeps is as it says. Findings as they come, the summary last. */

@@ -98,7 +98,7 @@ export interface Engine<Volumes extends VolumePart = VolumePart, Events extends 
 export async function openEngine<Volumes extends VolumePart, Events extends EventPart>(
   parts: EngineParts<Volumes, Events>,
 ): Promise<Engine<Volumes, Events>> {
-  const { records, layers, events, randomHex } = parts;
+  const { records, events, randomHex } = parts;
   const index = new ContainerIndex(records);
   const shared = { ...parts, index, emit: emitter(parts), now: () => formatRfc3339(parts.nowNano()) };
   const imageRoom = await openImageRoom({
@@ -121,7 +121,7 @@ export async function openEngine<Volumes extends VolumePart, Events extends Even
   });
   await images.collectAllLayers();
   const system = new System({ ...parts, newId: () => randomHex(16) });
-  const diskUse = new DiskUse({ images, layers });
+  const diskUse = new DiskUse({ ...parts, images, collector, volumes });
   const check = new SystemCheck({ ...parts, index, images, collector, volumes, containers: findings });
   return {
     ...{ ...imageRoom, ...containerRoom, check, diskUse, volumes, events, system },

@@ -252,6 +252,7 @@ export interface VolumeRemoval {
 }
 
 export interface VolumePart {
+  list(): readonly { readonly name: string; readonly labels: Readonly<Record<string, string>> }[];
   /** Records against disk and mounts. `isKnown` tells ids of containers. */
   findings(o: {
     readonly isKnown: (id: string) => boolean;

@@ -15,6 +15,20 @@ export interface DiskUsage {
   Trash?: TrashedVolume[];
 }
 
+/** wherry's own, `GET /system/df/explain`: all that lies below the data root, as du(1) counts it. */
+export interface DiskExplanation {
+  readonly Root: string;
+  readonly Bytes: number;
+  readonly Parts: readonly {
+    readonly Name: string;
+    readonly Bytes: number;
+    /** Files of any kind, directories too. */
+    readonly Files: number;
+    /** How it gets smaller. */
+    readonly Hint: string;
+  }[];
+}
+
 /** What builds keep; sizes in bytes, times RFC 3339. */
 export interface BuildCacheUsage {
   ID: string;

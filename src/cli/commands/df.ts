@@ -3,7 +3,7 @@ import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/com
 import { type Column, formatRows } from "#cli/rows.ts";
 import { ellipsis, formatTable } from "#cli/table.ts";
 import { humanSize, shownId, timeAgo } from "#cli/units.ts";
-import type { BuildCacheUsage, DiskUsage } from "#spec/docker-df.ts";
+import type { BuildCacheUsage, DiskExplanation, DiskUsage } from "#spec/docker-df.ts";
 import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
 import type { TrashedVolume } from "#spec/trash.ts";
 
@@ -26,15 +26,32 @@ const columns: Column<UsageRow>[] = (["Type", "TotalCount", "Active", "Size", "R
   (field) => ({ field, header: headers[field] }),
 );
 
+const partHeaders = {
+  Name: "WHAT",
+  Size: "SIZE",
+  Files: "FILES",
+  Hint: "GETS SMALLER BY",
+  Bytes: "BYTES",
+} as const;
+const partColumns = (["Name", "Size", "Files", "Hint"] as const).map((field) => ({
+  field,
+  header: partHeaders[field],
+}));
+
 const df: Command = {
   usage: "[OPTIONS]",
   flags: [
     formatFlag,
+    { name: "explain", kind: "switch", help: "Say where all bytes below the data root are" },
     { name: "verbose", short: "v", kind: "switch", help: "Show detailed information on space usage" },
   ],
   least: 0,
   most: 0,
   run: async ({ client, flags, io, nowMs }) => {
+    if (flags.on("explain")) {
+      await write(io.stdout, explained(await (await client()).explainDisk(), flags.text("format")));
+      return 0;
+    }
     const usage = await (await client()).diskUsage();
     const text = flags.on("verbose")
       ? details(usage, nowMs())
@@ -43,6 +60,14 @@ const df: Command = {
     return 0;
   },
 };
+
+function explained({ Root, Bytes, Parts }: DiskExplanation, format: string | undefined): string {
+  const rows = [...Parts]
+    .sort((a, b) => b.Bytes - a.Bytes)
+    .map((part) => ({ ...part, Size: humanSize(part.Bytes, 4), Files: String(part.Files) }));
+  const table = formatRows(rows, partColumns, { format, headers: partHeaders });
+  return format === undefined ? `${table}${humanSize(Bytes, 4)} in ${Root}, as du counts it.\n` : table;
+}
 
 function rowsOf({ LayersSize, Images, Containers, Volumes, BuildCache, Trash }: DiskUsage): UsageRow[] {
   const images = Images ?? [];
