@@ -4,6 +4,7 @@ import type { RegistryOptions } from "#registry/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { goDurationOrNone } from "#spec/go-duration.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";
+import { builderFileEntries, decideCacheBytes } from "./builder-options.ts";
 import {
   decideNetwork,
   type NetworkFlags,
@@ -29,6 +30,8 @@ export interface DaemonOptions {
   /** Containers get an init that do not say whether they want one. */
   readonly init: boolean;
   readonly initPath: string | undefined;
+  /** See `decideCacheBytes`. */
+  readonly buildCacheBytes: number | undefined;
   /** How long removed volumes can be had back, milliseconds. */
   readonly volumeTrashMs: number;
   readonly debug: boolean;
@@ -81,6 +84,7 @@ const fileSchema = v.strictObject({
   debug: v.optional(v.boolean()),
   /** Containers always outlive the engine here. */
   "live-restore": v.optional(v.boolean()),
+  ...builderFileEntries,
   ...networkFileEntries,
   ...registryFileEntries,
   ...tlsFileEntries,
@@ -188,6 +192,7 @@ export function decideOptions(
     cdiDirectories: line.values["cdi-spec-dir"] ?? file["cdi-spec-dirs"],
     init: line.switches.has("init") || file.init === true,
     initPath: one("init-path"),
+    buildCacheBytes: decideCacheBytes(file),
     volumeTrashMs: decideTrash(one("volume-trash") ?? "24h"),
     debug: line.switches.has("debug") || file.debug === true || ["debug", "trace"].includes(level),
     help: line.switches.has("help"),

@@ -154,7 +154,8 @@ async function serve(
       ...{ randomHex, nowNano, report },
     }),
   );
-  const builder = stack.use(await Builder.open({ engine, layers, records, root: join(o.dataRoot, "build") }));
+  const built = { root: join(o.dataRoot, "build"), cacheBytesMax: o.buildCacheBytes };
+  const builder = stack.use(await Builder.open({ engine, layers, records, ...built }));
   const buildkit = openBuildkit(o, { builder, engine, network, records, log });
   const api = await serveApi({ engine, builder, buildkit, ...made, hosts: o.hosts, tls: readTls(o), log });
   stack.use(api);

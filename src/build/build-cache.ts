@@ -196,8 +196,8 @@ export class BuildCache {
     return gone;
   }
 
-  /** Brings the cache below its ceiling. */
+  /** Brings the cache below its ceiling. What an image has too would free nothing. */
   async collect(): Promise<void> {
-    await this.prune({ all: true, filters: new Map(), keepBytes: this.#parts.ceilingBytes, keepMs: 0 });
+    await this.prune({ all: false, filters: new Map(), keepBytes: this.#parts.ceilingBytes, keepMs: 0 });
   }
 }

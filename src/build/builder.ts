@@ -56,7 +56,7 @@ export interface BuilderParts {
   /** A directory of the builder's own, on a disk with room for contexts. Made when it is not there. */
   readonly root: string;
   /** Bytes the cache of steps may keep; a tenth of the disk, at least 2 GiB, when absent. */
-  readonly cacheBytesMax?: number;
+  readonly cacheBytesMax?: number | undefined;
   /** What images made from nothing are for; the machine's own when absent. */
   readonly platform?: Platform;
   readonly now?: () => Date;

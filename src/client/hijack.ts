@@ -56,10 +56,12 @@ export async function upgradeToHttp2(
 /** A socket as a stream of which `rest` was read before: bytes given back to a socket itself are lost to HTTP/2 in Bun. */
 async function streamOf(socket: Socket, rest: Buffer): Promise<Duplex> {
   const { Duplex: Stream } = await import("node:stream");
+  // HTTP/2 has no half-closed connections, and Bun's spins for ever on one: its end is the end of all.
+  let ended = false;
   const stream = new Stream({
     allowHalfOpen: true,
     autoDestroy: false,
-    read: () => void socket.resume(),
+    read: () => void (ended ? stream.destroy() : socket.resume()),
     write: (chunk: Uint8Array, _encoding, done) => void socket.write(chunk, done),
     final: (done) => void socket.end(done),
     destroy: (error, done) => {
@@ -72,7 +74,10 @@ async function streamOf(socket: Socket, rest: Buffer): Promise<Duplex> {
   socket.on("data", (part) => {
     if (!stream.push(part)) socket.pause();
   });
-  socket.on("end", () => stream.push(null));
+  socket.on("end", () => {
+    ended = true;
+    if (stream.readableLength === 0) stream.destroy();
+  });
   socket.on("close", () => stream.destroy());
   return stream;
 }
