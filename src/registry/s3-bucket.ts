@@ -1,9 +1,11 @@
 /**
  * A bucket by Bun's S3 client: whole objects in and out beneath a prefix, faults in sentences.
- * Never: retries more than Bun's client does, or says which credentials it has.
+ * Promises: what passes (a service that asks to slow down, a connection that breaks) is asked again a few times; every
+ * request may come twice. Never: says which credentials it has.
  */
 import { S3Client } from "bun";
 import { Fault } from "#spec/fault.ts";
+import { retrying } from "./retry.ts";
 import type { S3Piece } from "./s3-record.ts";
 
 export interface S3Place {
@@ -25,6 +27,16 @@ export interface S3Listed {
   readonly key: string;
   readonly changedMs: number;
 }
+
+/** Error codes of S3 and of Bun's client that may be different next time. */
+const passing = new Set([
+  ...["SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"],
+  // An answer that is not S3's: a gateway's.
+  ...["UnknownError", "InvalidResponse"],
+  ...["ConnectionClosed", "ConnectionRefused", "ConnectionReset", "ECONNRESET", "ECONNREFUSED", "Timeout"],
+]);
+/** With twice the pause before each further one: a second and a half altogether. */
+const attempts = { maxAttempts: 5, delayMs: 100, signal: new AbortController().signal };
 
 /** Objects are never written in several requests. */
 const wholeBytes = 5 * 2 ** 30;
@@ -49,8 +61,9 @@ export class S3Bucket {
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
+    const whole = { partSize: wholeBytes };
     await this.#asked(
-      this.#client.write(this.#prefix + key, bytes as Uint8Array<ArrayBuffer>, { partSize: wholeBytes }),
+      async () => await this.#client.write(this.#prefix + key, bytes as Uint8Array<ArrayBuffer>, whole),
     );
   }
 
@@ -61,7 +74,7 @@ export class S3Bucket {
   ): Promise<Uint8Array | undefined> {
     const file = this.#client.file(this.#prefix + key);
     const wanted = range === undefined ? file : file.slice(range.start, range.end);
-    return await this.#asked(wanted.bytes());
+    return await this.#asked(async () => await wanted.bytes());
   }
 
   /** Part of an object that must be there. */
@@ -74,7 +87,7 @@ export class S3Bucket {
 
   /** Idempotent. */
   async delete(key: string): Promise<void> {
-    await this.#asked(this.#client.delete(this.#prefix + key));
+    await this.#asked(async () => await this.#client.delete(this.#prefix + key));
   }
 
   /** Names beneath a key, with a slash behind those that have something beneath them. */
@@ -98,11 +111,12 @@ export class S3Bucket {
   async *#pages(prefix: string, delimiter?: string) {
     for (let continuationToken: string | undefined; ; ) {
       const page = await this.#asked(
-        this.#client.list({
-          prefix,
-          ...(delimiter !== undefined && { delimiter }),
-          ...(continuationToken !== undefined && { continuationToken }),
-        }),
+        async () =>
+          await this.#client.list({
+            prefix,
+            ...(delimiter !== undefined && { delimiter }),
+            ...(continuationToken !== undefined && { continuationToken }),
+          }),
       );
       if (page === undefined)
         throw new Fault("unavailable", `there is no bucket ${this.name}: make it first`);
@@ -112,16 +126,20 @@ export class S3Bucket {
     }
   }
 
-  async #asked<T>(work: Promise<T>): Promise<T | undefined> {
-    try {
-      return await work;
-    } catch (cause) {
-      const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-      if (code === "NoSuchKey") return undefined;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Fault("unavailable", `the bucket ${this.name} cannot be used (${code}): ${reason}`, {
-        cause,
-      });
-    }
+  /** Undefined: not there. @throws Fault `unavailable`. */
+  async #asked<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return await retrying(async () => {
+      try {
+        return await work();
+      } catch (cause) {
+        const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+        if (code === "NoSuchKey") return undefined;
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new Fault("unavailable", `the bucket ${this.name} cannot be used (${code}): ${reason}`, {
+          cause,
+          ...(passing.has(code) && { detail: { network: code } }),
+        });
+      }
+    }, attempts);
   }
 }
