@@ -43,6 +43,8 @@ export interface PlatformResult {
   readonly config: ImageConfig;
   /** The files; absent when there are none. */
   readonly chainId?: ChainId | undefined;
+  /** What it stands on; absent for nothing. */
+  readonly base?: { readonly chainId?: ChainId | undefined; readonly historyLines: number } | undefined;
   /** What is said of it: provenance, bills of material. */
   readonly predicates?: readonly AttachedPredicate[] | undefined;
 }

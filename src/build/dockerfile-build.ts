@@ -32,7 +32,7 @@ import type { SourceFile } from "./progress.ts";
 import { provenancePredicate } from "./provenance.ts";
 import { runsPrograms } from "./runs-programs.ts";
 import { scan } from "./sbom-scan.ts";
-import { described, NodeFault, Solver, type SolverHall } from "./solver.ts";
+import { baseOf, described, NodeFault, Solver, type SolverHall } from "./solver.ts";
 import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./stage-graph.ts";
 import type { Workspaces } from "./workspace.ts";
 
@@ -135,7 +135,8 @@ export class DockerfileBuild {
       kept.use(cache.hold(chainId));
       const platform = platforms[index] ?? own;
       const described = await this.#describe(each, solver, chainId, epochMs);
-      const built = { platform, config: described, chainId };
+      const base = each.base && { chainId: baseOf(each.node), historyLines: each.base.history.length };
+      const built = { platform, config: described, chainId, base };
       const predicates = await this.#say(built, each, { wanted: attestations, inputs, startedMs });
       perPlatform.push({ ...built, predicates });
     }

@@ -21,10 +21,11 @@ import { type CacheExportParts, exportCache } from "./cache-export.ts";
 import type { CacheTarget } from "./cache-places.ts";
 import { type ComposedImage, type ComposedLayer, composeImage } from "./compose-image.ts";
 import type { ImageExport, ImageExporter } from "./export-attributes.ts";
+import { settleTimes } from "./settle-times.ts";
 
 export interface ResultImagesParts {
   readonly engine: BuildEngine;
-  readonly layers: Pick<Layers, "get" | "tar">;
+  readonly layers: Pick<Layers, "get" | "tar" | "apply">;
   /** A directory for what is there while something comes out. */
   readonly spoolRoot: string;
   readonly platform: Platform;
@@ -55,9 +56,10 @@ export class ResultImages {
    * @returns the id of the machine's own, or of the first, and what it is called elsewhere if that is settled.
    */
   async store(
-    result: BuildResult,
+    built: BuildResult,
     o: Omit<ComposeRequest, "exporter">,
   ): Promise<{ readonly id: Digest; readonly image?: ComposedImage | undefined }> {
+    const result = await this.#settled(built, o);
     const { images } = this.#parts.engine;
     const names = o.wanted.names.map((name) => familiarReference(parseReference(name)));
     if (isSettled(result, o.wanted) || isAttested(result, o.wanted)) {
@@ -92,7 +94,8 @@ export class ResultImages {
   }
 
   /** As documents and packed layers, which can be read until it is disposed. */
-  async compose(result: BuildResult, o: ComposeRequest): Promise<HeldImage> {
+  async compose(built: BuildResult, o: ComposeRequest): Promise<HeldImage> {
+    const result = await this.#settled(built, o);
     const spool = await Spool.open(join(this.#parts.spoolRoot));
     try {
       const { layers } = this.#parts;
@@ -112,6 +115,19 @@ export class ResultImages {
   ): Promise<Descriptor | undefined> {
     const { engine, layers, spoolRoot } = this.#parts;
     return await exportCache(result, target, { engine, layers, spoolRoot, ...o });
+  }
+
+  /** As of the moment the exporter is told, when the build did not know of it. */
+  async #settled(
+    result: BuildResult,
+    { wanted, signal }: Pick<ComposeRequest, "wanted" | "signal">,
+  ): Promise<BuildResult> {
+    const { epochMs, rewriteTimestamp: files } = wanted;
+    if (epochMs === undefined || epochMs === result.epochMs) return result;
+    const perPlatform = [];
+    for (const each of result.perPlatform)
+      perPlatform.push(await settleTimes(each, this.#parts.layers, { epochMs, files, signal }));
+    return { ...result, perPlatform };
   }
 
   /** A name of the store to its registry, with all it stands for. @returns its digest there. */

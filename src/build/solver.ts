@@ -360,8 +360,8 @@ export class Solver implements AsyncDisposable {
 }
 
 /** The image at the bottom of what a node works on. */
-function baseOf(node: BuildNode): ChainId | undefined {
-  let at: BuildNode | undefined = node;
+export function baseOf(node: BuildNode | undefined): ChainId | undefined {
+  let at = node;
   while (at !== undefined && at.operation.kind !== "image") at = at.inputs[0];
   return at?.operation.kind === "image" ? at.operation.chainId : undefined;
 }

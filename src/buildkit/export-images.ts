@@ -1,7 +1,7 @@
 /** Results as images: in the engine's store, in a registry, in an archive or a directory of the client's. */
 import type { BuildResult } from "#build/build-request.ts";
 import { blobsOf, type ComposedImage } from "#build/compose-image.ts";
-import { imageExport } from "#build/export-attributes.ts";
+import { type ImageExport, imageExport } from "#build/export-attributes.ts";
 import { imageArchive } from "#build/image-layout.ts";
 import { isAttested } from "#build/result-images.ts";
 import type { Exporter } from "#spec/buildkit-control.ts";
@@ -32,6 +32,7 @@ export async function toStore(
   if (wanted.push && names.length === 0) throw new Fault("invalid", "tag is needed when pushing to registry");
   const step = new ExportStep(job, parts.now, "exporting to image");
   return await step.run(async () => {
+    tellNoEpoch(step, wanted, result);
     const { results } = parts.builder;
     const { id, image } = await step.part("exporting layers", () =>
       results.store(result, { wanted, signal }),
@@ -76,6 +77,7 @@ export async function toLayout(
   const { signal } = job;
   const step = new ExportStep(job, parts.now, `exporting to ${variant} image format`);
   return await step.run(async () => {
+    tellNoEpoch(step, wanted, result);
     const compose = () => parts.builder.results.compose(result, { exporter: variant, wanted, signal });
     await using held = await step.part("exporting layers", compose);
     const { image } = held;
@@ -98,6 +100,12 @@ export async function toLayout(
     }
     return answer;
   });
+}
+
+/** As BuildKit does: without a moment there is nothing to go by. */
+function tellNoEpoch(step: ExportStep, wanted: ImageExport, { epochMs }: BuildResult): void {
+  if (wanted.rewriteTimestamp && (wanted.epochMs ?? epochMs) === undefined)
+    step.done("rewrite-timestamp is specified, but no source-date-epoch was found");
 }
 
 function tellDocuments(step: ExportStep, { top, perPlatform, isIndex }: ComposedImage): void {

@@ -36,6 +36,8 @@ export function frontendOptions(
   if (platforms.length > 0) options["platform"] = platforms.join(",");
   for (const [name, value] of pairs(flags.list("build-arg"), "build-arg", env))
     options[`build-arg:${name}`] = value;
+  const epoch = env["SOURCE_DATE_EPOCH"];
+  if (epoch) options["build-arg:SOURCE_DATE_EPOCH"] ??= epoch;
   for (const [name, value] of pairs(flags.list("label"), "label")) options[`label:${name}`] = value;
   const filter = flags.list("no-cache-filter").flatMap((each) => each.split(","));
   if (flags.on("no-cache")) options["no-cache"] = "";
