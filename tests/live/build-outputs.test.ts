@@ -114,11 +114,10 @@ describe("wherry build -o", () => {
     ]);
   });
 
-  test("layers are gzip, zstd or plain, and the same each time", async () => {
+  test("layers are zstd or plain when that is asked for, and the same each time", async () => {
     const directory = context("apart", apart);
     for (const [words, type] of [
       ["compression=zstd", "application/vnd.oci.image.layer.v1.tar+zstd"],
-      ["compression=gzip,compression-level=9", "application/vnd.oci.image.layer.v1.tar+gzip"],
       ["compression=uncompressed,oci-mediatypes=false", "application/vnd.docker.image.rootfs.diff.tar"],
     ]) {
       const digests: string[] = [];
