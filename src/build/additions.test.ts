@@ -139,9 +139,9 @@ describe.skipIf(process.getuid?.() !== 0)("copying past the overlay", () => {
     ["with other modes", { path: "/made/here/", mode }],
     ["one file", { path: "/made/here/", source: { directory: false, name: "new" } }],
   ] as const;
-  for (const shares of [false, true])
+  for (const shares of ["none", "unshared", "all"] as const)
     for (const [name, o] of cases)
-      test(`${name}${shares ? ", names shared" : ""}`, async () => {
+      test(`${name}, names shared: ${shares}`, async () => {
         const from = sources();
         const given: Partial<Source> = "source" in o ? o.source : {};
         const path = given.name === undefined ? from : join(from, given.name);
@@ -153,4 +153,28 @@ describe.skipIf(process.getuid?.() !== 0)("copying past the overlay", () => {
         expect(lstatSync(join(from, "new")).mode & 0o7777).toBe(0o4755);
         expect(lstatSync(join(from, "new")).uid).toBe(0);
       });
+
+  test("a file that is copied twice is two files to who sees both", async () => {
+    const from = sources();
+    const copied = async (parent: ChainId, path: string) => {
+      await using workspace = await workspaces.acquire(parent);
+      const additions = new Additions(workspace.root);
+      const shares = workspaces.sharesFiles(parent) ? "unshared" : "all";
+      const source = { name: "x", directory: true, hash: "", path: from };
+      await place(source, { root: workspace.root, path }, { signal, additions, shares });
+      const settle = async (changes: string) => await additions.put(changes, { signal, shares });
+      const layer = await workspace.commit({ signal, always: true, settle });
+      return { parent: layer?.chainId ?? parent, shares };
+    };
+    const once = await copied(image, "/once/");
+    expect(lstatSync(join(from, "both/new/a")).nlink).toBe(2);
+    writeFileSync(join(from, "later"), "later");
+    const twice = await copied(once.parent, "/twice/");
+    expect([once.shares, twice.shares]).toEqual(["all", "unshared"]);
+    await using seen = await workspaces.acquire(twice.parent);
+    const inode = (path: string) => lstatSync(join(seen.root, path)).ino;
+    expect(inode("once/both/new/a")).not.toBe(inode("twice/both/new/a"));
+    expect(inode("twice/fresh/x/y/z")).toBe(inode("twice/fresh/x/y/other-name"));
+    expect(lstatSync(join(from, "later")).nlink).toBe(2);
+  });
 });

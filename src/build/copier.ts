@@ -23,6 +23,8 @@ import type { ModeChange, Owner } from "./ownership.ts";
 import { lookAt } from "./rooted-path.ts";
 import { type TreeEntry, walkTree } from "./source-tree.ts";
 
+export type Sharing = "none" | "unshared" | "all";
+
 export interface CopyOptions {
   /** Of everything copied; absent: each keeps its own. */
   readonly owner?: Owner | undefined;
@@ -30,9 +32,9 @@ export interface CopyOptions {
   readonly mode?: ModeChange | undefined;
   /**
    * The sources are files that nobody ever changes in place, nor will: where owner and mode fit, a file may become another
-   * name of one. @default false
+   * name of one. `unshared`: of one that nobody shares yet. @default none
    */
-  readonly shares?: boolean;
+  readonly shares?: Sharing;
   readonly signal: AbortSignal;
 }
 
@@ -69,13 +71,13 @@ export class Copier {
   readonly #additions: AdditionTaker | undefined;
   /** Files with several names: device and inode → where the first name went. */
   readonly #linked = new Map<string, string>();
-  #shares: boolean;
+  #shares: Sharing;
   #count = 0;
 
   /** What `additions` takes is not copied. */
   constructor(o: CopyOptions, additions?: AdditionTaker) {
     this.#o = o;
-    this.#shares = o.shares === true;
+    this.#shares = o.shares ?? "none";
     this.#additions = additions;
   }
 
@@ -145,7 +147,7 @@ export class Copier {
   }
 
   #share(from: string, to: string, stat: Stats): boolean {
-    if (!this.#shares) return false;
+    if (this.#shares === "none" || (this.#shares === "unshared" && stat.nlink > 1)) return false;
     const { uid, gid } = this.#o.owner ?? stat;
     if (uid !== stat.uid || gid !== stat.gid || this.#mode(stat) !== (stat.mode & permissionBits))
       return false;
@@ -156,7 +158,7 @@ export class Copier {
       const code = error instanceof Error && "code" in error ? error.code : undefined;
       // Another disk; or as many names as a file can have.
       if (code !== "EXDEV" && code !== "EMLINK" && code !== "EPERM") throw error;
-      this.#shares = code === "EMLINK";
+      if (code !== "EMLINK") this.#shares = "none";
       return false;
     }
   }

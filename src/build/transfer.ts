@@ -9,7 +9,7 @@ import type { ChainId } from "#spec/digest.ts";
 import { Fault, isFault } from "#spec/fault.ts";
 import { Additions } from "./additions.ts";
 import { openArchive } from "./archive.ts";
-import { copyTimes } from "./copier.ts";
+import { copyTimes, type Sharing } from "./copier.ts";
 import { fetchSource, isRemote } from "./fetch-source.ts";
 import { checkoutGit, type GitAccess, parseGitReference, resolveGit } from "./git-source.ts";
 import { cleanPath } from "./go-text.ts";
@@ -73,14 +73,18 @@ export async function prepareTransfer(
     path = `${path}/`;
   }
   if (transfer.parents && !path.endsWith("/")) path = `${path}/`;
+  const sharing = (parent: ChainId | undefined, settles: boolean): Sharing => {
+    // What is settled is changed.
+    if (tree?.isOwn !== true || settles) return "none";
+    return parts.workspaces.sharesFiles(parent) ? "unshared" : "all";
+  };
   const perform: PreparedTransfer["perform"] = async (parent, o) => {
     await using workspace = await parts.workspaces.acquire(parent);
     const destination = { root: workspace.root, path };
     const options = {
       owner: await owner(transfer, workspace.root),
       mode,
-      // What is settled is changed.
-      shares: tree?.isOwn === true && o.settle === undefined,
+      shares: sharing(parent, o.settle !== undefined),
       signal: o.signal,
     };
     // Of several sources a later one may meet what an earlier one brought.

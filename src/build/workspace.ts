@@ -59,6 +59,11 @@ export class Workspaces {
     };
   }
 
+  /** See {@link Layers.sharesFiles}. */
+  sharesFiles(top: ChainId | undefined): boolean {
+    return this.#layers.sharesFiles(top);
+  }
+
   /** `path` as a directory above `parent`, root's, mode 0755; undefined when it is there. @throws Fault `invalid`. */
   async makeDirectory(
     parent: ChainId | undefined,

@@ -20,7 +20,8 @@ import { encodeEntry, endOfArchive, paddingAfter } from "./tar-writer.ts";
 
 /** Bytes as they are, or the whole content of a file in the tree. */
 export type PackedPart =
-  | { readonly structure: Buffer }
+  /** `manyNames`: of a file that has another name somewhere. */
+  | { readonly structure: Buffer; readonly manyNames?: boolean }
   | { readonly path: BytePath; readonly sizeBytes: number };
 
 const root = "" as BytePath;
@@ -68,9 +69,10 @@ function* packOne(tree: Beneath, path: BytePath, stat: FileStat, links: LinkName
     yield { structure: encodeEntry({ ...entryOf(tree, path, path, "link", stat), linkName: first }) };
     return;
   }
-  if (kind !== "directory" && stat.linkCount > 1) links.set(inode, path);
+  const manyNames = kind !== "directory" && stat.linkCount > 1;
+  if (manyNames) links.set(inode, path);
   const entry = entryOf(tree, path, path, kind, stat);
-  yield { structure: encodeEntry(entry) };
+  yield { structure: encodeEntry(entry), manyNames };
   if (entry.sizeBytes === 0) return;
   yield { path, sizeBytes: entry.sizeBytes };
   const padding = paddingAfter(entry.sizeBytes);

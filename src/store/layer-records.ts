@@ -12,6 +12,8 @@ export interface LayerRecord {
   /** Of all regular files in it. */
   readonly sizeBytes: number;
   readonly tarSizeBytes: number;
+  /** A file in it may have names outside of it. No two layers of a stack may have the same file: a program sees one. */
+  readonly sharesFiles?: boolean;
 }
 
 /** A writable layer: one container's changes. */

@@ -27,7 +27,7 @@ export async function sealLayer(
   const hash = createHash("sha256");
   const breath = new Breath(o.signal);
   const room = Buffer.allocUnsafeSlow(readBytes);
-  let [sizeBytes, tarSizeBytes] = [0, 0];
+  let [sizeBytes, tarSizeBytes, sharesFiles] = [0, 0, false];
   const seen = (bytes: Buffer) => {
     hash.update(bytes);
     tarSizeBytes += bytes.length;
@@ -35,6 +35,7 @@ export async function sealLayer(
   for (const part of packTree(tree, lowerRoot)) {
     if ("structure" in part) {
       seen(part.structure);
+      sharesFiles ||= part.manyNames === true;
       recipe.structure(part.structure);
     } else {
       using stretch = openStretch(tree, part.path, 0, part.sizeBytes);
@@ -48,7 +49,8 @@ export async function sealLayer(
     if (breath.due) await breath.take();
   }
   recipe.end();
-  return { diffId: parseDigest(`sha256:${hash.digest("hex")}`), sizeBytes, tarSizeBytes };
+  const diffId = parseDigest(`sha256:${hash.digest("hex")}`);
+  return { diffId, sizeBytes, tarSizeBytes, ...(sharesFiles && { sharesFiles }) };
 }
 
 /** The same bytes as a stream, of a tree that may be written to meanwhile. Parts are lent until the next one. */

@@ -41,6 +41,7 @@ export interface UnpackedLayer {
   /** Of all regular files. */
   readonly sizeBytes: number;
   readonly tarSizeBytes: number;
+  readonly sharesFiles?: boolean;
 }
 
 /** Contents with a smaller ordinal that were at or below `path` are in `displaced/<number>`. */

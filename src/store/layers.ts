@@ -92,6 +92,11 @@ export class Layers {
     return this.#index.list();
   }
 
+  /** Whether a layer up to `top` may have files that are other names of files elsewhere. @throws Fault `not-found`. */
+  sharesFiles(top: ChainId | undefined): boolean {
+    return this.#index.stack(top).some((layer) => layer.sharesFiles === true);
+  }
+
   writables(): WritableRecord[] {
     return this.#index.writables();
   }
