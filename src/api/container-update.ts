@@ -6,7 +6,7 @@ import type { UpdateAnswer } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { type ApiRequest, check, json, param } from "./api-request.ts";
-import { checkRestartPolicy } from "./create-checks.ts";
+import { checkPorts, checkRestartPolicy } from "./create-checks.ts";
 import { isZero } from "./honoured.ts";
 import { jsonReply, type Reply } from "./reply.ts";
 import { checkResources } from "./resource-checks.ts";
@@ -42,6 +42,7 @@ export async function updateContainer({ engine }: ApiParts, request: ApiRequest)
   refuseFixed(sent);
   const { PublishAdd: add, PublishRm: remove, ...changes }: UpdateBody = { ...check(updateBody, sent) };
   checkRestartPolicy(changes);
+  checkPorts(add ?? {});
   if (request.version < 40) delete changes.PidsLimit;
   else if (changes.PidsLimit !== undefined && (changes.PidsLimit ?? 0) <= 0) changes.PidsLimit = 0;
   const { host, warnings } = checkResources(changes, engine.system.facts(), { update: true });

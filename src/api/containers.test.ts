@@ -109,15 +109,15 @@ describe("create", () => {
     expect(created().host.NetworkMode).toBe("bridge");
   });
 
-  test("an empty list of bindings publishes on a free port", async () => {
+  test("an empty list of bindings stays one: it publishes nothing", async () => {
     await create({
       Image: "busybox",
       HostConfig: { PortBindings: { "80/tcp": [], "81/tcp": null, "82/tcp": [{ HostPort: "8082" }] } },
     });
     const { PortBindings } = created().host;
     expect(PortBindings).toEqual({
-      "80/tcp": [{ HostIp: "", HostPort: "" }],
-      "81/tcp": [{ HostIp: "", HostPort: "" }],
+      "80/tcp": [],
+      "81/tcp": null,
       "82/tcp": [{ HostIp: "", HostPort: "8082" }],
     });
   });

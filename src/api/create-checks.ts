@@ -6,6 +6,7 @@ import { isIP } from "node:net";
 import type { ContainerConfig, CreateRequest, HostConfig, MountRequest } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseByteSize } from "#spec/go-values.ts";
+import { parseContainerPort, parseContainerPorts, parseHostIp, parseHostPort } from "#spec/port-spec.ts";
 import { checkLogConfig } from "#telemetry/log-config.ts";
 import { checkBounds } from "./create-bounds.ts";
 import type { HostFacts } from "./host-defaults.ts";
@@ -37,8 +38,7 @@ function checkConfig(config: ContainerConfig): void {
   for (const variable of config.Env ?? [])
     if (variable === "" || variable.startsWith("=") || variable.includes("\0"))
       refuse(`invalid environment variable: ${variable}`);
-  for (const port of Object.keys(config.ExposedPorts ?? {}))
-    if (!isPort(port)) refuse(`invalid exposed port ${JSON.stringify(port)}: want PORT[-PORT][/tcp|udp]`);
+  for (const port of Object.keys(config.ExposedPorts ?? {})) parseContainerPorts(port);
   checkHealth(config);
   const stopTimeout = config.StopTimeout ?? 0;
   if (stopTimeout < -1) refuse(`invalid stop timeout ${stopTimeout}: want seconds, or -1 to wait for ever`);
@@ -52,12 +52,6 @@ function checkHealth({ Healthcheck: check = {} }: ContainerConfig): void {
     if (period !== 0 && period < leastPeriodNs) refuse(`${name} in Healthcheck cannot be less than 1ms`);
   }
   if ((check.Retries ?? 0) < 0) refuse("Retries in Healthcheck cannot be negative");
-}
-
-function isPort(text: string): boolean {
-  const [, low, high, protocol = "tcp"] = /^([0-9]{1,5})(?:-([0-9]{1,5}))?(?:\/(.*))?$/.exec(text) ?? [];
-  if (low === undefined || !["tcp", "udp", "sctp"].includes(protocol.toLowerCase())) return false;
-  return Number(low) <= Number(high ?? low) && Number(high ?? low) <= 65535;
 }
 
 function checkModes(host: HostConfig, facts: HostFacts): void {
@@ -169,21 +163,21 @@ function checkCombinations(config: ContainerConfig, host: HostConfig): void {
 
 function checkExtraHosts(lines: readonly string[]): void {
   for (const line of lines) {
-    const [, address] = /^[^:=\s]+[:=](.+)$/.exec(line) ?? [];
+    const [, address] = /^[^:\s]+:(.*)$/.exec(line) ?? [];
     if (address === undefined) refuse(`bad format for add-host: ${JSON.stringify(line)}`);
-    const plain = address.replace(/^\[(.*)\]$/, "$1");
-    if (address !== "host-gateway" && isIP(plain) === 0)
+    if (address !== "host-gateway" && isIP(address) === 0)
       refuse(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   }
 }
 
-function checkPorts(bindings: NonNullable<HostConfig["PortBindings"]>): void {
+/** @throws Fault `invalid` in dockerd's words. */
+export function checkPorts(bindings: NonNullable<HostConfig["PortBindings"]>): void {
   for (const [key, list] of Object.entries(bindings)) {
-    const [port = ""] = key.split("/");
-    if (!isPort(key)) refuse(`invalid port specification: ${JSON.stringify(port)}`);
-    for (const { HostPort: hostPort = "" } of list ?? [])
-      if (hostPort !== "" && !isPort(hostPort))
-        refuse(`invalid port specification: ${JSON.stringify(hostPort)}`);
+    parseContainerPort(key);
+    for (const { HostIp = "", HostPort = "" } of list ?? []) {
+      parseHostIp(HostIp);
+      parseHostPort(HostPort);
+    }
   }
 }
 

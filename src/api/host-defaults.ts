@@ -94,15 +94,14 @@ function unlabelled({ IpcMode, PidMode, Privileged, SecurityOpt }: HostConfig): 
   return !asked && (IpcMode === "host" || PidMode === "host" || Privileged === true);
 }
 
-/** An empty list of bindings publishes on a free port. */
 function filledBindings(
   bindings: NonNullable<HostConfig["PortBindings"]>,
 ): NonNullable<HostConfig["PortBindings"]> {
   return Object.fromEntries(
-    Object.entries(bindings).map(([port, given]) => {
-      const list = given === null || given.length === 0 ? [{}] : given;
-      return [port, list.map(({ HostIp = "", HostPort = "" }) => ({ HostIp, HostPort }))];
-    }),
+    Object.entries(bindings).map(([port, list]) => [
+      port,
+      list?.map(({ HostIp = "", HostPort = "" }) => ({ HostIp, HostPort })) ?? null,
+    ]),
   );
 }
 

@@ -5,7 +5,8 @@ import { changedPorts } from "./port-changes.ts";
 const before: HostConfig = {
   PortBindings: {
     "80/tcp": [{ HostPort: "8080" }, { HostIp: "127.0.0.1", HostPort: "8081" }],
-    "53/udp": null,
+    "53/udp": [{}],
+    "54/udp": [],
   },
 };
 const change = (add: object, remove: object, host = before) =>
@@ -19,13 +20,14 @@ test("what is removed goes first, and what is there already is not added twice",
   expect(host.PortBindings).toEqual({
     "80/tcp": [{ HostIp: "127.0.0.1", HostPort: "8081" }, { HostPort: "9090" }],
     "53/udp": [{}],
+    "54/udp": [],
     "90/tcp": [{}],
   });
   expect(config.ExposedPorts).toEqual({ "80/tcp": {}, "90/tcp": {} });
 });
 
 test("a binding that says nothing means all of the port", () => {
-  expect(change({}, { "80/tcp": [{}], "53/udp": null }).host.PortBindings).toEqual({});
+  expect(change({}, { "80/tcp": [{}], "53/udp": null }).host.PortBindings).toEqual({ "54/udp": [] });
   expect(change({}, { "80/tcp": [{ HostIp: "127.0.0.1" }] }).host.PortBindings?.["80/tcp"]).toEqual([
     { HostPort: "8080" },
   ]);

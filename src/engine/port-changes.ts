@@ -18,7 +18,7 @@ export function changedPorts(
 ): { config: ContainerConfig; host: HostConfig } {
   const bindings: Record<string, PortBinding[]> = {};
   for (const [key, list] of Object.entries(host.PortBindings ?? {}))
-    bindings[portKey(key)] = list === null || list.length === 0 ? [{}] : [...list];
+    bindings[portKey(key)] = [...(list ?? [])];
   for (const [given, list] of Object.entries(remove)) {
     const key = portKey(given);
     for (const asked of bindingsOf(list)) {

@@ -51,6 +51,13 @@ describe("where a port is opened", () => {
   });
 });
 
+test("an empty list of bindings publishes nothing, unless all ports are published", () => {
+  expect(asks({ "80/tcp": [], "81/tcp": null })).toEqual([]);
+  const config = { ExposedPorts: { "80/tcp": {} } };
+  const host = { PublishAllPorts: true, PortBindings: { "80/tcp": [] } };
+  expect(portRequests(config, host, place)).toHaveLength(1);
+});
+
 test("all exposed ports: ranges are taken apart, bound ones stay as they are", () => {
   const config = { ExposedPorts: { "80/tcp": {}, "90-92/sctp": {} } };
   const host = { PublishAllPorts: true, PortBindings: { "80/tcp": [{ HostPort: "8000-8001" }] } };

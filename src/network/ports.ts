@@ -1,17 +1,23 @@
 /** Pure. Which ports a container opens on the host, from what its request says. */
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import { anywhere, canonicalAddress, type Family, families, familyOf, parseAddress } from "#spec/ip.ts";
-import type { PortProtocol, PublishedPort } from "#spec/network.ts";
+import { anywhere, type Family, families, familyOf } from "#spec/ip.ts";
+import type { PublishedPort } from "#spec/network.ts";
+import {
+  type ContainerPort,
+  type PortRange,
+  parseContainerPort,
+  parseContainerPorts,
+  parseHostIp,
+  parseHostPort,
+} from "#spec/port-spec.ts";
 import type { GatewayMode } from "./ruleset.ts";
 
-export interface PortRequest {
-  readonly protocol: PortProtocol;
-  readonly containerPort: number;
+export interface PortRequest extends ContainerPort {
   /** All have the same port of the host. */
   readonly addresses: readonly HostAddress[];
-  /** Both ends belong to it; undefined for any free port. */
-  readonly hostPort?: { readonly low: number; readonly high: number } | undefined;
+  /** Undefined for any free port. */
+  readonly hostPort?: PortRange | undefined;
 }
 
 export interface HostAddress {
@@ -43,8 +49,9 @@ export function portRequests(config: ContainerConfig, host: HostConfig, place: P
   const bindings = host.PortBindings ?? {};
   const requests: PortRequest[] = [];
   for (const [key, list] of Object.entries(bindings)) {
-    const port = parsePort(key);
-    for (const { HostIp = "", HostPort = "" } of list === null || list.length === 0 ? [{}] : list)
+    const port = parseContainerPort(key);
+    // An empty list publishes nothing, as with dockerd.
+    for (const { HostIp = "", HostPort = "" } of list ?? [])
       requests.push({
         ...port,
         addresses: hostAddresses(HostIp, place, port),
@@ -52,43 +59,23 @@ export function portRequests(config: ContainerConfig, host: HostConfig, place: P
       });
   }
   if (host.PublishAllPorts === true)
-    for (const port of exposedPorts(config))
-      if (bindings[`${port.containerPort}/${port.protocol}`] === undefined)
+    for (const port of Object.keys(config.ExposedPorts ?? {}).flatMap(parseContainerPorts))
+      if (!requests.some((each) => isSamePort(each, port)))
         requests.push({ ...port, addresses: hostAddresses("", place, port) });
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }
 
-/** Ranges of `ExposedPorts` taken apart. */
-function exposedPorts(config: ContainerConfig): Pick<PortRequest, "protocol" | "containerPort">[] {
-  return Object.keys(config.ExposedPorts ?? {}).flatMap((key) => {
-    const range = /^(\d+)-(\d+)(\/.*)?$/.exec(key);
-    if (range === null) return [parsePort(key)];
-    const [low, high] = [Number(range[1]), Number(range[2])];
-    if (low > high || high > 65535)
-      throw new Fault("invalid", `invalid port specification: ${JSON.stringify(key)}`);
-    return Array.from({ length: high - low + 1 }, (_, index) => parsePort(`${low + index}${range[3] ?? ""}`));
-  });
-}
-
-/** `80/tcp`, `80`. */
-function parsePort(key: string): Pick<PortRequest, "protocol" | "containerPort"> {
-  const [number = "", protocol = "tcp"] = key.split("/");
-  const containerPort = Number(number);
-  const known = protocol === "tcp" || protocol === "udp" || protocol === "sctp";
-  if (!/^\d{1,5}$/.test(number) || containerPort < 1 || containerPort > 65535 || !known)
-    throw new Fault("invalid", `invalid port specification: ${JSON.stringify(key)}`);
-  return { protocol, containerPort };
+function isSamePort(one: ContainerPort, other: ContainerPort): boolean {
+  return one.containerPort === other.containerPort && one.protocol === other.protocol;
 }
 
 /** Where nothing is said, every family the container can be reached in; the default of one family leaves the other out. */
 function hostAddresses(
   asked: string,
   place: PortPlace,
-  { containerPort, protocol }: Pick<PortRequest, "protocol" | "containerPort">,
+  { containerPort, protocol }: ContainerPort,
 ): HostAddress[] {
-  const text = asked === "" ? place.hostIp : asked.replace(/^\[(.*)\]$/, "$1");
-  if (parseAddress(text) === undefined) throw new Fault("invalid", `invalid IP address: ${text}`);
-  const ip = canonicalAddress(text);
+  const ip = parseHostIp(asked || place.hostIp);
   const everywhere = asked === "" && ip === anywhere[4];
   const wanted = everywhere ? families : [familyOf(ip)];
   const isNat = place.modes[4] === "nat" || place.modes[4] === "nat-unprotected";
@@ -105,15 +92,6 @@ function hostAddresses(
       `the port ${containerPort}/${protocol} cannot be published on ${ip}: the container has no IPv${familyOf(ip)} address: put it on a network with IPv${familyOf(ip)}`,
     );
   return found;
-}
-
-function parseHostPort(text: string): PortRequest["hostPort"] {
-  if (text === "" || text === "0") return undefined;
-  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
-  const [low, high] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
-  if (match === null || low < 1 || high > 65535 || low > high)
-    throw new Fault("invalid", `invalid port specification: ${JSON.stringify(text)}`);
-  return { low, high };
 }
 
 /** Which open ports stay, which requests need more, and which ports nobody asks for any more. */
