@@ -1,4 +1,6 @@
 /** Pure. Which `ARG`s are in scope, and with what values. */
+import type { Environment } from "./expand.ts";
+import { GrowingMap } from "./growing-map.ts";
 
 /** Arguments that need no ARG and leave no trace in the image or in cache keys. */
 export const proxyArguments: readonly string[] = [
@@ -13,7 +15,7 @@ export const proxyArguments: readonly string[] = [
 export type GivenArguments = Readonly<Record<string, string | null>>;
 
 /** Declarations, with defaults where one was written. */
-type Declared = ReadonlyMap<string, string | undefined>;
+type Declared = GrowingMap<string | undefined>;
 
 /** Immutable: every declaration makes a new scope, so that a step can be decided again from the same state. */
 export class ArgumentScope {
@@ -36,35 +38,36 @@ export class ArgumentScope {
   }
 
   static from(given: GivenArguments): ArgumentScope {
-    return new ArgumentScope(given, new Map(), new Map());
+    return new ArgumentScope(given, GrowingMap.of([]), GrowingMap.of([]));
   }
 
   /** An ARG before the first FROM: seen by later ones of its kind and by FROM; a stage sees it by declaring it again. */
   declareGlobal(key: string, fallback: string | undefined): ArgumentScope {
-    const global = new Map(this.#global).set(key, fallback);
+    const global = this.#global.with(key, fallback);
     return new ArgumentScope(this.#given, global, this.#declared);
   }
 
   /** The scope at the start of a stage: globals are known by name only. */
   stage(): ArgumentScope {
-    return new ArgumentScope(this.#given, this.#global, new Map());
+    return new ArgumentScope(this.#given, this.#global, GrowingMap.of([]));
   }
 
   /** An ARG inside a stage. */
   declare(key: string, fallback: string | undefined): ArgumentScope {
-    const inherited = new Set(this.#inherited);
-    inherited.delete(key);
-    return new ArgumentScope(
-      this.#given,
-      this.#global,
-      new Map(this.#declared).set(key, fallback),
-      inherited,
-    );
+    const inherited = this.#inherited.has(key)
+      ? new Set([...this.#inherited].filter((name) => name !== key))
+      : this.#inherited;
+    return new ArgumentScope(this.#given, this.#global, this.#declared.with(key, fallback), inherited);
   }
 
   /** What FROM, and ARG before it, may refer to. */
-  globals(): Map<string, string> {
-    return this.#values(this.#global);
+  globals(): Environment {
+    return { get: (name) => this.#known(name, this.#global) };
+  }
+
+  /** What a name means in the stage, if it is in scope. */
+  get(name: string): string | undefined {
+    return this.#known(name, this.#declared);
   }
 
   /** What is in scope in the stage and not hidden by one of `environment`'s names; sorted by name. */
@@ -81,12 +84,16 @@ export class ArgumentScope {
 
   /** What ARGs of the stage itself named, in the order of the first naming. */
   declaredNames(): string[] {
-    return [...this.#declared.keys()].filter((name) => !this.#inherited.has(name));
+    return this.#declared.keys().filter((name) => !this.#inherited.has(name));
   }
 
   /** False for a proxy argument that no ARG names: it must not show in the image. */
   isVisible(key: string): boolean {
     return this.#declared.has(key) || !proxyArguments.includes(key);
+  }
+
+  #known(name: string, declared: Declared): string | undefined {
+    return declared.has(name) || proxyArguments.includes(name) ? this.#value(name, declared) : undefined;
   }
 
   #values(declared: Declared): Map<string, string> {

@@ -95,6 +95,9 @@ export interface ClassicRequest {
 /** Directories of ended builds that are being removed while others go on. */
 const goingMax = 4;
 
+/** Each image's configuration has a line for every one before it. */
+const classicInstructionsMax = 2500;
+
 /** What all builds of a builder share. */
 interface Shared {
   readonly workspaces: Workspaces;
@@ -192,6 +195,11 @@ export class Builder implements AsyncDisposable {
     const { text, name, downloadedBytes } = received;
     const [dockerfile, found] = parseDockerfile(text);
     refuseErrors(name, found);
+    if (dockerfile.instructions.length > classicInstructionsMax)
+      throw new Fault(
+        "invalid",
+        `${name} has more than ${classicInstructionsMax} instructions, each of which the classic builder makes an image of: build it with BuildKit`,
+      );
     const [plan, refused] = planBuild(dockerfile, { target: request.target, labels: request.labels });
     refuseErrors(name, refused);
     const platformGiven = request.platform !== undefined && request.platform !== "";

@@ -3,7 +3,8 @@ import { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 import { ArgumentScope, type GivenArguments } from "./build-args.ts";
 import { parseTrigger } from "./dockerfile.ts";
-import { applyInstruction, type StageState } from "./step.ts";
+import { configOf, stateOf } from "./stage-state.ts";
+import { applyInstruction } from "./step.ts";
 
 /** dockerd's list: what changes nothing but the configuration. */
 const allowed = new Set([
@@ -24,12 +25,7 @@ const none: GivenArguments = {};
 
 /** @throws Fault `invalid` for a text that is no such instruction. */
 export function changeConfig(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {
-  let state: StageState = {
-    config: { ...config },
-    author: "",
-    commandSet: false,
-    scope: ArgumentScope.from(none).stage(),
-  };
+  let state = stateOf(config, ArgumentScope.from(none).stage());
   for (const text of changes) {
     const keyword = text.trim().split(/\s/, 1)[0] ?? "";
     if (!allowed.has(keyword.toLowerCase()))
@@ -37,5 +33,5 @@ export function changeConfig(config: ImageRunConfig, changes: readonly string[])
     const instruction = parseTrigger(text);
     state = applyInstruction(state, instruction, { escapeChar: "\\", dialect: "classic" }).next;
   }
-  return state.config;
+  return { ...(config.Env !== undefined && { Env: config.Env }), ...configOf(state) };
 }

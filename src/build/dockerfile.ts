@@ -28,8 +28,10 @@ export interface Dockerfile {
   readonly directives: ReadonlyMap<string, string>;
 }
 
-/** Each takes its time and its line in the history; nobody writes so many by hand. */
-export const instructionsMax = 2500;
+/** Each has its line in the history; nobody writes so many by hand. */
+export const instructionsMax = 20_000;
+/** Each knows all that those it stands on have. */
+export const stagesMax = 1000;
 
 /** The text as instructions; the list is complete only when no diagnostic is an error. */
 export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
@@ -48,6 +50,12 @@ export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
       if (!(error instanceof Fault)) throw error;
       diagnostics.push({ severity: "error", message: error.message, lines: line.lines });
     }
+  }
+  const stages = instructions.filter(({ kind }) => kind === "from");
+  const beyond = stages[stagesMax];
+  if (beyond !== undefined) {
+    const message = `dockerfile has more than ${stagesMax} stages: build in several files`;
+    diagnostics.push({ severity: "error", message, lines: beyond.lines });
   }
   if (lines.length === 0 && diagnostics.length === 0)
     diagnostics.push({

@@ -8,7 +8,9 @@ import { goQuote } from "#spec/go-quote.ts";
 import { replacePattern, trimPattern } from "./shell-pattern.ts";
 
 /** The variables a word may refer to. */
-export type Environment = ReadonlyMap<string, string>;
+export interface Environment {
+  get(name: string): string | undefined;
+}
 
 export interface ExpandOptions {
   /** The character that escapes the next one: `\` or `` ` `` (the `escape` parser directive). */

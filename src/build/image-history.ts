@@ -3,6 +3,7 @@ import type { Digest } from "#spec/digest.ts";
 import type { HistoryEntry, ImageConfig } from "#spec/image.ts";
 import type { LoweredStage } from "./lower.ts";
 import { tidyConfig } from "./plan.ts";
+import { configOf } from "./stage-state.ts";
 
 export interface MadeLayer {
   readonly diffId: Digest | undefined;
@@ -39,7 +40,7 @@ export function imageConfig(
     ...kept,
     architecture: platform.architecture,
     ...(state.author !== "" && { author: state.author }),
-    config: tidyConfig(state.config),
+    config: tidyConfig(configOf(state)),
     created,
     history,
     os: platform.os,

@@ -128,9 +128,8 @@ class Linter {
   }
 
   #expandFrom(word: string): string {
-    const known = [...this.#globals].filter((pair): pair is [string, string] => pair[1] !== undefined);
     try {
-      return expandWord(word, new Map(known), this.#options);
+      return expandWord(word, this.#globals, this.#options);
     } catch {
       return word;
     }

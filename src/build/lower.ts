@@ -15,14 +15,8 @@ import type { BuildGraph, BuildNode } from "./graph.ts";
 import type { Instruction } from "./instruction.ts";
 import { cannotRun } from "./runs-programs.ts";
 import { at, type Stage, type Stages, stageNamed, targetOf } from "./stage-graph.ts";
-import {
-  applyInstruction,
-  beginStage,
-  type RunWork,
-  type StageState,
-  type Step,
-  stageEnvironment,
-} from "./step.ts";
+import { beginStage, configOf, grown, type StageState, stageEnvironment } from "./stage-state.ts";
+import { applyInstruction, type RunWork, type Step } from "./step.ts";
 
 export interface LowerOptions {
   readonly escapeChar: string;
@@ -91,8 +85,7 @@ export class Lowering {
     const labels = Object.entries(this.#o.labels).sort(([left], [right]) => (left < right ? -1 : 1));
     if (labels.length === 0) return lowered;
     const { state } = lowered;
-    const Labels = { ...state.config.Labels, ...Object.fromEntries(labels) };
-    return { ...lowered, state: { ...state, config: { ...state.config, Labels } } };
+    return { ...lowered, state: { ...state, labels: grown(state.labels, labels) } };
   }
 
   #stage(stage: Stage): Promise<LoweredStage> {
@@ -117,7 +110,7 @@ export class Lowering {
       steps,
       this.#platformShown(base.platform),
     );
-    const begun = beginStage(base.state.config, base.state.scope);
+    const begun = beginStage(configOf(base.state), base.state.scope);
     let { node } = base;
     let state: StageState = { ...begun, author: base.state.author };
     const history: LoweredHistory[] = [...base.history];
@@ -184,9 +177,11 @@ export class Lowering {
   ): LoweredStage {
     const { config } = image;
     const history = (config?.history ?? []).map((entry): LoweredHistory => ({ entry }));
+    const begun = beginStage(config?.config ?? { WorkingDir: "/" }, scope);
     const state = {
-      ...beginStage(config?.config, scope),
-      config: config?.config ?? { WorkingDir: "/" },
+      ...begun,
+      // Its triggers are still to come.
+      config: { ...begun.config, ...(config?.config.OnBuild && { OnBuild: config.config.OnBuild }) },
       author: config?.author ?? "",
     };
     const actual = config === undefined ? platform : { ...platform, ...platformOf(config) };
@@ -261,9 +256,9 @@ export class Lowering {
       if (source !== undefined) inputs.push(source);
       described.push({ mount, input: source === undefined ? undefined : inputs.length - 1 });
     }
-    const { Env, User, WorkingDir } = o.state.config;
+    const { User, WorkingDir } = o.state.config;
     const config = {
-      ...(Env !== undefined && { Env }),
+      Env: o.state.env.values(),
       ...(User !== undefined && { User }),
       ...(WorkingDir !== undefined && { WorkingDir }),
     };

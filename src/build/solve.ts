@@ -23,7 +23,8 @@ import { type BuildPlan, type StagePlan, type StepIdentity, tidyConfig } from ".
 import { scriptMount } from "./script-mount.ts";
 import { type KnownContent, SourceTree } from "./source-tree.ts";
 import { SpeakingTurns } from "./speaking-turns.ts";
-import { applyInstruction, beginStage, type StageState, type Step, type Work } from "./step.ts";
+import { beginStage, configOf, type StageState } from "./stage-state.ts";
+import { applyInstruction, type Step, type Work } from "./step.ts";
 import type { StepCache } from "./step-cache.ts";
 import { type PreparedTransfer, prepareTransfer } from "./transfer.ts";
 import { emptyDiffId, type NewLayer, type Workspaces } from "./workspace.ts";
@@ -289,7 +290,7 @@ class StageRunner {
     for (const name of step.asked) this.asked.add(name);
     const transfer = await this.#prepare(step.work);
     const createdBy = step.createdBy(transfer?.hash ?? "");
-    const config = tidyConfig(step.next.config);
+    const config = tidyConfig(configOf(step.next));
     const identity = {
       parent: this.#image.id ?? "",
       platform: formatPlatform(this.#image.config),
@@ -367,7 +368,7 @@ class StageRunner {
     const { host, scratch } = this.#request;
     const mounted = script === undefined ? undefined : stack.use(scriptMount(scratch, script));
     // What describes the image to be, and not the command that makes it, is left out.
-    const { OnBuild: _, Volumes: __, ExposedPorts: ___, ...inherited } = tidyConfig(this.#state.config);
+    const { OnBuild: _, Volumes: __, ExposedPorts: ___, ...inherited } = tidyConfig(configOf(this.#state));
     const config: ContainerConfig = {
       ...inherited,
       Env: [...(inherited.Env ?? []), ...env],
@@ -429,7 +430,7 @@ class StageRunner {
         ...rest,
         created,
         ...named,
-        config: tidyConfig(step.next.config),
+        config: tidyConfig(configOf(step.next)),
         rootfs: {
           type: "layers",
           diff_ids: [...rootfs.diff_ids, ...(layer === undefined ? [] : [layer.diffId])],

@@ -4,8 +4,6 @@
  */
 import { Fault } from "#spec/fault.ts";
 import { goQuoteList } from "#spec/go-quote.ts";
-import type { ImageRunConfig } from "#spec/image.ts";
-import type { ArgumentScope } from "./build-args.ts";
 import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
 import { exposedPorts } from "./expose.ts";
 import { cleanPath } from "./go-text.ts";
@@ -13,17 +11,8 @@ import { formatHealthcheck, quoteHealthcheck } from "./healthcheck.ts";
 import { heredocBody } from "./heredoc.ts";
 import type { CommandLine, InlineFile, Instruction, InstructionOf, Transfer } from "./instruction.ts";
 import { parseRunMount, type RunMount } from "./run-mount.ts";
+import { grown, type StageState, stageEnvironment } from "./stage-state.ts";
 import { checkStopSignal } from "./stop-signal.ts";
-
-/** Where a stage stands between two instructions. */
-export interface StageState {
-  readonly config: ImageRunConfig;
-  /** From MAINTAINER in this stage. */
-  readonly author: string;
-  /** CMD was set in this stage: ENTRYPOINT must not reset it. */
-  readonly commandSet: boolean;
-  readonly scope: ArgumentScope;
-}
 
 /** What the file system needs. */
 export type Work =
@@ -65,21 +54,7 @@ export interface Step {
   readonly notes: readonly string[];
 }
 
-export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const defaultShell = ["/bin/sh", "-c"];
-
-/** The state right behind FROM. `config` is the base's, undefined for scratch. */
-export function beginStage(config: ImageRunConfig | undefined, scope: ArgumentScope): StageState {
-  const env = config?.Env ?? [];
-  const hasPath = env.some((line) => line === "PATH" || line.startsWith("PATH="));
-  const { OnBuild: _, ...rest } = config ?? {};
-  return {
-    config: { ...rest, Env: hasPath ? env : [...env, defaultPath] },
-    author: "",
-    commandSet: false,
-    scope,
-  };
-}
 
 /** Whose words an image's history is in. */
 export type Dialect = "classic" | "buildkit";
@@ -91,13 +66,6 @@ export function applyInstruction(
   o: { readonly escapeChar: string; readonly dialect: Dialect },
 ): Step {
   return new Applier(state, stageEnvironment(state), o).apply(instruction);
-}
-
-/** What words of the stage may refer to. */
-export function stageEnvironment(state: StageState): Map<string, string> {
-  const environment = environmentOf(state.config.Env ?? []);
-  for (const [name, value] of state.scope.inScope(environment)) environment.set(name, value);
-  return environment;
 }
 
 class Applier {
@@ -163,15 +131,16 @@ class Applier {
           this.#dialect === "classic"
             ? ports.join(" ")
             : `map[${names.map((port) => `${port}:{}`).join(" ")}]`;
-        return this.#metadata(`EXPOSE ${shown}`, {
-          ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(exposed) },
-        });
+        return this.#metadata(`EXPOSE ${shown}`, {}, { ports: grown(this.#state.ports, exposed) });
       }
       case "volume": {
         const paths = instruction.paths.map((path) => this.#expand(path));
         if (paths.includes("")) throw new Fault("invalid", "VOLUME specified can not be an empty string");
-        const volumes = Object.fromEntries(paths.map((path) => [path, {}] as const));
-        return this.#metadata(`VOLUME [${paths.join(" ")}]`, { Volumes: { ...config.Volumes, ...volumes } });
+        const volumes = grown(
+          this.#state.volumes,
+          paths.map((path) => [path, {}] as const),
+        );
+        return this.#metadata(`VOLUME [${paths.join(" ")}]`, {}, { volumes });
       }
       case "user": {
         const user = this.#expand(instruction.user);
@@ -215,7 +184,7 @@ class Applier {
 
   #metadata(
     comment: string,
-    config: Partial<ImageRunConfig>,
+    config: Partial<StageState["config"]>,
     changes: Partial<StageState> = {},
     more: Partial<Step> = {},
   ): Step {
@@ -225,40 +194,39 @@ class Applier {
   }
 
   /** The history names the shell as it is behind the instruction. */
-  #shellAfter(config: Partial<ImageRunConfig>): readonly string[] {
+  #shellAfter(config: Partial<StageState["config"]>): readonly string[] {
     return config.Shell ?? this.#shell();
   }
 
   #env({ pairs }: InstructionOf<"env">): Step {
-    const env = [...(this.#state.config.Env ?? [])];
+    let { env } = this.#state;
     const shown: string[] = [];
-    for (const pair of pairs) {
-      const key = this.#expand(pair.key);
-      const line = `${key}=${this.#expand(pair.value)}`;
+    // All words of one instruction see what was before it.
+    const lines = pairs.map(({ key, value }) => [this.#expand(key), this.#expand(value)] as const);
+    for (const [key, value] of lines) {
+      const line = `${key}=${value}`;
       shown.push(line);
-      const at = env.findIndex((old) => old === key || old.startsWith(`${key}=`));
-      if (at < 0) env.push(line);
-      else env[at] = line;
+      env = env.with(key, line);
     }
-    return this.#metadata(`ENV ${shown.join(" ")}`, { Env: env });
+    return this.#metadata(`ENV ${shown.join(" ")}`, {}, { env });
   }
 
   #label({ pairs, literal }: InstructionOf<"label">): Step {
     const labels = pairs.map(({ key, value }) =>
       literal ? ([key, value] as const) : ([this.#expand(key), this.#expand(value)] as const),
     );
-    return this.#metadata(`LABEL ${labels.map(([key, value]) => `${key}=${value}`).join(" ")}`, {
-      Labels: { ...this.#state.config.Labels, ...Object.fromEntries(labels) },
-    });
+    const shown = labels.map(([key, value]) => `${key}=${value}`).join(" ");
+    return this.#metadata(`LABEL ${shown}`, {}, { labels: grown(this.#state.labels, labels) });
   }
 
   #arg({ args }: InstructionOf<"arg">): Step {
-    let scope = this.#state.scope;
+    let { scope } = this.#state;
     const shown: string[] = [];
     const asked: string[] = [];
-    for (const argument of args) {
-      const key = this.#expand(argument.key);
-      const value = argument.value === undefined ? undefined : this.#expand(argument.value);
+    const expanded = args.map(
+      ({ key, value }) => [this.#expand(key), value === undefined ? undefined : this.#expand(value)] as const,
+    );
+    for (const [key, value] of expanded) {
       scope = scope.declare(key, value);
       asked.push(key);
       shown.push(value === undefined ? key : `${key}=${value}`);
@@ -314,7 +282,7 @@ class Applier {
     const script = own ?? long;
     // The history says what was written; what runs may have to read it.
     const args = long === undefined ? words : [...this.#shell(), `. /dev/pipes/${long.name}`];
-    const environment = environmentOf(this.#state.config.Env ?? []);
+    const environment = environmentOf(this.#state.env.values());
     const scope = this.#state.scope;
     const inScope = [...scope.inScope(environment)];
     const visible = inScope

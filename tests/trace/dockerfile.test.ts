@@ -11,7 +11,8 @@ import { expandWord } from "#build/expand.ts";
 import type { Instruction } from "#build/instruction.ts";
 import type { Diagnostic } from "#build/lines.ts";
 import { planBuild, tidyConfig } from "#build/plan.ts";
-import { applyInstruction, beginStage, type Dialect, type Step } from "#build/step.ts";
+import { beginStage, configOf } from "#build/stage-state.ts";
+import { applyInstruction, type Dialect, type Step } from "#build/step.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 
@@ -108,7 +109,7 @@ function apply(text: string, options: CaseOptions): string[] {
         return [...out, `${error.kind}: ${error.message}`];
       }
     }
-    out.push(`  => ${JSON.stringify(tidyConfig(state.config))}`);
+    out.push(`  => ${JSON.stringify(tidyConfig(configOf(state)))}`);
   }
   return out;
 }
