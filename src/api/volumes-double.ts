@@ -16,6 +16,7 @@ export function volumesDouble(o: {
   };
   return {
     list: () => [...o.kept()],
+    listAll: async () => ({ volumes: [...o.kept()], warnings: [] }),
     get,
     create: async ({ name = "anonymous", labels, options }) => {
       const volume = { name, driver: "local", created: zeroTime, mountpoint: `/v/${name}`, labels, options };

@@ -52,6 +52,8 @@ export interface EngineTrash {
 /** `Files`: how files go in and out of one. */
 export interface EngineVolumes<Files> {
   list(): VolumeRecord[];
+  /** With what plugins keep that was not made here; in sentences, which of them did not answer in time. */
+  listAll(o: Waiting): Promise<{ readonly volumes: VolumeRecord[]; readonly warnings: string[] }>;
   get(name: string): VolumeRecord;
   /** Idempotent. An absent name makes an anonymous one. */
   create(o: {

@@ -50,21 +50,23 @@ export function volumeRoutes(parts: ApiParts): Route[] {
   ];
 }
 
-function list({ engine }: ApiParts, request: ApiRequest): Reply {
+async function list({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const filters = parseFilters(text(request, "filters"), ["dangling", "driver", "label", "name"]);
   const { label, dangling: given } = filters;
   const dangling = given === undefined ? undefined : booleanFilter(filters, "dangling", false);
   const used = usedVolumes(engine);
-  const found = engine.volumes
-    .list()
-    .filter(
-      ({ name, driver, labels }) =>
-        matchesExactly(filters, "driver", driver) &&
-        matchesPattern(filters, "name", name) &&
-        matchesLabels(label, labels) &&
-        (dangling === undefined || dangling !== used.has(name)),
-    );
-  const answer: VolumeList = { Volumes: found.map(volumeInspect), Warnings: null };
+  const { volumes, warnings } = await engine.volumes.listAll(request);
+  const found = volumes.filter(
+    ({ name, driver, labels }) =>
+      matchesExactly(filters, "driver", driver) &&
+      matchesPattern(filters, "name", name) &&
+      matchesLabels(label, labels) &&
+      (dangling === undefined || dangling !== used.has(name)),
+  );
+  const answer: VolumeList = {
+    Volumes: found.map(volumeInspect),
+    Warnings: warnings.length === 0 ? null : warnings,
+  };
   return jsonReply(answer);
 }
 

@@ -16,6 +16,17 @@ const mediaType = "application/vnd.docker.plugins.v1.2+json";
 const answer = v.object({
   Err: v.optional(v.string(), ""),
   Mountpoint: v.optional(v.string(), ""),
+  Volumes: v.optional(
+    v.nullable(
+      v.array(
+        v.object({
+          Name: v.string(),
+          Mountpoint: v.optional(v.string(), ""),
+          CreatedAt: v.optional(v.string(), ""),
+        }),
+      ),
+    ),
+  ),
   Implements: v.optional(v.nullable(v.array(v.string()))),
   Capabilities: v.optional(v.nullable(v.object({ Scope: v.optional(v.string()) }))),
 });
@@ -27,6 +38,14 @@ export interface PluginAddress {
   readonly name: string;
   /** A path of a socket, or the base of URLs. */
   readonly at: { readonly unix: string } | { readonly url: string };
+}
+
+export interface ListedVolume {
+  readonly name: string;
+  /** Empty while nobody has it. */
+  readonly mountpoint: string;
+  /** RFC 3339, or empty. */
+  readonly created: string;
 }
 
 export class PluginDriver implements VolumeDriver {
@@ -41,17 +60,31 @@ export class PluginDriver implements VolumeDriver {
   }
 
   /** @throws Fault `not-found` for a plugin of another kind, `unavailable` or `timeout` for one that does not answer. */
-  static async open(address: PluginAddress, bound = pluginMillisecondsMax): Promise<PluginDriver> {
+  static async open(
+    address: PluginAddress,
+    o: { readonly bound?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<PluginDriver> {
+    const { bound = pluginMillisecondsMax } = o;
     const call: Call = async (method, body, signal) => await ask(address, { method, body, bound, signal });
-    const { Implements: kinds } = await call("Plugin.Activate", {});
+    const { Implements: kinds } = await call("Plugin.Activate", {}, o.signal);
     if (kinds?.includes("VolumeDriver") !== true)
       throw new Fault("not-found", `plugin ${JSON.stringify(address.name)} does not implement VolumeDriver`);
     // Plugins older than this question answer it with an error: they are local.
-    const scope = await call("VolumeDriver.Capabilities", {}).then(
+    const scope = await call("VolumeDriver.Capabilities", {}, o.signal).then(
       ({ Capabilities }) => (Capabilities?.Scope?.toLowerCase() === "global" ? "global" : "local"),
       () => "local" as const,
     );
     return new PluginDriver(address.name, scope, call);
+  }
+
+  /** What it keeps, whoever made it. @throws Fault `timeout` for one that is slower than a list may be. */
+  async list(signal: AbortSignal): Promise<ListedVolume[]> {
+    const { Volumes } = await this.#call("VolumeDriver.List", {}, signal);
+    return (Volumes ?? []).map(({ Name, Mountpoint, CreatedAt }) => ({
+      name: Name,
+      mountpoint: Mountpoint,
+      created: CreatedAt,
+    }));
   }
 
   async create(name: string, options: Readonly<Record<string, string>>): Promise<void> {

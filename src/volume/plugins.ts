@@ -2,7 +2,7 @@
  * Which program is a plugin: found by name where Docker looks (docs.docker.com/engine/extend/plugin_api), sockets first,
  * then files that say where it listens.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -28,15 +28,32 @@ export class Plugins {
   }
 
   /** @throws Fault `not-found` in dockerd's words. */
-  async driver(name: string): Promise<PluginDriver> {
+  async driver(name: string, signal?: AbortSignal): Promise<PluginDriver> {
     const open = this.#open.get(name);
     if (open !== undefined) return open;
     const at = pluginName.test(name) ? await this.#address(name) : undefined;
     const missing = `error looking up volume plugin ${name}: plugin ${JSON.stringify(name)} not found`;
     if (at === undefined) throw new Fault("not-found", missing);
-    const driver = await PluginDriver.open({ name, at });
+    const driver = await PluginDriver.open({ name, at }, { signal });
     this.#open.set(name, driver);
     return driver;
+  }
+
+  /** Names of all that are there, of volumes or not, without asking them. */
+  names(): string[] {
+    const { files, sockets } = this.#directories;
+    const found = [
+      ...sockets.flatMap((directory) =>
+        entriesIn(directory).flatMap((name) => {
+          if (name.endsWith(".sock")) return [name.slice(0, -".sock".length)];
+          return existsSync(join(directory, name, `${name}.sock`)) ? [name] : [];
+        }),
+      ),
+      ...files.flatMap((directory) =>
+        entriesIn(directory).flatMap((name) => /^(.*)\.(?:spec|json)$/.exec(name)?.[1] ?? []),
+      ),
+    ];
+    return [...new Set(found.filter((name) => pluginName.test(name)))].sort();
   }
 
   async #address(name: string): Promise<PluginAddress["at"] | undefined> {
@@ -48,6 +65,10 @@ export class Plugins {
         if (existsSync(file)) return addressIn(await readFile(file, "utf8"), file);
     return undefined;
   }
+}
+
+function entriesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
 }
 
 function addressIn(text: string, file: string): PluginAddress["at"] {

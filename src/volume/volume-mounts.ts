@@ -3,12 +3,14 @@
  * Promises: what fails gives back what it had; giving back is idempotent, and needs nothing but the container's id and
  * its mounts, so that a later engine can do it.
  */
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { Beneath } from "#kernel/beneath.ts";
+import { mountsBeneath } from "#kernel/mount.ts";
 import { mountRestrictions } from "#kernel/mount-flags.ts";
 import type { Tree } from "#kernel/tree.ts";
 import type { MountPoint, ReadyMount } from "#spec/container.ts";
 import { Turns } from "#store/turns.ts";
+import { checkPropagation } from "./bind-propagation.ts";
 import { checkSource } from "./bind-source.ts";
 import { copyUp } from "./copy-up.ts";
 import { idMapOf, type Owner } from "./id-map.ts";
@@ -76,7 +78,11 @@ export class VolumeMounts {
   }
 
   async #source(user: string, number: number, mount: MountPoint, o: MountRequestOptions): Promise<string> {
-    if (mount.type === "bind") await checkSource(mount.source, mount.createSource === true);
+    if (mount.type === "bind") {
+      await checkSource(mount.source, mount.createSource === true);
+      if (/shared|slave/.test(mount.propagation))
+        checkPropagation(realpathSync(mount.source), mount.propagation, mountsBeneath("/"));
+    }
     const whole = mount.type === "volume" ? await this.#attach(user, mount, o.signal) : mount.source;
     const place = { user, number };
     const { prepared } = this.#parts;

@@ -22,6 +22,7 @@ import { checkSource } from "./bind-source.ts";
 import { type ContainerTree, type ContainerTreeRequest, openContainerTree } from "./container-tree.ts";
 import { LocalDriver } from "./local-driver.ts";
 import { invalidName, isVolumeName, type PlannedMount, parentsFirst, planMounts } from "./plan-mounts.ts";
+import { pluginVolumes } from "./plugin-volumes.ts";
 import { Plugins } from "./plugins.ts";
 import { PreparedMounts } from "./prepared-mounts.ts";
 import { Trash, type TrashOptions } from "./trash.ts";
@@ -129,6 +130,13 @@ export class Volumes implements Disposable {
 
   list(): VolumeRecord[] {
     return this.#table.list();
+  }
+
+  /** With what plugins keep that was not made here; one that does not answer in time is a warning. */
+  async listAll(o: { readonly signal: AbortSignal }) {
+    const known = this.#table.list();
+    const others = await pluginVolumes(this.#plugins, new Set(known.map(({ name }) => name)), o.signal);
+    return { volumes: [...known, ...others.volumes], warnings: others.warnings };
   }
 
   /** @throws Fault `not-found`. */

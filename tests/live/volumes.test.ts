@@ -3,10 +3,20 @@
  * (CVE-2026-17106, moby 26's subpath races), images as mounts, plugins, and who still has them after the engine's death.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { mountsBeneath } from "#kernel/mount.ts";
+import { mountsBeneath, mountTmpfs, setPropagation, unmount } from "#kernel/mount.ts";
 import { type CliResult, dockerCli, EngineUnderTest } from "./engine-under-test.ts";
+import { until } from "./told.ts";
 
 /** Debian 12 has no docker CLI that is new enough; wherry's has the same words. */
 const program = dockerCli ?? "wherry";
@@ -262,6 +272,45 @@ test("read-only is so for what is mounted below, unless it is not to be", async 
   expect(await done("run", "--rm", "--mount", plain, "busybox", "ls", "/x/_data")).toBe("");
 });
 
+test("mounts are passed on where the source's mount is shared, and refused in dockerd's words where not", async () => {
+  const source = join(engine.directory, "passed");
+  mkdirSync(source);
+  mountTmpfs(source, { sizeBytes: 1 << 20 });
+  try {
+    setPropagation(source, "private");
+    const mount = (how: string) => ["-v", `${source}:/x:${how}`];
+    const words = `path ${source} is mounted on ${source} but it is not a`;
+    expect(await refused("run", "--rm", ...mount("rshared"), "busybox", "true")).toContain(
+      `${words} shared mount`,
+    );
+    expect(await refused("run", "--rm", ...mount("rslave"), "busybox", "true")).toContain(
+      `${words} shared or slave mount`,
+    );
+    setPropagation(source, "shared");
+    const script = "mkdir /x/in && mount -t tmpfs none /x/in && touch /x/in/seen && sleep 99";
+    await done(
+      "run",
+      "-d",
+      "--name",
+      "gives",
+      "--privileged",
+      ...mount("rshared"),
+      "busybox",
+      "sh",
+      "-c",
+      script,
+    );
+    await until(
+      async () => (existsSync(join(source, "in/seen")) ? true : undefined),
+      "what a container mounted, outside",
+    );
+    expect(await done("run", "--rm", ...mount("rslave"), "busybox", "ls", "/x/in")).toBe("seen");
+    await done("rm", "-f", "gives");
+  } finally {
+    for (const { target } of mountsBeneath(source).toReversed()) unmount(target, { detach: true });
+  }
+}, 30_000);
+
 test("what is mounted survives the engine's death with its container, and goes when the container died meanwhile", async () => {
   await done("volume", "create", "m1", "-o", "type=tmpfs", "-o", "device=tmpfs");
   const part = ["--mount", "type=volume,src=v1,dst=/x,volume-subpath=p"];
@@ -309,7 +358,11 @@ describe("plugins", () => {
         return Response.json(method === "VolumeDriver.Mount" ? { Mountpoint: path, Err: "" } : { Err: "" });
       },
     });
-    return { root, asked, [Symbol.dispose]: () => void server.stop(true) };
+    const dispose = (): void => {
+      void server.stop(true);
+      rmSync(join(sockets, `${name}.sock`), { force: true });
+    };
+    return { root, asked, [Symbol.dispose]: dispose };
   }
 
   test("keep volumes: made with their options, mounted per container, removed", async () => {
@@ -342,6 +395,19 @@ describe("plugins", () => {
     await done("rm", "c1");
     await done("volume", "rm", "p1", "q1");
     expect(readdirSync(keeper.root)).toEqual([]);
+  });
+
+  test("list what they keep, whoever made it", async () => {
+    using _lists = plugin("lists", (method) =>
+      method === "VolumeDriver.List" ? Response.json({ Volumes: [{ Name: "outside" }] }) : undefined,
+    );
+    expect(await done("volume", "ls", "--format", "{{.Driver}} {{.Name}}")).toBe("lists outside");
+    using _failing = plugin("failing", (method) =>
+      method === "VolumeDriver.List" ? Response.json({ Err: "no list today" }) : undefined,
+    );
+    const { Volumes, Warnings } = await (await engine.client()).volumes.list();
+    expect(Volumes?.map(({ Name }) => Name)).toEqual(["outside"]);
+    expect(Warnings).toEqual(["volumes of plugin failing are left out: VolumeDriver.List: no list today"]);
   });
 
   test("that fail or say nonsense are told by name, and leave nothing", async () => {
