@@ -54,6 +54,8 @@ export interface BuildClient {
    * complete; more may be there. Undefined when the client has no files of that name.
    */
   local(name: string, filter: LocalFilter): Promise<LocalContext | undefined>;
+  /** Names of what a directory of such files holds, for who misses one; empty when the client does not say. */
+  names(name: string, directory: string, filter: Pick<LocalFilter, "exclude" | "signal">): Promise<string[]>;
   /**
    * A tar, or the text of one Dockerfile, that the client sends instead of files (`docker build -`), by the address in
    * the option `context` (`http://buildkit-session/<id>`). Undefined when there is none.

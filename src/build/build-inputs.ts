@@ -188,6 +188,7 @@ export class BuildInputs implements AsyncDisposable {
     followPaths: readonly string[],
     { ignored, voice }: { readonly ignored: string | undefined; readonly voice?: VertexVoice | undefined },
   ): Promise<SourceTree> {
+    const { client, signal } = this.#parts;
     const exclude = ignored === undefined ? undefined : ignoreLines(ignored);
     const all = followPaths.some((path) => path === "");
     const meter = voice?.meter("transferring context:");
@@ -197,6 +198,7 @@ export class BuildInputs implements AsyncDisposable {
     return new SourceTree(local.directory, "context", {
       hidden: filterOf(ignored),
       contentHash: (_, path) => local.contentHash?.(path),
+      elsewhere: async (directory) => await client.names(name, directory, { exclude, signal }),
     });
   }
 

@@ -141,6 +141,7 @@ export class ToldProgress implements BuildProgress {
 function directoryClient(directories: Readonly<Record<string, string>>, o: SolveOptions): BuildClient {
   return {
     origin: async () => "",
+    names: async () => [],
     local: async (name) => {
       const directory = directories[name];
       return directory === undefined ? undefined : { directory, async [Symbol.asyncDispose]() {} };

@@ -4,13 +4,14 @@
  */
 import type { ContainerConfig } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
-import { Fault } from "#spec/fault.ts";
+import { Fault, isFault } from "#spec/fault.ts";
 import type { BuildClient } from "./build-client.ts";
 import type { BuildEngine } from "./build-engine.ts";
 import type { CacheMounts } from "./cache-mounts.ts";
 import { clampTimes, removeStubs } from "./changes.ts";
 import { gitAccess } from "./git-access.ts";
 import { type BuildNode, canonical, type Operation, sha256Of } from "./graph.ts";
+import { missingSource } from "./missing-source.ts";
 import { RunMounts } from "./run-mounts.ts";
 import type { SourceTree } from "./source-tree.ts";
 import type { VertexVoice } from "./tell.ts";
@@ -141,7 +142,11 @@ async function runWork(
     const { tree } = await open(input);
     // What fills a cache mount does not count: the cache outlives it.
     if (mount.type !== "bind") continue;
-    const [source] = await tree.find(mount.source || "/", { signal });
+    const path = mount.source || "/";
+    const [source] = await tree.find(path, { signal }).catch(async (error: unknown) => {
+      if (!isFault(error, "not-found")) throw error;
+      throw missingSource(path, await tree.namesBeside(path));
+    });
     hashes[`mount ${mount.target}`] = source?.hash ?? "";
     if (source !== undefined) found.push([`mounted on ${mount.target}`, tree.filesOf(source)]);
   }

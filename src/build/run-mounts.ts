@@ -129,7 +129,7 @@ export class RunMounts implements AsyncDisposable {
     const inside = (root: string) => {
       const host = resolveInRoot(root, mount.source);
       if (lookAt(host) !== undefined) return host;
-      throw missingSource(mount.source, root);
+      throw missingSource(mount.source, []);
     };
     if (mount.readOnly) return this.#push(inside(source.tree.root), target, true);
     if (source.chainId !== undefined) {

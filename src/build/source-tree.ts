@@ -70,10 +70,15 @@ export function* walkTree(
   }
 }
 
+/** @returns Names in a directory, as the source has it. */
+type NamesElsewhere = (directory: string) => Promise<string[]>;
+
 /** SHA-256 of a regular file's content in hex, where it is known without reading. `path`: in the tree, without a slash in front. */
 export type KnownContent = (stat: Stats, path: string) => string | undefined;
 
 export interface SourceTreeOptions {
+  /** Where not all that there is was brought. */
+  readonly elsewhere?: NamesElsewhere | undefined;
   /** What of the tree counts as not there. */
   readonly hidden?: PathFilter | undefined;
   readonly contentHash?: KnownContent | undefined;
@@ -105,12 +110,22 @@ export class SourceTree {
   readonly #listings = new Map<string, readonly (readonly [path: string, hash: string])[]>();
   readonly #hidden: PathFilter | undefined;
   readonly #contentHash: KnownContent;
+  readonly #elsewhere: NamesElsewhere;
 
   constructor(root: string, kind: "context" | "image", o: SourceTreeOptions = {}) {
     this.#root = root;
     this.#kind = kind;
     this.#hidden = o.hidden;
     this.#contentHash = o.contentHash ?? (() => undefined);
+    this.#elsewhere = o.elsewhere ?? (async () => []);
+  }
+
+  /** Names in the directory of a path that is not there, whether or not they were brought. */
+  async namesBeside(path: string): Promise<string[]> {
+    const directory = cleanPath(`/${path}`).slice(1).split("/").slice(0, -1).join("/");
+    const parent = resolveInRoot(this.#root, directory);
+    const here = lookAt(parent)?.isDirectory() === true ? readdirSync(parent) : [];
+    return [...here, ...(await this.#elsewhere(directory))];
   }
 
   get root(): string {

@@ -153,9 +153,9 @@ async function localSources(
   const pivot = transfer.parents ? source.indexOf("/./") : -1;
   // BuildKit takes a path that would leave the context as one that stops at its top.
   const path = dialect === "classic" ? source : cleanPath(`/${source}`);
-  const found = await tree.find(path, { signal, exclude }).catch((error: unknown) => {
+  const found = await tree.find(path, { signal, exclude }).catch(async (error: unknown) => {
     if (dialect === "classic" || !isFault(error, "not-found")) throw error;
-    throw missingSource(path, tree.root);
+    throw missingSource(path, await tree.namesBeside(path));
   });
   const kept =
     exclude === undefined ? found : found.filter((each) => each.directory || !each.filter?.skips(each.name));

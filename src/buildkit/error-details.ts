@@ -6,7 +6,7 @@ import { BuildFault } from "#build/build-request.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode, type RpcDetail } from "#spec/grpc-status.ts";
 import { explainFull } from "#store/disk-full.ts";
-import { rangesOf, sourceJson } from "./places.ts";
+import { placesOf, sourceJson } from "./places.ts";
 
 const errdefs = "github.com/moby/buildkit/errdefs.";
 
@@ -24,7 +24,7 @@ export function buildError(thrown: unknown, root: string): GrpcError {
   if (fault instanceof BuildFault) {
     if (fault.vertex !== undefined) details.push(detail("Vertex", { digest: fault.vertex }));
     const { source } = fault;
-    const ranges = rangesOf(fault.lines);
+    const ranges = source === undefined ? [] : placesOf(fault.lines, source, fault.message);
     if (source !== undefined && ranges.length > 0)
       details.push(detail("Source", { info: sourceJson(source), ranges }));
   }

@@ -1,6 +1,8 @@
 /** Pure. Places in a Dockerfile, in the shapes that BuildKit's clients show lines by. */
 import type { LineRange } from "#build/lines.ts";
 import type { SourceFile } from "#build/progress.ts";
+import type { SourceRange } from "#spec/source-lines.ts";
+import { blamedWord } from "./blamed-word.ts";
 
 export function rangeOf({ start, end }: LineRange) {
   return { start: { line: start }, end: { line: end } };
@@ -9,6 +11,16 @@ export function rangeOf({ start, end }: LineRange) {
 /** Of those that are lines of the text: a place before its first line is none. */
 export function rangesOf(lines: readonly LineRange[]) {
   return lines.filter(({ start }) => start > 0).map(rangeOf);
+}
+
+/** The same, and behind them the word that the message is about, with its columns. */
+export function placesOf(lines: readonly LineRange[], { text }: SourceFile, message: string): SourceRange[] {
+  const [only, ...more] = lines.filter(({ start }) => start > 0);
+  const word = only === undefined || more.length > 0 ? undefined : blamedWord(text, only, message);
+  if (word === undefined) return rangesOf(lines);
+  const { line, column, length } = word;
+  const range = { start: { line, character: column }, end: { line, character: column + length } };
+  return [...rangesOf(lines), range];
 }
 
 export function sourceInfo({ filename, text }: SourceFile) {

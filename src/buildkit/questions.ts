@@ -4,9 +4,10 @@
  */
 import type { LintReport, Outline, QuestionRequest, Targets } from "#build/build-questions.ts";
 import type { LineRange } from "#build/lines.ts";
+import { sourceLines } from "#spec/source-lines.ts";
 import type { BuildkitBuilder } from "./buildkit-parts.ts";
 import { unknownQuestion } from "./error-details.ts";
-import { rangesOf, sourceJson } from "./places.ts";
+import { placesOf, rangesOf, sourceJson } from "./places.ts";
 
 export type Answered = Record<string, Uint8Array>;
 
@@ -52,19 +53,24 @@ export function lintAnswer(report: LintReport): Answered {
       description: each.description,
       url: each.url,
       detail: each.detail,
-      location: { ranges: rangesOf(each.lines) },
+      location: { ranges: placesOf(each.lines, source, each.detail) },
     })),
     sources: [sourceJson(source)],
     ...(error !== undefined && {
-      buildError: { message: error.message, location: { ranges: rangesOf(error.lines) } },
+      buildError: {
+        message: error.message,
+        location: { ranges: placesOf(error.lines, source, error.message) },
+      },
     }),
   };
-  const lines = report.warnings.map(
-    (each) => `${source.filename}:${each.lines[0]?.start ?? 0} ${each.rule}: ${each.detail}`,
+  const shown = (lines: readonly LineRange[], message: string) =>
+    sourceLines(source.filename, source.text, placesOf(lines, source, message));
+  const texts = report.warnings.map(
+    ({ rule, url, detail, lines }) => `WARNING: ${rule} - ${url}\n${detail}\n${shown(lines, detail)}`,
   );
-  if (error !== undefined) lines.push(`${source.filename}:${error.lines[0]?.start ?? 0} ${error.message}`);
+  if (error !== undefined) texts.push(`ERROR: ${error.message}\n${shown(error.lines, error.message)}`);
   const failed = report.failed || report.warnings.length > 0 || error !== undefined;
-  return answer(json, lines.map((line) => `${line}\n`).join(""), { "result.statuscode": failed ? "1" : "0" });
+  return answer(json, texts.join("\n"), { "result.statuscode": failed ? "1" : "0" });
 }
 
 export function outlineAnswer(outline: Outline): Answered {

@@ -6,6 +6,7 @@ import type { BuildClient, LentBlobs, LocalContext, LocalFilter, SshAgent } from
 import { session, sessionHeader } from "#spec/buildkit-session.ts";
 import { content } from "#spec/content-service.ts";
 import type { Credentials } from "#spec/credentials.ts";
+import { packetType } from "#spec/file-packets.ts";
 import { faultOfCall, GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import { serveAgent } from "./agent-socket.ts";
 import type { SentBody } from "./build-jobs.ts";
@@ -23,6 +24,9 @@ export interface SessionClientParts {
 
 /** Of one secret, as BuildKit has it. */
 export const secretBytesMax = 500 * 1024;
+
+/** Of one directory, to find the nearest among them. */
+const namesMax = 10_000;
 
 export class SessionClient implements BuildClient {
   readonly #parts: SessionClientParts;
@@ -78,6 +82,36 @@ export class SessionClient implements BuildClient {
       using call = found.channel.open(session.fileSync, { metadata, signal: filter.signal });
       await receiveFiles(call, mirror, filter.transferred ?? (() => undefined));
     });
+  }
+
+  async names(
+    name: string,
+    directory: string,
+    { exclude, signal }: Pick<LocalFilter, "exclude" | "signal">,
+  ): Promise<string[]> {
+    const id = this.#options[`local-sessionid:${name}`] ?? this.#sessionId;
+    if (id === "") return [];
+    const found = await this.#parts.sessions.find(id, signal);
+    if (!found.answers(session.fileSync)) return [];
+    const prefix = directory === "" ? "" : `${directory}/`;
+    const metadata = {
+      [sessionHeader.directory]: [name],
+      ...patterns(sessionHeader.include, [`${prefix}*`]),
+      ...patterns(sessionHeader.exclude, exclude),
+    };
+    const names: string[] = [];
+    try {
+      // Called off when the listing is there: nothing of the content is asked for.
+      using call = found.channel.open(session.fileSync, { metadata, signal });
+      for await (const { type, stat } of call.responses) {
+        if (type !== packetType.stat || stat === undefined || names.length >= namesMax) break;
+        const inner = stat.path.startsWith(prefix) ? stat.path.slice(prefix.length) : "";
+        if (inner !== "" && !inner.includes("/")) names.push(inner);
+      }
+    } catch (thrown) {
+      throw faultOfCall(thrown);
+    }
+    return names;
   }
 
   async upload(address: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> {

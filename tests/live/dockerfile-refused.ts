@@ -6,7 +6,13 @@ export const refused: readonly ZooCase[] = [
     name: "COPY of a source that is not there",
     dockerfile: "FROM busybox\nCOPY pakage.json /\n",
     files: app,
-    fails: '"/pakage.json": not found',
+    fails: '"/pakage.json": not found (did you mean package.json?)',
+  },
+  {
+    name: "a mount of a source that is not there",
+    dockerfile: "FROM busybox\nRUN --mount=type=bind,source=src/indx.js,target=/x true\n",
+    files: app,
+    fails: '"/src/indx.js": not found (did you mean index.js?)',
   },
   {
     name: "stages in a circle",

@@ -68,6 +68,33 @@ test("shows the place of a mistake, and of a step that fails", async () => {
   expect(stdout).toBe("");
 });
 
+test("points at the word that is to blame", async () => {
+  const directory = context("blamed", {
+    Dockerfile: "FROM busybox AS base\nCOPY --frm=base a /\n",
+    Checked: "from busybox\nRUN echo\nWORKDIR $nowhere\nCMD x\n",
+    Missing: "FROM busybox\nCOPY pakage.json /\n",
+    "package.json": "",
+  });
+  const { code, stderr } = await engine.cli("wherry", ["build", directory]);
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining("Dockerfile:2:6\n--------------------\n   1 |     FROM busybox AS base\n"),
+  ]);
+  expect(stderr).toContain("   2 | >>> COPY --frm=base a /\n     |          ^^^^^\n");
+  expect(stderr).toContain("(did you mean from?)");
+  const check = await engine.cli("wherry", ["build", "--check", "-f", join(directory, "Checked"), directory]);
+  expect(check.code).toBe(1);
+  expect(check.stdout).toContain(
+    "WARNING: UndefinedVar - https://docs.docker.com/go/dockerfile/rule/undefined-var/\nUsage of undefined variable '$nowhere'\nChecked:3:9\n",
+  );
+  expect(check.stdout).toContain("   3 | >>> WORKDIR $nowhere\n     |             ^^^^^^^^\n");
+  for (const rule of ["JSONArgsRecommended", "ConsistentInstructionCasing"])
+    expect(check.stdout).toContain(`WARNING: ${rule} - `);
+  const missing = await engine.cli("wherry", ["build", "-f", join(directory, "Missing"), directory]);
+  expect(missing.stderr).toContain("Missing:2:6\n");
+  expect(missing.stderr).toContain('"/pakage.json": not found (did you mean package.json?)');
+});
+
 test("takes secrets, stdin, named contexts; brings files out", async () => {
   const other = context("other", { named: "N\n" });
   const token = join(engine.directory, "token");

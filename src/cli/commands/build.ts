@@ -13,6 +13,7 @@ import { exportStore } from "#spec/content-service.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import type { Descriptor } from "#spec/image.ts";
+import { type SourceRange, sourceLines } from "#spec/source-lines.ts";
 
 const build: Command = {
   usage: "[OPTIONS] PATH | URL | -",
@@ -159,37 +160,20 @@ function documentIn(value: string): object | undefined {
 
 interface Place {
   readonly info: { readonly filename: string; readonly data: string };
-  readonly ranges: readonly {
-    readonly start: { readonly line: number };
-    readonly end: { readonly line: number };
-  }[];
+  readonly ranges: readonly SourceRange[];
 }
 
 /** With the lines of the Dockerfile around the place. */
 async function fail(io: CliIo, thrown: unknown): Promise<number> {
   if (!(thrown instanceof GrpcError)) throw thrown;
   const detail = thrown.details.find(({ typeUrl }) => typeUrl.endsWith("errdefs.Source+json"));
-  if (detail !== undefined)
-    await write(io.stderr, snippet(JSON.parse(Buffer.from(detail.value).toString()) as Place));
+  if (detail !== undefined) {
+    const { info, ranges } = JSON.parse(Buffer.from(detail.value).toString()) as Place;
+    const text = Buffer.from(info.data, "base64").toString();
+    await write(io.stderr, sourceLines(info.filename, text, ranges));
+  }
   await write(io.stderr, `ERROR: failed to build: failed to solve: ${thrown.message}\n`);
   return thrown.code === grpcCode.cancelled ? 130 : 1;
-}
-
-const around = 2;
-const rule = `${"-".repeat(20)}\n`;
-
-export function snippet({ info, ranges }: Place): string {
-  const lines = Buffer.from(info.data, "base64").toString().split("\n");
-  const from = Math.min(...ranges.map(({ start }) => start.line));
-  const to = Math.max(...ranges.map(({ end }) => end.line));
-  const shown = lines
-    .map((text, index) => ({ text, number: index + 1 }))
-    .slice(Math.max(0, from - 1 - around), to + around)
-    .map(
-      ({ text, number }) =>
-        ` ${String(number).padStart(3)} | ${number >= from && number <= to ? ">>>" : "   "} ${text}\n`,
-    );
-  return `${info.filename}:${from}\n${rule}${shown.join("")}${rule}`;
 }
 
 export const commands: Readonly<Record<string, Command>> = { build };
