@@ -326,6 +326,7 @@ export class Builder implements AsyncDisposable {
   get results(): ResultImages {
     return new ResultImages({
       ...{ engine: this.#parts.engine, layers: this.#parts.layers, platform: this.#platform() },
+      workspaces: this.#shared.workspaces,
       spoolRoot: join(this.#parts.root, "spool"),
     });
   }

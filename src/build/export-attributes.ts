@@ -20,6 +20,8 @@ export interface ImageExport {
   readonly epochMs?: number | undefined;
   /** Files are no younger than the epoch. */
   readonly rewriteTimestamp: boolean;
+  /** The layers the build made as one; ours alone. */
+  readonly squash: boolean;
   /** Attestations also when nobody but the client's own habit asked for them. */
   readonly attestationInline: boolean;
   /** Attestations refer to their image by OCI's `subject`. */
@@ -31,7 +33,7 @@ export interface ImageExport {
 
 const shared = [
   ...["name", "compression", "compression-level", "force-compression", "oci-mediatypes", "oci-artifact"],
-  ...["attestation-inline", "source-date-epoch", "rewrite-timestamp", "prefer-nondist-layers"],
+  ...["attestation-inline", "source-date-epoch", "rewrite-timestamp", "prefer-nondist-layers", "squash"],
   // Words of clients that say nothing here: which id they show, and information that no BuildKit writes any more.
   ...["prefer-image-digest", "buildinfo", "buildinfo-attrs", "context", "load"],
 ];
@@ -86,6 +88,7 @@ export function imageExport(
     ...{ form, ociTypes, annotations, ociArtifact },
     epochMs: epochOf(attributes["source-date-epoch"]),
     rewriteTimestamp: flag("rewrite-timestamp", false),
+    squash: flag("squash", false),
     attestationInline: flag("attestation-inline", false),
     tar: flag("tar", true),
     push: flag("push", false),

@@ -22,10 +22,13 @@ import type { CacheTarget } from "./cache-places.ts";
 import { type ComposedImage, type ComposedLayer, composeImage } from "./compose-image.ts";
 import type { ImageExport, ImageExporter } from "./export-attributes.ts";
 import { settleTimes } from "./settle-times.ts";
+import { squash } from "./squash.ts";
+import type { Workspaces } from "./workspace.ts";
 
 export interface ResultImagesParts {
   readonly engine: BuildEngine;
   readonly layers: Pick<Layers, "get" | "tar" | "apply">;
+  readonly workspaces: Workspaces;
   /** A directory for what is there while something comes out. */
   readonly spoolRoot: string;
   readonly platform: Platform;
@@ -117,16 +120,19 @@ export class ResultImages {
     return await exportCache(result, target, { engine, layers, spoolRoot, ...o });
   }
 
-  /** As of the moment the exporter is told, when the build did not know of it. */
+  /** In one layer, and as of the moment the exporter is told, where it is asked to. */
   async #settled(
     result: BuildResult,
     { wanted, signal }: Pick<ComposeRequest, "wanted" | "signal">,
   ): Promise<BuildResult> {
     const { epochMs, rewriteTimestamp: files } = wanted;
-    if (epochMs === undefined || epochMs === result.epochMs) return result;
-    const perPlatform = [];
-    for (const each of result.perPlatform)
-      perPlatform.push(await settleTimes(each, this.#parts.layers, { epochMs, files, signal }));
+    const later = epochMs !== undefined && epochMs !== result.epochMs;
+    if (!later && !wanted.squash) return result;
+    const perPlatform: PlatformResult[] = [];
+    for (const each of result.perPlatform) {
+      const one = wanted.squash ? await squash(each, this.#parts, signal) : each;
+      perPlatform.push(later ? await settleTimes(one, this.#parts.layers, { epochMs, files, signal }) : one);
+    }
     return { ...result, perPlatform };
   }
 

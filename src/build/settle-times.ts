@@ -4,8 +4,8 @@
  */
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { ImageConfig } from "#spec/image.ts";
-import { clampTar } from "#store/clamp-tar.ts";
 import type { Layers } from "#store/layers.ts";
+import { clampTar } from "#store/rewrite-tar.ts";
 import type { PlatformResult } from "./build-request.ts";
 import { chainOf } from "./compose-image.ts";
 

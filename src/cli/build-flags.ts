@@ -45,6 +45,7 @@ export const buildFlags: readonly FlagSpec[] = [
   text("sbom", 'Shorthand for "--attest=type=sbom"'),
   list("secret", 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")'),
   text("shm-size", "Shared memory size for build containers"),
+  toggle("squash", "Squash newly built layers into a single new layer"),
   list("ssh", 'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")'),
   list("tag", 'Image identifier (format: "[registry/]repository[:tag]")', "t"),
   text("target", "Set the target build stage to build"),

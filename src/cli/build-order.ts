@@ -121,6 +121,7 @@ export function outputsOf(flags: Flags): Output[] {
       const Attrs = {
         ...(names !== "" && { name: names }),
         ...(output.Type === "moby" && flags.on("push") && { push: "true" }),
+        ...(flags.on("squash") && { squash: "true" }),
         ...annotations,
         ...output.Attrs,
       };

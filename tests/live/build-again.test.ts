@@ -138,3 +138,52 @@ test("--iidfile and --metadata-file say what it is called, here and there", asyn
     (await client.images.distribution(name)).Descriptor.digest as string,
   );
 });
+
+test("--squash makes one layer of what the build made, the same files, and nothing of what it removed", async () => {
+  await one.importBusybox();
+  const context = place("squash");
+  mkdirSync(context);
+  const lines = [
+    "FROM busybox",
+    "RUN mkdir -p /d/gone /d/kept && echo secret-of-a-step >/d/gone/s && echo 1 >/d/kept/a && ln -s kept /d/l && rm /etc/group",
+    "RUN rm -r /d/gone && echo 2 >/d/kept/b && rm -r /root && mkdir /root && echo new >/root/n && ls -l /d/kept/a",
+    "RUN rm /d/l && mkdir /d/l && ln /d/kept/a /d/l/hard && chmod 750 /d/kept",
+    "CMD ls -lR /d /root /etc /tmp",
+  ];
+  writeFileSync(join(context, "Dockerfile"), lines.join("\n"));
+  const listed: string[] = [];
+  for (const flags of [
+    ["-t", "many"],
+    ["-t", "squashed", "--squash"],
+  ]) {
+    const { code, stderr } = await one.cli("wherry", ["build", ...flags, context]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("naming to")]);
+    listed.push((await one.cli("wherry", ["run", "--rm", "--network", "none", flags[1] ?? ""])).stdout);
+  }
+  expect(listed[1]).toMatch(/ a\n[\s\S]* b\n[\s\S]* hard\n/);
+  // What a container is given differs from one to the next, and overlays count links to directories in their own way.
+  const plain = (text = "") =>
+    text
+      .replace(/^.*(?:hosts|hostname|resolv\.conf|mtab[^\n]*)$/gm, "")
+      .replace(/^total.*$/gm, "")
+      .replace(/^(d\S+) +\d+/gm, "$1");
+  expect(plain(listed[1])).toBe(plain(listed[0]));
+  const client = await one.client();
+  const layers = async (name: string) => (await client.images.inspect(name)).RootFS.Layers ?? [];
+  const [base, many, squashed] = [await layers("busybox"), await layers("many"), await layers("squashed")];
+  expect([many.length, squashed.length]).toEqual([base.length + 3, base.length + 1]);
+  expect(squashed.slice(0, -1)).toEqual(base);
+  const saved = await Layout.ofArchive(await save("squashed"));
+  const [top] = saved.index.manifests;
+  if (top === undefined) throw new Error("nothing is listed");
+  const last = saved.json<Manifest>(top).layers.at(-1);
+  if (last === undefined) throw new Error("there are no layers");
+  expect(saved.blob(last).toString("latin1")).not.toContain("secret-of-a-step");
+});
+
+async function save(name: string): Promise<string> {
+  const path = place(`${name}.saved.tar`);
+  const { code, stderr } = await one.cli("wherry", ["save", "-o", path, name]);
+  if (code !== 0) throw new Error(stderr);
+  return path;
+}

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import { extract, pack } from "tar-stream";
-import { clampTar } from "./clamp-tar.ts";
+import { clampTar } from "./rewrite-tar.ts";
 
 const [old, young, epoch] = [new Date(1000), new Date(9_000_000), 5_000_000];
 
