@@ -15,10 +15,11 @@ import {
   setMtu,
   setUp,
 } from "#kernel/links.ts";
+import { forgetNeighbour } from "#kernel/neighbours.ts";
 import { Netlink } from "#kernel/netlink.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Family, familyOf, parseSubnet } from "#spec/ip.ts";
-import type { Endpoint, NetworkRecord } from "#spec/network.ts";
+import { addressesOf, type Endpoint, type NetworkRecord } from "#spec/network.ts";
 import { type BridgeOptions, bridgeOption, bridgeOptions, checkGatewayModes } from "./bridge-options.ts";
 import type { DriverSettings, NetworkDriver, Publishing } from "./driver.ts";
 import type { Firewall } from "./firewall.ts";
@@ -125,6 +126,8 @@ export class BridgeDriver implements NetworkDriver {
       const port = findLink(this.#netlink, endpoint.hostInterface);
       // A container reaches its own published ports; where bridges are filtered like routers, that never leaves its port.
       setBridgePort(this.#netlink, port?.index ?? 0, { hairpin: true, isolated: !icc });
+      // Who had the address before may have had another address of hardware, which the host would go on sending to.
+      for (const address of addressesOf(endpoint)) forgetNeighbour(this.#netlink, made.index, address);
     } catch (error) {
       deleteLink(this.#netlink, endpoint.hostInterface);
       throw error;
