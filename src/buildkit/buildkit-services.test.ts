@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -65,6 +65,10 @@ beforeEach(async () => {
       tree: async () => {
         mkdirSync(join(root, "tree"), { recursive: true });
         writeFileSync(join(root, "tree", "file"), "content");
+        mkdirSync(join(root, "tree", "d"), { recursive: true });
+        writeFileSync(join(root, "tree", "d", "inner"), "");
+        rmSync(join(root, "tree", "link"), { force: true });
+        symlinkSync("/d", join(root, "tree", "link"));
         return { root: join(root, "tree"), [Symbol.asyncDispose]: async () => undefined };
       },
     },
@@ -177,6 +181,18 @@ describe("BuildKit's services", () => {
     expect(
       await refused(channel.ask(gateway.readFile, { Ref: result!.ref!.id, FilePath: "no" }, of("r4"))),
     ).toContain("no");
+    const list = async (DirPath: string, IncludePattern = "") => {
+      const asked = { Ref: result!.ref!.id, DirPath, IncludePattern };
+      const { entries } = await channel.ask(gateway.readDir, asked, of("r4"));
+      return entries.map(({ path, size, linkname }) => `${path} ${size} ${linkname}`.trim());
+    };
+    expect(await list("/")).toEqual(["d 0", "file 7", "link 0 /d"]);
+    expect(await list(".", "f*")).toEqual(["file 7"]);
+    expect(await list("link/")).toEqual(["inner 0"]);
+    expect(await refused(list("none"))).toContain("readdir none");
+    expect(await refused(list("file"))).toContain("readdir file");
+    const { stat } = await channel.ask(gateway.statFile, { Ref: result!.ref!.id, Path: "d" }, of("r4"));
+    expect(stat?.path).toBe("d");
     await channel.ask(gateway.return, {}, of("r4"));
     await whole;
     expect(disposed).toBe(0);

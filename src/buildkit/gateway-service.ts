@@ -14,7 +14,7 @@ import type { BuildkitParts } from "./buildkit-parts.ts";
 import { buildError } from "./error-details.ts";
 import { clientOf, runFrontend } from "./frontend.ts";
 import { answerQuestion } from "./questions.ts";
-import { readFileOf, statFileOf } from "./result-files.ts";
+import { readDirectoryOf, readFileOf, statFileOf } from "./result-files.ts";
 import type { ResultShelf } from "./result-shelf.ts";
 import { frontendCaps, graphCaps, workerRecord } from "./worker.ts";
 
@@ -48,6 +48,10 @@ export function gatewayService(parts: BuildkitParts, shelf: ResultShelf): [strin
     unary(gateway.readFile, async ({ Ref, FilePath, Range }, call) => {
       await jobOf(call);
       return { Data: await readFileOf(parts.builder, shelf.get(Ref), FilePath, Range) };
+    }),
+    unary(gateway.readDir, async ({ Ref, DirPath, IncludePattern }, call) => {
+      await jobOf(call);
+      return { entries: await readDirectoryOf(parts.builder, shelf.get(Ref), DirPath, IncludePattern) };
     }),
     unary(gateway.statFile, async ({ Ref, Path }, call) => {
       await jobOf(call);

@@ -76,7 +76,8 @@ function* entriesOf({ files, below }: SentTree): Generator<[BytePath, FileStatWr
   }
 }
 
-function entryOf(files: Beneath, path: BytePath, stat: FileStat, prefix: string): FileStatWritten {
+/** One entry as a client is told of it; `prefix` before its path. */
+export function entryOf(files: Beneath, path: BytePath, stat: FileStat, prefix: string): FileStatWritten {
   const mode = goMode(stat.mode);
   const kind = kindOf(mode);
   return {
