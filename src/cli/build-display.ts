@@ -86,9 +86,13 @@ interface Step {
   vertex: VertexRead;
   /** Output that does not end with a line break yet. */
   rest: string;
-  readonly lines: string[];
+  /** The last of its output, with the seconds since it began. */
+  readonly lines: { readonly since: string; readonly text: string }[];
   doneSaid: boolean;
 }
+
+/** Lines of output that are remembered of one step. */
+const linesMax = 1000;
 
 /** Numbers in the order vertices begin. */
 class Steps {
@@ -108,10 +112,28 @@ class Steps {
   }
 
   /** Output of a step, in lines; what has no end yet waits for the rest of it. */
-  linesOf(step: Step, output: Uint8Array, end: string | RegExp): string[] {
-    const lines = (step.rest + Buffer.from(output).toString()).split(end);
-    step.rest = lines.pop() ?? "";
-    return lines;
+  heard(log: StatusRead["logs"][number], end: string | RegExp): [Step, Step["lines"]] | undefined {
+    const step = this.all.get(log.vertex);
+    if (step === undefined) return undefined;
+    const since = seconds((log.timestamp ?? 0n) - (step.vertex.started ?? 0n), 3);
+    const texts = (step.rest + Buffer.from(log.msg).toString()).split(end);
+    step.rest = texts.pop() ?? "";
+    const lines = texts.map((text) => ({ since, text }));
+    step.lines.push(...lines);
+    step.lines.splice(0, step.lines.length - linesMax);
+    return [step, lines];
+  }
+
+  /** What steps said that failed, and the warnings. */
+  ending(shown: (line: string) => string): string {
+    const failed = [...this.all.values()].filter(
+      ({ vertex: { error } }) => error !== "" && !error.endsWith("context canceled"),
+    );
+    const boxes = failed.map(({ vertex, lines }) => {
+      const said = lines.map(({ since, text }) => `${shown(`${since} ${text}`)}\n`).join("");
+      return `------\n > ${vertex.name}:\n${said}------\n`;
+    });
+    return boxes.join("") + this.summary();
   }
 
   summary(): string {
@@ -142,11 +164,9 @@ class PlainDisplay implements BuildDisplay {
       if (step === undefined || completed === undefined) continue;
       this.#say(step, `${ID}${amount(current, total)} done`);
     }
-    for (const { vertex, msg, timestamp } of status.logs) {
-      const step = this.#steps.all.get(vertex);
-      if (step === undefined) continue;
-      const since = seconds((timestamp ?? 0n) - (step.vertex.started ?? 0n), 3);
-      for (const line of this.#steps.linesOf(step, msg, "\n")) this.#say(step, `${since} ${line}`);
+    for (const log of status.logs) {
+      const [step, lines = []] = this.#steps.heard(log, "\n") ?? [];
+      if (step !== undefined) for (const { since, text } of lines) this.#say(step, `${since} ${text}`);
     }
     for (const step of ended) this.#end(step);
   }
@@ -168,7 +188,7 @@ class PlainDisplay implements BuildDisplay {
   }
 
   end(): void {
-    this.#screen.write(this.#steps.summary());
+    this.#screen.write(this.#steps.ending((line) => line));
   }
 }
 
@@ -184,6 +204,7 @@ class TerminalDisplay implements BuildDisplay {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #begunMs: number;
   #drawn = 0;
+  #isOver = false;
 
   constructor(screen: Screen, nowMs: () => number) {
     this.#screen = screen;
@@ -196,12 +217,7 @@ class TerminalDisplay implements BuildDisplay {
     this.#steps.take(status, () => undefined);
     for (const { vertex, ID, current, total, completed } of status.statuses)
       this.#current.set(vertex, `${ID}${amount(current, total)}${completed === undefined ? "" : " done"}`);
-    for (const { vertex, msg } of status.logs) {
-      const step = this.#steps.all.get(vertex);
-      if (step === undefined) continue;
-      step.lines.push(...this.#steps.linesOf(step, msg, /\r?\n|\r/));
-      step.lines.splice(0, step.lines.length - 1000);
-    }
+    for (const log of status.logs) this.#steps.heard(log, /\r?\n|\r/);
   }
 
   #draw(): void {
@@ -217,7 +233,7 @@ class TerminalDisplay implements BuildDisplay {
     const steps = [...this.#steps.all.values()];
     const done = steps.filter(({ vertex }) => vertex.completed !== undefined).length;
     const total = seconds(BigInt(Math.round((this.#nowMs() - this.#begunMs) * 1e6)), 1);
-    const head = `[+] Building ${total}s (${done}/${steps.length})`;
+    const head = `[+] Building ${total}s (${done}/${steps.length})${this.#isOver ? " FINISHED" : ""}`;
     return [head, ...steps.flatMap((step) => this.#stepLines(step))];
   }
 
@@ -229,14 +245,18 @@ class TerminalDisplay implements BuildDisplay {
     const first = ` => ${mark === "" ? "" : `${mark} `}${vertex.name}\u0000${time}`;
     if (completed !== undefined && error === "") return [first];
     const status = this.#current.get(vertex.digest);
-    const more = [...(status === undefined ? [] : [status]), ...lines.slice(-linesShown)];
+    const more = [
+      ...(status === undefined ? [] : [status]),
+      ...lines.slice(-linesShown).map(({ text }) => text),
+    ];
     return [first, ...more.map((line) => ` => => # ${line}`)];
   }
 
   end(): void {
     clearInterval(this.#timer);
+    this.#isOver = true;
     this.#draw();
-    this.#screen.write(this.#steps.summary());
+    this.#screen.write(this.#steps.ending((line) => visible(line, Number.POSITIVE_INFINITY)));
   }
 }
 

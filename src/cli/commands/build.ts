@@ -54,8 +54,8 @@ const build: Command = {
       if (questionOf(flags) !== undefined) return await say(io, await running.answer());
       const display = flags.on("quiet") ? undefined : displayFor(invocation);
       const watched = watch(running.status(), display);
-      const answer = await running.result();
-      await watched;
+      // Also before it is said why it failed: what is drawn later would be drawn over that.
+      const answer = await running.result().finally(async () => await watched);
       await listCaches(caches, answer);
       return await report(invocation, outputs, answer);
     } catch (thrown) {
