@@ -15,6 +15,8 @@ import { copyFigures } from "./copy-figures.ts";
 import { archiveFigures, registryFigures } from "./image-figures.ts";
 import { type Figure, heading, image, measure, openSides, removeImages, type Side } from "./in-turn.ts";
 
+import { volumeFigures } from "./volume-figures.ts";
+
 const { values } = parseArgs({
   options: {
     peer: { type: "string" },
@@ -221,6 +223,7 @@ const withRegistry = registryProgram !== null && sides.every(({ name }) => name 
 const all: readonly Figure[] = [
   ...figures,
   ...copyFigures({ directory: scratch, image, cli }),
+  ...volumeFigures(image),
   ...archiveFigures(scratch),
   ...(withRegistry ? registryFigures(scratch, networks) : []),
 ];
