@@ -9,7 +9,7 @@ import type {
   PortBinding,
 } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
-import type { Digest } from "#spec/digest.ts";
+import type { ChainId, Digest } from "#spec/digest.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import type { EngineEvent } from "#spec/event.ts";
 import type { Filters } from "#spec/filters.ts";
@@ -232,6 +232,8 @@ export interface ImageDetail {
     readonly parent?: Digest | undefined;
     readonly created: string;
     readonly sizeBytes: number;
+    /** Of its topmost layer; absent where it has none. */
+    readonly chainId?: ChainId | undefined;
     /** When it was last given a name. */
     readonly tagged?: string | undefined;
     /** A step of a build, of no use but for the next one. */

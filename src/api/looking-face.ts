@@ -1,4 +1,5 @@
 /** What the api needs of the engine to look at running containers. */
+import type { ChainId } from "#spec/digest.ts";
 import type { DiskExplanation } from "#spec/docker-df.ts";
 import type { UsageSample } from "#spec/usage.ts";
 
@@ -10,8 +11,8 @@ export interface UsageView {
 }
 
 export interface EngineDiskUse {
-  /** The layers of an image, each by a name that images share with the layer. @throws Fault `not-found`. */
-  layersOf(reference: string): { readonly id: string; readonly sizeBytes: number }[];
+  /** The layers of an image up to its topmost, each by a name that images share with the layer. */
+  layersOf(top: ChainId | undefined): { readonly id: string; readonly sizeBytes: number }[];
   /** All below the data root, part by part. */
   explain(o: { readonly signal: AbortSignal }): Promise<DiskExplanation>;
   /** Bytes of all files beneath; 0 for a directory that is gone. */

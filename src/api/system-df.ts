@@ -63,7 +63,7 @@ function cacheUsage(record: CacheRecord): BuildCacheUsage {
 function imageUsage(engine: EngineFace, version: number): { total: number; summaries: ImageSummary[] } {
   const images = engine.images.list({ all: false, filters: {} });
   const kept = engine.images.list({ all: true, filters: {} }).filter(({ record }) => !record.intermediate);
-  const layers = new Map(kept.map(({ record }) => [record.id, engine.diskUse.layersOf(record.id)]));
+  const layers = new Map(kept.map(({ record }) => [record.id, engine.diskUse.layersOf(record.chainId)]));
   const uses = new Map<string, number>();
   let total = 0;
   for (const { id, sizeBytes } of [...layers.values()].flat()) {

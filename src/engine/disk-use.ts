@@ -9,11 +9,9 @@ import type { Layers } from "#store/layers.ts";
 import { hintOf, partNames, partOf, rest } from "./disk-explanation.ts";
 import type { ImageCollector } from "./image-collector.ts";
 import { chainOf } from "./image-removal.ts";
-import type { Images } from "./images.ts";
 import type { Waiting } from "./parts.ts";
 
 export interface DiskUseParts {
-  readonly images: Pick<Images, "get">;
   readonly layers: Pick<Layers, "get">;
   readonly collector: Pick<ImageCollector, "layerReasons">;
   readonly volumes: {
@@ -29,10 +27,9 @@ export class DiskUse {
     this.#parts = parts;
   }
 
-  /** The layers of an image, each by a name of its own that images share with the layer. @throws Fault `not-found`. */
-  layersOf(reference: string): { readonly id: string; readonly sizeBytes: number }[] {
-    const { images, layers } = this.#parts;
-    const chain = chainOf(layers, images.get(reference).record.chainId);
+  /** The layers of an image up to its topmost, each by a name of its own that images share with the layer. */
+  layersOf(top: ChainId | undefined): { readonly id: string; readonly sizeBytes: number }[] {
+    const chain = chainOf(this.#parts.layers, top);
     return chain.map(({ chainId, sizeBytes }) => ({ id: chainId, sizeBytes }));
   }
 

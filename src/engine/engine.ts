@@ -121,7 +121,7 @@ export async function openEngine<Volumes extends VolumePart, Events extends Even
   });
   await images.collectAllLayers();
   const system = new System({ ...parts, newId: () => randomHex(16) });
-  const diskUse = new DiskUse({ ...parts, images, collector, volumes });
+  const diskUse = new DiskUse({ ...parts, collector, volumes });
   const check = new SystemCheck({ ...parts, index, images, collector, volumes, containers: findings });
   return {
     ...{ ...imageRoom, ...containerRoom, check, diskUse, volumes, events, system },
