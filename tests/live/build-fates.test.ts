@@ -107,7 +107,7 @@ test("killed amid a build, the engine comes back with nothing of it, and the nex
   expect([again.code, again.stderr]).toEqual([0, expect.stringContaining(" fine\n")]);
   const records = await engine.client();
   expect(await records.containers.list({ all: true })).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test("the cache is kept below its ceiling, what was used last stays", async () => {
   // What no image has: files are made and taken away again in a stage that is not the last.
@@ -124,7 +124,7 @@ test("the cache is kept below its ceiling, what was used last stays", async () =
   const descriptions = kept.map(({ Description }) => Description).join("\n");
   expect(descriptions).toContain(": e &&");
   expect(descriptions).not.toContain(": a &&");
-}, 60_000);
+}, 120_000);
 
 test("builder prune takes what its filters say, and nothing else", async () => {
   const cache = "RUN --mount=type=cache,id=one,target=/c : one >/c/x";
@@ -187,4 +187,4 @@ test("a context larger than the disk is refused, and its room is given back", as
     await Bun.$`umount ${data}; umount ${disk}; rm -rf ${data} && mv ${data}.aside ${data}`.nothrow();
     await engine.start(...flags);
   }
-}, 60_000);
+}, 120_000);

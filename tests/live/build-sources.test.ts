@@ -10,6 +10,9 @@ if (buildxPlugin === undefined || gitServer === undefined)
   test.skip("this machine has no buildx or no git", () => undefined);
 else describe("sources of builds", cases);
 
+/** Of one test: git starts many programs for each fetch. */
+const patienceMs = 120_000;
+
 function cases(): void {
   let engine: EngineUnderTest;
   let buildx: BuildxUnderTest;
@@ -63,17 +66,21 @@ function cases(): void {
     return { status: answer.status, text: await answer.text() };
   }
 
-  test("a repository is a context: its branch, a tag, a commit, a directory in it", async () => {
-    await buildx.ok(["build", "-t", "git", `${repository()}#next`]);
-    expect(await run("git")).toBe("two\n");
-    await buildx.ok(["build", "-t", "git", `${repository()}#v1`]);
-    expect(await run("git")).toBe("one\n");
-    const commit = await engine.cli("wherry", ["build", "-t", "git", `${repository()}#${second}`]);
-    expect(`${commit.stderr}${commit.code}`).toEndWith("0");
-    expect(await run("git")).toBe("two\n");
-    await buildx.ok(["build", "-t", "git", `${repository()}#main:sub`]);
-    expect(await run("git")).toBe("Dockerfile\ninner\n");
-  });
+  test(
+    "a repository is a context: its branch, a tag, a commit, a directory in it",
+    async () => {
+      await buildx.ok(["build", "-t", "git", `${repository()}#next`]);
+      expect(await run("git")).toBe("two\n");
+      await buildx.ok(["build", "-t", "git", `${repository()}#v1`]);
+      expect(await run("git")).toBe("one\n");
+      const commit = await engine.cli("wherry", ["build", "-t", "git", `${repository()}#${second}`]);
+      expect(`${commit.stderr}${commit.code}`).toEndWith("0");
+      expect(await run("git")).toBe("two\n");
+      await buildx.ok(["build", "-t", "git", `${repository()}#main:sub`]);
+      expect(await run("git")).toBe("Dockerfile\ninner\n");
+    },
+    patienceMs,
+  );
 
   test("what a repository does not have is said", async () => {
     const branch = await buildx.build(`${repository()}#nowhere`);
@@ -106,27 +113,31 @@ function cases(): void {
     expect(named.code).toBe(1);
   });
 
-  test("ADD of a repository: a ref, a directory, git's own, a commit that must be", async () => {
-    const file = (...lines: string[]) =>
-      buildx.context("add", { Dockerfile: ["FROM busybox", ...lines].join("\n") });
-    const app = repository();
-    const context = file(
-      `ADD ${app}#next /next`,
-      `ADD ${app}#main:sub /sub`,
-      `ADD --keep-git-dir ${app} /kept`,
-      `ADD --checksum=${first} ${app}#v1 /v1`,
-      `RUN test "$(cat /next/a /sub/inner /kept/a /v1/a)" = "$(printf 'two\\ninner\\none\\none')"`,
-      "RUN test -e /kept/.git/HEAD && ! test -e /v1/.git && ! test -e /sub/Dockerfile/.git",
-    );
-    const built = await buildx.build(context);
-    expect(`${built.stderr}${built.code}`).toEndWith("0");
-    expect((await buildx.build(context)).stderr).toMatch(/RUN test -e[^\n]*\n#\d+ CACHED/);
-    const wrong = await buildx.build(file(`ADD --checksum=${second} ${app}#v1 /v1`));
-    expect([wrong.code, wrong.stderr]).toEqual([
-      1,
-      expect.stringContaining(`expected checksum to match ${second}`),
-    ]);
-  });
+  test(
+    "ADD of a repository: a ref, a directory, git's own, a commit that must be",
+    async () => {
+      const file = (...lines: string[]) =>
+        buildx.context("add", { Dockerfile: ["FROM busybox", ...lines].join("\n") });
+      const app = repository();
+      const context = file(
+        `ADD ${app}#next /next`,
+        `ADD ${app}#main:sub /sub`,
+        `ADD --keep-git-dir ${app} /kept`,
+        `ADD --checksum=${first} ${app}#v1 /v1`,
+        `RUN test "$(cat /next/a /sub/inner /kept/a /v1/a)" = "$(printf 'two\\ninner\\none\\none')"`,
+        "RUN test -e /kept/.git/HEAD && ! test -e /v1/.git && ! test -e /sub/Dockerfile/.git",
+      );
+      const built = await buildx.build(context);
+      expect(`${built.stderr}${built.code}`).toEndWith("0");
+      expect((await buildx.build(context)).stderr).toMatch(/RUN test -e[^\n]*\n#\d+ CACHED/);
+      const wrong = await buildx.build(file(`ADD --checksum=${second} ${app}#v1 /v1`));
+      expect([wrong.code, wrong.stderr]).toEqual([
+        1,
+        expect.stringContaining(`expected checksum to match ${second}`),
+      ]);
+    },
+    patienceMs,
+  );
 
   test("a repository that wants to know who asks", async () => {
     await lab.repository("private", { Dockerfile: "FROM busybox\nCMD echo private\n" });

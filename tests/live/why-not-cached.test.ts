@@ -78,7 +78,7 @@ test("names files, arguments, bases; and tells new steps and pruned ones", async
   expect(await why("--build-arg", "VERSION=2")).toStartWith(
     `2 of 4 steps were done again.\n\n${steps.version.replace("echo 1", "echo 2")}\n  changed variable VERSION\n\n`,
   );
-}, 60_000);
+}, 120_000);
 
 test("an argument, a mounted file, a base, no cache, a pruned one", async () => {
   put(
@@ -109,7 +109,7 @@ test("an argument, a mounted file, a base, no cache, a pruned one", async () => 
   expect(await why("--no-cache")).toMatch(/^1 of 1 [\s\S]*\n {2}It was to be done again \(--no-cache\)\./);
   await wherry("builder", "prune", "-af");
   expect(await why()).toMatch(/^1 of 1 [\s\S]*\n {2}Nothing that it reads changed: .*\(pruned\)\./);
-}, 60_000);
+}, 120_000);
 
 test("by the place that was built, and as JSON", async () => {
   const side = join(engine.directory, "side");
