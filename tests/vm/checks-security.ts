@@ -1,7 +1,9 @@
-/** AppArmor and project quotas, which the development machines do not have. */
+/** AppArmor, project quotas and NFS, which the development machines do not have. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import type { Check } from "./checks-unified.ts";
 
 const mebi = 1 << 20;
@@ -87,5 +89,35 @@ export const securityChecks: Readonly<Record<string, Check>> = {
     );
     await using free = await guest.run({ Binds: ["free:/v"] });
     assert.equal((await free.exec(...write("big", 20))).code, 0);
+  },
+  "an NFS server that says nothing, and one that cannot be reached": async (guest) => {
+    const { containers, volumes } = guest.client;
+    const server = createServer(() => undefined).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    try {
+      for (const [name, address, said] of [
+        [
+          "silent",
+          `addr=127.0.0.1,port=${port}`,
+          /no answer within \d+ s, look whether 127\.0\.0\.1 can be reached/,
+        ],
+        ["away", "addr=192.0.2.1", /no answer within \d+ s, look whether 192\.0\.2\.1|unreachable/i],
+      ] as const) {
+        const DriverOpts = { type: "nfs4", device: ":/exported", o: `${address},vers=4.2` };
+        await volumes.create({ Name: name, DriverOpts });
+        const HostConfig = { Binds: [`${name}:/v`] };
+        const { Id } = await containers.create({ Image: "busybox", Cmd: ["true"], HostConfig }, {});
+        const starting = assert.rejects(containers.start(Id), said);
+        // Nobody else waits for it.
+        await (await guest.run({}))[Symbol.asyncDispose]();
+        await starting;
+        assert.doesNotMatch(readFileSync("/proc/mounts", "utf8"), / nfs4? /);
+        await containers.remove(Id);
+        await volumes.remove(name, { now: true });
+      }
+    } finally {
+      server.close();
+    }
   },
 };
