@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { fileAttributes } from "#store/file-attributes.ts";
 import type { ClassicRequest } from "./builder.ts";
 import { BuilderFixture, canBuild, inParts, type TarFile, tar } from "./builder-fixture.ts";
 
@@ -186,6 +187,19 @@ describe.skipIf(!canBuild)("a build", () => {
     expect(built.image!.config.config.Env).toEqual([
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     ]);
+  });
+
+  test("keeps capabilities of files, also for another owner; a file with others is another one", async () => {
+    const dockerfile = "FROM busybox AS one\nCOPY f /f\nFROM busybox\nCOPY --from=one --chown=33:33 /f /g\n";
+    const built = async (permitted: string) => {
+      const value = `\u0001\0\0\u0002\0${permitted}${"\0".repeat(14)}`;
+      const f = { content: "f", mode: 0o755, pax: { "SCHILY.xattr.security.capability": value } };
+      const outcome = await fixture.build(dockerfile, { f });
+      const kept = await fixture.inspect(outcome, (at) => fileAttributes(join(at, "g")));
+      expect(Buffer.from(kept.get("security.capability") ?? []).toString("latin1")).toBe(value);
+    };
+    await built("\u0004");
+    await built("\u0008");
   });
 
   test("starts a stage from an earlier one, and ends with the target", async () => {

@@ -1,5 +1,5 @@
 /**
- * One entry after another, as COPY and ADD take them over: kinds, names of one file, owners, modes, times.
+ * One entry after another, as COPY and ADD take them over: kinds, names of one file, owners, modes, extended attributes, times.
  * Promises: a file replaces whatever has its name, directories merge. Never: follows or opens what it replaces.
  */
 import {
@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { Fault } from "#spec/fault.ts";
+import { copyFileAttributes } from "#store/file-attributes.ts";
 import type { PathFilter } from "./ignore-patterns.ts";
 import type { ModeChange, Owner } from "./ownership.ts";
 import { lookAt } from "./rooted-path.ts";
@@ -128,7 +129,7 @@ export class Copier {
         `${from} is a device or a pipe: COPY and ADD copy files, directories and links`,
       );
     } else if (await this.#file(from, to, stat)) return;
-    this.#attributes(to, stat);
+    this.#attributes(from, to, stat);
   }
 
   /** @returns true when it became another name of a file that is already there, attributes and all. */
@@ -168,14 +169,15 @@ export class Copier {
     return this.#o.mode?.(bits, stat.isDirectory()) ?? bits;
   }
 
-  #attributes(to: string, stat: Stats): void {
+  #attributes(from: string, to: string, stat: Stats): void {
     const owner = this.#o.owner ?? stat;
     lchownSync(to, owner.uid, owner.gid);
     if (stat.isSymbolicLink()) {
       lutimesSync(to, stat.atimeMs / 1000, stat.mtimeMs / 1000);
       return;
     }
-    // After the owner: a change of owner takes setuid bits away.
+    // After the owner: a change of owner takes setuid bits and capabilities away.
+    copyFileAttributes(from, to);
     chmodSync(to, this.#mode(stat));
     copyTimes(stat, to);
   }

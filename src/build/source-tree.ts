@@ -1,13 +1,14 @@
 /**
  * The files a COPY or ADD may read: a received context, or the root of a stage or image.
  * Owns: finding sources by path or pattern, and the hash that stands for what they hold.
- * Promises: never reads outside its root; equal names, modes, owners and contents hash equally, whatever the times.
+ * Promises: never reads outside its root; equal names, modes, owners, attributes and contents hash equally, whatever the times.
  * Never: changes anything. The tree must not change while it is in use.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { Fault } from "#spec/fault.ts";
+import { fileAttributes } from "#store/file-attributes.ts";
 import { cleanPath, hasWildcards, pathMatcher } from "./go-text.ts";
 import { eitherFilter, filterBelow, ignoreFilter, type PathFilter } from "./ignore-patterns.ts";
 import { climbsOut, lookAt, resolveInRoot } from "./rooted-path.ts";
@@ -224,6 +225,8 @@ export class SourceTree {
     const digest = createHash("sha256");
     const owner = this.#kind === "image" ? `${stat.uid}:${stat.gid}` : "0:0";
     digest.update(JSON.stringify([name, stat.mode, owner, stat.isFile() ? stat.size : 0, stat.rdev]));
+    for (const [attribute, value] of stat.isSymbolicLink() ? [] : fileAttributes(host))
+      digest.update(`${attribute}=${value.length}:`).update(value);
     if (stat.isSymbolicLink()) digest.update(readlinkSync(host));
     else if (stat.isFile() && stat.size > 0)
       digest.update(

@@ -31,8 +31,11 @@ const nameBuffer = pinnedBuffer(xattrNameBytesMax + 1);
 const valueBuffer = pinnedBuffer(xattrValueBytesMax);
 const [path, name, value] = [ptr(pathBuffer), ptr(nameBuffer), ptr(valueBuffer)];
 
-function fillPath(directory: number, file: BytePath): Pointer {
-  const text = `${descriptorPath(directory)}/${file === "" ? "." : file}`;
+/** Without a directory the file's path begins at the root. */
+export type AttributeDirectory = number | undefined;
+
+function fillPath(directory: AttributeDirectory, file: BytePath): Pointer {
+  const text = directory === undefined ? file : `${descriptorPath(directory)}/${file === "" ? "." : file}`;
   if (text.length >= pathBuffer.length) throw new Errno(36, pathText(file.slice(0, 64) as BytePath));
   pathBuffer[pathBuffer.write(text, 0, "latin1")] = 0;
   return path;
@@ -45,7 +48,11 @@ function fillName(attribute: string): Pointer {
 }
 
 /** The value, or undefined when the file has none or its file system keeps none. */
-export function getXattr(directory: number, file: BytePath, attribute: string): Buffer | undefined {
+export function getXattr(
+  directory: AttributeDirectory,
+  file: BytePath,
+  attribute: string,
+): Buffer | undefined {
   const length = c.lgetxattr(fillPath(directory, file), fillName(attribute), value, valueBuffer.length);
   return readValue(length, attribute, () => pathText(file));
 }
@@ -67,7 +74,7 @@ function readValue(length: number | bigint, attribute: string, file: () => strin
 }
 
 /** Names, one character a byte; empty where the file system keeps none. */
-export function listXattrs(directory: number, file: BytePath): string[] {
+export function listXattrs(directory: AttributeDirectory, file: BytePath): string[] {
   return namesOf(c.llistxattr(fillPath(directory, file), value, valueBuffer.length), () => pathText(file));
 }
 
@@ -87,7 +94,12 @@ function namesOf(length: number | bigint, file: () => string): string[] {
 }
 
 /** Makes or replaces one. */
-export function setXattr(directory: number, file: BytePath, attribute: string, bytes: Uint8Array): void {
+export function setXattr(
+  directory: AttributeDirectory,
+  file: BytePath,
+  attribute: string,
+  bytes: Uint8Array,
+): void {
   const target = fillPath(directory, file);
   const source = bytes.length === 0 ? value : ptr(bytes);
   check(
