@@ -31,6 +31,8 @@ export interface TrashParts {
 
 /** How often the trash is looked through for what is to go. */
 const lookMs = 30_000;
+/** Of more than so many the oldest go at the next look. */
+const entriesMax = 10_000;
 
 export interface TrashOptions {
   /** What is removed by one request comes back by one. */
@@ -92,7 +94,8 @@ export class Trash implements Disposable {
     });
     this.#take(entry);
     if (going) await this.#discard(entry);
-    else void this.tidy();
+    // All of the trash is looked through now and then, not for each that comes.
+    else if (isShort(statfsSync(this.#root))) void this.tidy();
   }
 
   #take({ id, volume }: TrashEntry): void {
@@ -180,7 +183,7 @@ export class Trash implements Disposable {
     return this.#table.delete(id);
   }
 
-  /** Takes away what has been kept long enough, and what is to go; where the disk is short, the oldest until it is not. */
+  /** Takes away what has been kept long enough, and what is to go; of too many, and where the disk is short, the oldest. */
   async tidy(): Promise<void> {
     this.#again = true;
     this.#tidying ??= this.#tidyAll()
@@ -199,8 +202,9 @@ export class Trash implements Disposable {
       for (const entry of this.#table.list())
         if (entry.going === true || overdue(entry, this.#parts.keptMs, this.#parts.now()))
           await this.#discardOrTell(entry);
-      for (const entry of this.list()) {
-        if (!isShort(statfsSync(this.#root))) break;
+      const kept = this.list();
+      for (const [index, entry] of kept.entries()) {
+        if (kept.length - index <= entriesMax && !isShort(statfsSync(this.#root))) break;
         await this.#discardOrTell(entry);
       }
     }
