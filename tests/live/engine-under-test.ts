@@ -128,12 +128,16 @@ export class EngineUnderTest implements AsyncDisposable {
   async importBusybox(): Promise<void> {
     const client = await this.client();
     const tar = pack();
-    tar.entry({ name: "bin/busybox", mode: 0o755 }, readFileSync("/bin/busybox"));
+    // The same layer on every engine: tests compare what is built upon it.
+    const mtime = new Date("2026-01-01");
+    const file = (name: string, content: string | Buffer, mode = 0o644): unknown =>
+      tar.entry({ name, mode, mtime }, content);
+    file("bin/busybox", readFileSync("/bin/busybox"), 0o755);
     for (const name of applets.split(" "))
-      tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox" });
-    for (const name of ["tmp/", "root/", "www/"]) tar.entry({ name, type: "directory", mode: 0o777 });
-    tar.entry({ name: "etc/passwd" }, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/www:/bin/sh\n");
-    tar.entry({ name: "etc/group" }, "root:x:0:\nwww:x:44:\n");
+      tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox", mtime });
+    for (const name of ["tmp/", "root/", "www/"]) tar.entry({ name, type: "directory", mode: 0o777, mtime });
+    file("etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/www:/bin/sh\n");
+    file("etc/group", "root:x:0:\nwww:x:44:\n");
     tar.finalize();
     const o = { repo: "busybox", tag: "latest", changes: ["CMD sh"] };
     for await (const message of client.images.import(tar as AsyncIterable<Uint8Array>, o))
