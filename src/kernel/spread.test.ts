@@ -28,3 +28,7 @@ for (const top of [tmpdir(), "/dev/shm"]) {
     }
   });
 }
+
+test("where nobody listens it does nothing", () => {
+  for (const path of ["/proc", "/sys"]) expect(() => spreadChildren(path)).not.toThrow();
+});

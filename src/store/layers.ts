@@ -13,7 +13,6 @@ import { Beneath } from "#kernel/beneath.ts";
 import { bytePath } from "#kernel/byte-path.ts";
 import { type FileStat, fileKind } from "#kernel/files-at.ts";
 import { keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
-import { spreadDirectories } from "#kernel/spread-directories.ts";
 import { type ChainId, type Digest, encodedDigest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import { layersMax } from "#spec/manifest.ts";
@@ -78,7 +77,6 @@ export class Layers {
     for (const name of ["layers", "writable", "skeletons", "incoming"])
       await makeApart(join(root, name), 0o700);
     await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
-    spreadDirectories(join(root, "incoming"));
     const layers = new Layers(root, o.records);
     await layers.#sweep(o.report ?? (() => undefined));
     return layers;
