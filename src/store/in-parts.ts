@@ -1,4 +1,4 @@
-/** Small pieces of a stream and stretches of files, inParts into parts worth sending. */
+/** Small pieces of a stream and stretches of files, gathered into parts worth sending. */
 import { Breath } from "./breath.ts";
 import type { FileStretch } from "./file-stretch.ts";
 

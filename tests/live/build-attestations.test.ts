@@ -1,7 +1,8 @@
 /** What a build says of itself: provenance and bills of material, beside the image in its index, or as referrers of it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildContext } from "./build-context.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
 import { type CliResult, EngineUnderTest } from "./engine-under-test.ts";
 import { type Index, Layout, type Manifest } from "./layouts.ts";
@@ -23,13 +24,8 @@ afterAll(async () => {
 
 const place = (name: string): string => join(engine.directory, name);
 
-function context(name: string, files: Readonly<Record<string, string>>): string {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(place(join(name, path))), { recursive: true });
-    writeFileSync(place(join(name, path)), text);
-  }
-  return place(name);
-}
+const context = (name: string, files: Readonly<Record<string, string>>): string =>
+  buildContext(place(name), files);
 
 async function wherry(...args: string[]): Promise<CliResult> {
   const result = await engine.cli("wherry", args);

@@ -1,9 +1,10 @@
 /** Caches that builds leave for others, in registries, directories and images, and what is believed of them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { buildContext } from "./build-context.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
 import { type CliResult, EngineUnderTest } from "./engine-under-test.ts";
 import { type Descriptor, type Index, Layout, type Manifest } from "./layouts.ts";
@@ -29,13 +30,8 @@ afterAll(async () => {
 const configType = "application/vnd.buildkit.cacheconfig.v0";
 const place = (name: string): string => join(one.directory, name);
 
-function context(name: string, files: Readonly<Record<string, string>>): string {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(place(join(name, path))), { recursive: true });
-    writeFileSync(place(join(name, path)), text);
-  }
-  return place(name);
-}
+const context = (name: string, files: Readonly<Record<string, string>>): string =>
+  buildContext(place(name), files);
 
 async function build(engine: EngineUnderTest, ...args: string[]): Promise<string> {
   const { code, stderr } = await engine.cli("wherry", ["build", ...args]);

@@ -1,8 +1,9 @@
 /** What a build comes out as: archives and layouts of images, in every form of layer, with names and annotations. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { buildContext } from "./build-context.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
 import { type CliResult, EngineUnderTest } from "./engine-under-test.ts";
 import { type Index, Layout, type Manifest } from "./layouts.ts";
@@ -26,13 +27,8 @@ const own = process.arch === "arm64" ? "linux/arm64" : "linux/amd64";
 const other = process.arch === "arm64" ? "linux/amd64" : "linux/arm64";
 const place = (name: string): string => join(engine.directory, name);
 
-function context(name: string, files: Readonly<Record<string, string>>): string {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(place(join(name, path))), { recursive: true });
-    writeFileSync(place(join(name, path)), text);
-  }
-  return place(name);
-}
+const context = (name: string, files: Readonly<Record<string, string>>): string =>
+  buildContext(place(name), files);
 
 const plain = { Dockerfile: "FROM busybox\nCOPY a /a\nRUN echo b >/b\nCMD cat /a /b\n", a: "a\n" };
 const apart = {
