@@ -1,8 +1,8 @@
 /** What route tables are made from. */
 
 import type { ClassicRequest } from "#build/builder.ts";
-import type { BuildMessage } from "#build/messages.ts";
-import type { BuildOutcome } from "#build/misses.ts";
+import type { BuildMessage } from "#build/request/messages.ts";
+import type { BuildOutcome } from "#build/solver/misses.ts";
 import type { Buildkit } from "#buildkit/buildkit-services.ts";
 import type { EngineFace } from "./engine-face.ts";
 

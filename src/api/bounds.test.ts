@@ -1,12 +1,12 @@
 /** What a client can do to the listener at most: sizes, counts, times; and what is no request is never taken for one. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { ApiFixture } from "./api-fixture.ts";
-import { jsonBytesMax, jsonDepthMax } from "./api-request.ts";
-import { HttpServer } from "./http-server.ts";
-import { jsonReply } from "./reply.ts";
-import { headersMax } from "./request-head.ts";
-import { RawClient, temporaryDirectory } from "./test-client.ts";
+import { ApiFixture } from "./doubles/api-fixture.ts";
+import { RawClient, temporaryDirectory } from "./doubles/test-client.ts";
+import { jsonBytesMax, jsonDepthMax } from "./http/api-request.ts";
+import { HttpServer } from "./http/http-server.ts";
+import { jsonReply } from "./http/reply.ts";
+import { headersMax } from "./http/request-head.ts";
 
 let api: ApiFixture;
 beforeAll(async () => {

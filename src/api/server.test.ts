@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { ApiFixture } from "./api-fixture.ts";
-import { containerRecord } from "./engine-double.ts";
-import { RawClient } from "./test-client.ts";
+import { ApiFixture } from "./doubles/api-fixture.ts";
+import { containerRecord } from "./doubles/engine-double.ts";
+import { RawClient } from "./doubles/test-client.ts";
 
 let api: ApiFixture;
 

@@ -5,35 +5,35 @@
  * Never: decides anything about containers, images, networks or volumes; reads the environment.
  */
 import { Fault } from "#spec/fault.ts";
-import { absentRoutes } from "./absent.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { formatVersion, newestVersion } from "./api-version.ts";
-import { archiveRoutes } from "./archive.ts";
-import { attachRoutes } from "./attach.ts";
-import { buildRoutes } from "./build.ts";
-import { buildOutcomeRoutes } from "./build-outcomes.ts";
-import { buildPruneRoutes } from "./build-prune.ts";
-import { buildkitRoutes } from "./buildkit.ts";
-import { commitRoutes } from "./commit.ts";
-import { containerStreamRoutes } from "./container-streams.ts";
-import { containerRoutes } from "./containers.ts";
-import { eventRoutes } from "./events.ts";
-import { execRoutes } from "./exec.ts";
-import { closeGraceMs, HttpServer } from "./http-server.ts";
-import { imageArchiveRoutes } from "./image-archives.ts";
-import { imageRoutes } from "./images.ts";
-import type { TlsOptions } from "./listen.ts";
-import { lookingRoutes } from "./looking.ts";
-import { networkRoutes } from "./networks.ts";
-import { errorReply, statusOf } from "./reply.ts";
-import { MalformedRequest } from "./request-head.ts";
-import { describe, routes } from "./router.ts";
-import { systemRoutes } from "./system.ts";
-import { systemCheckRoutes } from "./system-check.ts";
-import { diskUsageRoutes } from "./system-df.ts";
-import { transferRoutes } from "./transfers.ts";
-import { trashRoutes } from "./trash.ts";
-import { volumeRoutes } from "./volumes.ts";
+import { buildRoutes } from "./builds/build.ts";
+import { buildOutcomeRoutes } from "./builds/build-outcomes.ts";
+import { buildPruneRoutes } from "./builds/build-prune.ts";
+import { buildkitRoutes } from "./builds/buildkit.ts";
+import { archiveRoutes } from "./containers/archive.ts";
+import { attachRoutes } from "./containers/attach.ts";
+import { commitRoutes } from "./containers/commit.ts";
+import { containerStreamRoutes } from "./containers/container-streams.ts";
+import { containerRoutes } from "./containers/containers.ts";
+import { execRoutes } from "./containers/exec.ts";
+import { lookingRoutes } from "./containers/looking.ts";
+import { absentRoutes } from "./http/absent.ts";
+import { formatVersion, newestVersion } from "./http/api-version.ts";
+import { closeGraceMs, HttpServer } from "./http/http-server.ts";
+import type { TlsOptions } from "./http/listen.ts";
+import { errorReply, statusOf } from "./http/reply.ts";
+import { MalformedRequest } from "./http/request-head.ts";
+import { describe, routes } from "./http/router.ts";
+import { imageArchiveRoutes } from "./images/image-archives.ts";
+import { imageRoutes } from "./images/images.ts";
+import { transferRoutes } from "./images/transfers.ts";
+import { networkRoutes } from "./networks/networks.ts";
+import { eventRoutes } from "./system/events.ts";
+import { systemRoutes } from "./system/system.ts";
+import { systemCheckRoutes } from "./system/system-check.ts";
+import { diskUsageRoutes } from "./system/system-df.ts";
+import { trashRoutes } from "./trash/trash.ts";
+import { volumeRoutes } from "./volumes/volumes.ts";
 
 export interface ApiOptions extends ApiParts {
   /** `unix://PATH` and `tcp://ADDRESS:PORT`. */

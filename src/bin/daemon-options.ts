@@ -1,6 +1,6 @@
 /** Pure. What `wherryd` is told by its command line and its configuration file: dockerd's names and meanings. */
 import * as v from "valibot";
-import type { RegistryOptions } from "#registry/registry-options.ts";
+import type { RegistryOptions } from "#registry/client/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { goDurationOrNone } from "#spec/go-duration.ts";
 import { checkLogConfig, type LogConfig } from "#telemetry/log-config.ts";

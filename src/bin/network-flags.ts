@@ -1,10 +1,10 @@
 /** Pure. What `wherryd` is told about networks: dockerd's names and meanings. */
 import * as v from "valibot";
-import { bridgeOption } from "#network/bridge-options.ts";
-import type { DnsDefaults } from "#network/container-files.ts";
-import { type FirewallMode, firewallModes } from "#network/host-rules.ts";
-import type { AddressPool } from "#network/ipam.ts";
+import type { DnsDefaults } from "#network/names/container-files.ts";
 import type { DefaultBridge, PoolWish } from "#network/predefined.ts";
+import { bridgeOption } from "#network/records/bridge-options.ts";
+import type { AddressPool } from "#network/records/ipam.ts";
+import { type FirewallMode, firewallModes } from "#network/rules/host-rules.ts";
 import { Fault } from "#spec/fault.ts";
 import {
   canonicalAddress,

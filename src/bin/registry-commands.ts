@@ -1,14 +1,14 @@
 /** `wherry registry …`: a registry's own commands, which ask no engine. */
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { type CliIo, write } from "#cli/command.ts";
-import { credentialsFor, serverOf } from "#cli/credentials.ts";
-import { type FlagSpec, type Flags, parseFlags } from "#cli/flags.ts";
-import { humanSize } from "#cli/units.ts";
-import { changedHtpasswd, checkUserName, parseHtpasswd } from "#registry/htpasswd.ts";
-import { collect, survey } from "#registry/registry-collect.ts";
-import { RegistryStore } from "#registry/registry-store.ts";
-import { RemoteCatalog } from "#registry/remote-catalog.ts";
-import { decideDepot, parseServeFile } from "#registry/serve-options.ts";
+import { type CliIo, write } from "#cli/flags/command.ts";
+import { type FlagSpec, type Flags, parseFlags } from "#cli/flags/flags.ts";
+import { humanSize } from "#cli/flags/units.ts";
+import { credentialsFor, serverOf } from "#cli/place/credentials.ts";
+import { RemoteCatalog } from "#registry/client/remote-catalog.ts";
+import { changedHtpasswd, checkUserName, parseHtpasswd } from "#registry/server/htpasswd.ts";
+import { collect, survey } from "#registry/server/registry-collect.ts";
+import { RegistryStore } from "#registry/server/registry-store.ts";
+import { decideDepot, parseServeFile } from "#registry/server/serve-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { defaultDomain, parseReference, type Reference } from "#spec/reference.ts";
 import { decideRegistry } from "./registry-flags.ts";

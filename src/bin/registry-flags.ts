@@ -1,6 +1,10 @@
 /** Pure. What `wherryd` is told about registries: dockerd's names, and some of its own. */
 import * as v from "valibot";
-import { defaultRegistryOptions, endpointsOf, type RegistryOptions } from "#registry/registry-options.ts";
+import {
+  defaultRegistryOptions,
+  endpointsOf,
+  type RegistryOptions,
+} from "#registry/client/registry-options.ts";
 import { Fault } from "#spec/fault.ts";
 
 /** Keys of the configuration file, by flag. */

@@ -6,7 +6,7 @@ import {
   parseServeFile,
   parseServeFlags,
   serveUsage,
-} from "#registry/serve-options.ts";
+} from "#registry/server/serve-options.ts";
 import { openRegistryService } from "./registry-service.ts";
 
 /** Serves until a signal. @returns The exit code. */

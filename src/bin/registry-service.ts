@@ -4,17 +4,17 @@
  */
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Depot } from "#registry/depot.ts";
-import { FileDepot } from "#registry/depot-files.ts";
-import { S3Depot } from "#registry/depot-s3.ts";
-import { parseHtpasswd } from "#registry/htpasswd.ts";
-import { collect } from "#registry/registry-collect.ts";
-import { RegistryHealth } from "#registry/registry-health.ts";
-import { RegistryMetrics } from "#registry/registry-metrics.ts";
-import { RegistryServer, type ServerOptions } from "#registry/registry-server.ts";
-import { Webhooks } from "#registry/registry-webhooks.ts";
-import type { DepotPlace, ServeFile, ServeOptions } from "#registry/serve-options.ts";
-import type { UpstreamOptions } from "#registry/upstream.ts";
+import type { UpstreamOptions } from "#registry/client/upstream.ts";
+import type { Depot } from "#registry/depot/depot.ts";
+import { FileDepot } from "#registry/depot/depot-files.ts";
+import { S3Depot } from "#registry/depot/depot-s3.ts";
+import { parseHtpasswd } from "#registry/server/htpasswd.ts";
+import { collect } from "#registry/server/registry-collect.ts";
+import { RegistryHealth } from "#registry/server/registry-health.ts";
+import { RegistryMetrics } from "#registry/server/registry-metrics.ts";
+import { RegistryServer, type ServerOptions } from "#registry/server/registry-server.ts";
+import { Webhooks } from "#registry/server/registry-webhooks.ts";
+import type { DepotPlace, ServeFile, ServeOptions } from "#registry/server/serve-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { decideRegistry } from "./registry-flags.ts";
 import { version } from "./version.ts";

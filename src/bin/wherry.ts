@@ -1,6 +1,6 @@
 /** The command line's program. Owns: argv, the environment, the process's signals and its end. */
 
-import type { CliIo } from "#cli/command.ts";
+import type { CliIo } from "#cli/flags/command.ts";
 import { runCli } from "#cli/run-cli.ts";
 import { Fault } from "#spec/fault.ts";
 import { version } from "./version.ts";

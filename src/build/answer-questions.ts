@@ -1,12 +1,10 @@
 /** `--check`, `--call=outline`, `--call=targets`: what can be said of a Dockerfile without building it. */
-import type { BuildInputs } from "./build-inputs.ts";
-import { prefixed } from "./build-options.ts";
-import type { LintReport, Outline, Targets } from "./build-questions.ts";
-import { BuildFault } from "./build-request.ts";
+
+import type { LintReport, Outline, Targets } from "./check/build-questions.ts";
+import { lintSource, type QuestionParts, type ReadDockerfile } from "./check/lint-source.ts";
 import { readDockerfile } from "./dockerfile-build.ts";
-import { type Environment, expandWord } from "./expand.ts";
-import { lintSource, type QuestionParts, type ReadDockerfile } from "./lint-source.ts";
-import { parseRunMount } from "./run-mount.ts";
+import { type Environment, expandWord } from "./language/expand.ts";
+import { parseRunMount } from "./language/run-mount.ts";
 import {
   InstructionFault,
   referencesOf,
@@ -14,7 +12,10 @@ import {
   type Stages,
   stageNamed,
   targetOf,
-} from "./stage-graph.ts";
+} from "./language/stage-graph.ts";
+import { prefixed } from "./request/build-options.ts";
+import { BuildFault } from "./request/build-request.ts";
+import type { BuildInputs } from "./sources/build-inputs.ts";
 
 /** @throws Fault when there is no Dockerfile at all; a bad one is told in the report. */
 export async function lintReport(inputs: BuildInputs, parts: QuestionParts): Promise<LintReport> {

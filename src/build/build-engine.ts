@@ -1,6 +1,6 @@
 /** What a build needs of the engine, and no more; `Engine` satisfies it as it is, tests bring a double. */
-import type { BuiltImages } from "#engine/built-images.ts";
-import type { RemoteArtifacts } from "#engine/remote-artifacts.ts";
+import type { BuiltImages } from "#engine/images/built-images.ts";
+import type { RemoteArtifacts } from "#engine/transfers/remote-artifacts.ts";
 import type { ContainerConfig, HostConfig } from "#spec/container.ts";
 import type { Credentials } from "#spec/credentials.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";

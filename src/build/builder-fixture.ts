@@ -7,15 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Header, pack } from "tar-stream";
 import type { ImageRunConfig } from "#spec/image.ts";
-import { Layers } from "#store/layers.ts";
+import { Layers } from "#store/layers/layers.ts";
 import { Records } from "#store/records.ts";
-import { unpackTar } from "#store/unpack.ts";
+import { unpackTar } from "#store/trees/unpack.ts";
 import type { BuildClient } from "./build-client.ts";
-import type { BuildFault, BuildRequest, BuildResult } from "./build-request.ts";
 import { Builder, type ClassicRequest } from "./builder.ts";
 import { type ChrootEngine, chrootEngine, type DoubledImage } from "./chroot-engine.ts";
-import type { BuildMessage } from "./messages.ts";
-import type { BuildProgress, BuildWarning, Vertex } from "./progress.ts";
+import type { BuildFault, BuildRequest, BuildResult } from "./request/build-request.ts";
+import type { BuildMessage } from "./request/messages.ts";
+import type { BuildProgress, BuildWarning, Vertex } from "./request/progress.ts";
 
 /** A file in a tar: its content, or a header with it. */
 export type TarFile =

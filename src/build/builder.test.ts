@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { fileAttributes } from "#store/file-attributes.ts";
+import { fileAttributes } from "#store/trees/file-attributes.ts";
 import type { ClassicRequest } from "./builder.ts";
 import { BuilderFixture, canBuild, inParts, type TarFile, tar } from "./builder-fixture.ts";
 

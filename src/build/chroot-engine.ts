@@ -6,12 +6,12 @@ import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { BuiltImages } from "#engine/built-images.ts";
+import type { BuiltImages } from "#engine/images/built-images.ts";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
 import { formatReference, parseReference, withDefaultTag } from "#spec/reference.ts";
-import type { Layers } from "#store/layers.ts";
+import type { Layers } from "#store/layers/layers.ts";
 import type {
   BuildContainers,
   BuildEngine,

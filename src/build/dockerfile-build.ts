@@ -7,34 +7,39 @@ import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
-import type { Layers } from "#store/layers.ts";
-import { type WantedAttestations, wantedAttestations } from "./attest-options.ts";
-import type { BuildCache } from "./build-cache.ts";
+import type { Layers } from "#store/layers/layers.ts";
 import type { BuildEngine } from "./build-engine.ts";
-import { BuildInputs } from "./build-inputs.ts";
-import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./build-options.ts";
-import type { LintWarning } from "./build-questions.ts";
-import type { AttachedPredicate } from "./build-request.ts";
-import { BuildFault, type BuildRequest, type BuildResult, type PlatformResult } from "./build-request.ts";
-import { inlineRecords } from "./cache-config.ts";
-import { ImportedCaches } from "./cache-import.ts";
-import type { CacheMounts } from "./cache-mounts.ts";
-import { cacheSource, importedEntries } from "./cache-places.ts";
-import { chainOf } from "./compose-image.ts";
-import { type Dockerfile, parseDockerfile } from "./dockerfile.ts";
-import { BuildGraph, type BuildNode } from "./graph.ts";
-import { imageConfig, type MadeLayer } from "./image-history.ts";
-import { type CheckSettings, type RuleName, warningOf } from "./lint-rules.ts";
-import { lintSource, type ReadDockerfile } from "./lint-source.ts";
-import { type LoweredStage, Lowering } from "./lower.ts";
-import { type BuildPlace, Misses, type MissRecords } from "./misses.ts";
-import type { SourceFile } from "./progress.ts";
-import { provenancePredicate } from "./provenance.ts";
-import { runsPrograms } from "./runs-programs.ts";
-import { scan } from "./sbom-scan.ts";
-import { baseOf, described, NodeFault, Solver, type SolverHall } from "./solver.ts";
-import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./stage-graph.ts";
-import type { Workspaces } from "./workspace.ts";
+import type { BuildCache } from "./cache/build-cache.ts";
+import { inlineRecords } from "./cache/cache-config.ts";
+import { ImportedCaches } from "./cache/cache-import.ts";
+import type { CacheMounts } from "./cache/cache-mounts.ts";
+import type { LintWarning } from "./check/build-questions.ts";
+import { type CheckSettings, type RuleName, warningOf } from "./check/lint-rules.ts";
+import { lintSource, type ReadDockerfile } from "./check/lint-source.ts";
+import type { Workspaces } from "./files/workspace.ts";
+import { type Dockerfile, parseDockerfile } from "./language/dockerfile.ts";
+import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./language/stage-graph.ts";
+import { type WantedAttestations, wantedAttestations } from "./request/attest-options.ts";
+import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./request/build-options.ts";
+import type { AttachedPredicate } from "./request/build-request.ts";
+import {
+  BuildFault,
+  type BuildRequest,
+  type BuildResult,
+  type PlatformResult,
+} from "./request/build-request.ts";
+import { cacheSource, importedEntries } from "./request/cache-places.ts";
+import { BuildGraph, type BuildNode } from "./request/graph.ts";
+import type { SourceFile } from "./request/progress.ts";
+import { provenancePredicate } from "./request/provenance.ts";
+import { runsPrograms } from "./request/runs-programs.ts";
+import { chainOf } from "./results/compose-image.ts";
+import { scan } from "./results/sbom-scan.ts";
+import { imageConfig, type MadeLayer } from "./solver/image-history.ts";
+import { type LoweredStage, Lowering } from "./solver/lower.ts";
+import { type BuildPlace, Misses, type MissRecords } from "./solver/misses.ts";
+import { baseOf, described, NodeFault, Solver, type SolverHall } from "./solver/solver.ts";
+import { BuildInputs } from "./sources/build-inputs.ts";
 
 export interface DockerfileBuildParts {
   readonly engine: BuildEngine;

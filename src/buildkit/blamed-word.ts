@@ -2,7 +2,7 @@
  * Pure. The word of an instruction that a message is about, so that a client can point at it.
  * Messages name it: between quotes, or behind a colon. What is not found in the lines is not pointed at.
  */
-import type { LineRange } from "#build/lines.ts";
+import type { LineRange } from "#build/language/lines.ts";
 
 export interface BlamedWord {
   /** From 1, as the column is. */

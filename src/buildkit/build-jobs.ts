@@ -3,7 +3,7 @@
  * Owns: which there are, what each was asked and has told. Promises: the calls of one build find each other in whatever
  * order they come, or are refused after a bounded wait; a build's feed can be watched a moment after its end.
  */
-import type { BuildResult } from "#build/build-request.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
 import type { SolveRequest } from "#spec/buildkit-control.ts";
 import type { Result } from "#spec/buildkit-gateway.ts";
 import { Fault } from "#spec/fault.ts";

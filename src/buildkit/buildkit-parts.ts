@@ -1,6 +1,6 @@
 /** What BuildKit's services need of others; `Builder` and the engine satisfy it as they are, tests bring doubles. */
-import type { LintReport, Outline, QuestionRequest, Targets } from "#build/build-questions.ts";
-import type { BuildRequest, BuildResult, PlatformResult } from "#build/build-request.ts";
+import type { LintReport, Outline, QuestionRequest, Targets } from "#build/check/build-questions.ts";
+import type { BuildRequest, BuildResult, PlatformResult } from "#build/request/build-request.ts";
 import type { ResultImages } from "#build/result-images.ts";
 import type { BuildHistory } from "./build-history.ts";
 import type { BuildJobs } from "./build-jobs.ts";

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BuildRequest, BuildResult } from "#build/build-request.ts";
+import type { BuildRequest, BuildResult } from "#build/request/build-request.ts";
 import { GrpcChannel } from "#grpc/grpc-channel.ts";
 import { control } from "#spec/buildkit-control.ts";
 import { buildIdHeader, gateway } from "#spec/buildkit-gateway.ts";

@@ -1,5 +1,5 @@
 /** Control: builds, what they tell, what they leave behind. */
-import type { BuildResult } from "#build/build-request.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
 import { type Answer, streaming, unary } from "#grpc/grpc-server.ts";
 import { control, type SolveRequest } from "#spec/buildkit-control.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";

@@ -2,7 +2,7 @@
  * Pure. A build's fault as BuildKit's clients want it: with the place in the Dockerfile they show.
  * Source: moby/buildkit util/grpcerrors and solver/errdefs: typed details whose value is JSON.
  */
-import { BuildFault } from "#build/build-request.ts";
+import { BuildFault } from "#build/request/build-request.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode, type RpcDetail } from "#spec/grpc-status.ts";
 import { explainFull } from "#store/disk-full.ts";

@@ -1,6 +1,6 @@
 /** What a build leaves for others to go on from: its caches, each told as a step of its own. */
-import type { BuildResult } from "#build/build-request.ts";
-import { type CacheTarget, cacheTarget } from "#build/cache-places.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
+import { type CacheTarget, cacheTarget } from "#build/request/cache-places.ts";
 import type { BuildJob } from "./build-jobs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 import { type ExportAnswer, ExportStep } from "./export-step.ts";

@@ -1,9 +1,9 @@
 /** Results as images: in the engine's store, in a registry, in an archive or a directory of the client's. */
-import type { BuildResult } from "#build/build-request.ts";
-import { blobsOf, type ComposedImage } from "#build/compose-image.ts";
-import { type ImageExport, imageExport } from "#build/export-attributes.ts";
-import { imageArchive } from "#build/image-layout.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
 import { isAttested } from "#build/result-images.ts";
+import { blobsOf, type ComposedImage } from "#build/results/compose-image.ts";
+import { type ImageExport, imageExport } from "#build/results/export-attributes.ts";
+import { imageArchive } from "#build/results/image-layout.ts";
 import type { Exporter } from "#spec/buildkit-control.ts";
 import { exportStore } from "#spec/content-service.ts";
 import { shortDigest } from "#spec/digest.ts";

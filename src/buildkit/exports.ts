@@ -2,15 +2,15 @@
  * What becomes of a build's result: an image of the store, files or an archive for the client.
  * Owns: exporters by their names, what they tell and answer. Never: builds.
  */
-import type { BuildResult, PlatformResult } from "#build/build-request.ts";
-import { fileExport, imageExport } from "#build/export-attributes.ts";
-import { Beneath } from "#kernel/beneath.ts";
-import type { BytePath } from "#kernel/byte-path.ts";
+import type { BuildResult, PlatformResult } from "#build/request/build-request.ts";
+import { fileExport, imageExport } from "#build/results/export-attributes.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import type { BytePath } from "#kernel/files/byte-path.ts";
 import type { Exporter } from "#spec/buildkit-control.ts";
 import { session, sessionHeader } from "#spec/buildkit-session.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatPlatform } from "#spec/platform.ts";
-import { archiveTree } from "#store/tree-archive.ts";
+import { archiveTree } from "#store/trees/tree-archive.ts";
 import type { BuildJob } from "./build-jobs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 import { toLayout, toStore } from "./export-images.ts";

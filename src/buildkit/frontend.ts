@@ -2,8 +2,8 @@
  * The Dockerfile frontend, which is built in: whatever `# syntax=` image or `gateway.v0` source of docker/dockerfile is
  * named, it is this one.
  */
-import type { BuildResult } from "#build/build-request.ts";
-import type { CacheEntry } from "#build/cache-places.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
+import type { CacheEntry } from "#build/request/cache-places.ts";
 import type { Exporter } from "#spec/buildkit-control.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import type { BuildJob } from "./build-jobs.ts";

@@ -1,5 +1,5 @@
 /** LLBBridge: what a client asks while its build runs; each call says whose build it belongs to. */
-import type { BuildResult } from "#build/build-request.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
 import { type Answer, type ServerCall, unary } from "#grpc/grpc-server.ts";
 import { first } from "#grpc/metadata.ts";
 import {

@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalContext } from "#build/build-client.ts";
-import { spreadChildren } from "#kernel/spread.ts";
+import { spreadChildren } from "#kernel/files/spread.ts";
 import { Mirror, type MirrorAbout, readAbout } from "./mirror.ts";
 
 /** Kept when nobody uses them. */

@@ -1,6 +1,6 @@
 /** Pure. Places in a Dockerfile, in the shapes that BuildKit's clients show lines by. */
-import type { LineRange } from "#build/lines.ts";
-import type { SourceFile } from "#build/progress.ts";
+import type { LineRange } from "#build/language/lines.ts";
+import type { SourceFile } from "#build/request/progress.ts";
 import type { SourceRange } from "#spec/source-lines.ts";
 import { blamedWord } from "./blamed-word.ts";
 

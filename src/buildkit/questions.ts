@@ -2,8 +2,8 @@
  * What can be asked of a Dockerfile instead of building it (`--check`, `--call`), as BuildKit's clients read it.
  * Source of the shapes: moby/buildkit frontend/subrequests.
  */
-import type { LintReport, Outline, QuestionRequest, Targets } from "#build/build-questions.ts";
-import type { LineRange } from "#build/lines.ts";
+import type { LintReport, Outline, QuestionRequest, Targets } from "#build/check/build-questions.ts";
+import type { LineRange } from "#build/language/lines.ts";
 import { sourceLines } from "#spec/source-lines.ts";
 import type { BuildkitBuilder } from "./buildkit-parts.ts";
 import { unknownQuestion } from "./error-details.ts";

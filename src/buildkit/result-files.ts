@@ -1,10 +1,10 @@
 /** Single files of a build's result, as clients ask for them. Paths cannot leave the result, links included. */
 import { readSync } from "node:fs";
-import type { BuildResult } from "#build/build-request.ts";
-import { pathMatcher } from "#build/go-text.ts";
-import { Beneath } from "#kernel/beneath.ts";
-import { type BytePath, bytePath, joinPath, pathText } from "#kernel/byte-path.ts";
-import { closeDescriptor, openFlag, statDescriptor } from "#kernel/files-at.ts";
+import { pathMatcher } from "#build/language/go-text.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { type BytePath, bytePath, joinPath, pathText } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, openFlag, statDescriptor } from "#kernel/files/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import { Fault } from "#spec/fault.ts";
 import { type FileStatWritten, goMode } from "#spec/file-packets.ts";

@@ -3,7 +3,7 @@
  * another's input (`bake` with linked targets).
  */
 import { createHash, randomBytes } from "node:crypto";
-import type { BuildResult } from "#build/build-request.ts";
+import type { BuildResult } from "#build/request/build-request.ts";
 import type { Result, ResultWritten } from "#spec/buildkit-gateway.ts";
 import { type Definition, Op } from "#spec/buildkit-llb.ts";
 import { Fault } from "#spec/fault.ts";

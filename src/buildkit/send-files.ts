@@ -4,9 +4,9 @@
  */
 import { readSync } from "node:fs";
 import type { ClientCall } from "#grpc/grpc-channel.ts";
-import type { Beneath } from "#kernel/beneath.ts";
-import { type BytePath, joinPath, pathText } from "#kernel/byte-path.ts";
-import { closeDescriptor, type FileStat, openFlag } from "#kernel/files-at.ts";
+import type { Beneath } from "#kernel/files/beneath.ts";
+import { type BytePath, joinPath, pathText } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, type FileStat, openFlag } from "#kernel/files/files-at.ts";
 import { Fault } from "#spec/fault.ts";
 import { type FileStatWritten, goMode, kindOf, type Packet, packetType } from "#spec/file-packets.ts";
 import type { Read, Written } from "#spec/proto-message.ts";

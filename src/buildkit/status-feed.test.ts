@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { BuildFault } from "#build/build-request.ts";
+import { BuildFault } from "#build/request/build-request.ts";
 import type { StatusWritten } from "#spec/buildkit-control.ts";
 import type { Digest } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";

@@ -3,7 +3,13 @@
  * Owns: the events of a build. Promises: a watcher that comes late misses nothing but output beyond `logBytesMax`; many
  * events that happened meanwhile go out as one message. Never: makes the build wait.
  */
-import type { BuildProgress, BuildWarning, Vertex, VertexLog, VertexStatus } from "#build/progress.ts";
+import type {
+  BuildProgress,
+  BuildWarning,
+  Vertex,
+  VertexLog,
+  VertexStatus,
+} from "#build/request/progress.ts";
 import type { StatusWritten } from "#spec/buildkit-control.ts";
 import { nanoOfFineMillis } from "#spec/unix-time.ts";
 import { rangeOf, sourceInfo } from "./places.ts";

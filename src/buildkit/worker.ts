@@ -1,5 +1,5 @@
 /** The one worker: what BuildKit's clients ask before they decide how to build. */
-import { emulated } from "#build/runs-programs.ts";
+import { emulated } from "#build/request/runs-programs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 
 /** The BuildKit whose protocol this is: clients decide by it what they may ask. */

@@ -1,5 +1,5 @@
 /** Every command's name and summary, and where it is loaded from when it is called. */
-import type { Command } from "./command.ts";
+import type { Command } from "./flags/command.ts";
 
 export interface CommandEntry {
   readonly summary: string;

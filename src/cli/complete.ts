@@ -4,11 +4,11 @@
  * line with a tab before what it is, and a last line of a colon and a number, as spf13/cobra's programs do.
  */
 import { Client } from "#client/client.ts";
-import type { CliIo } from "./command.ts";
 import { commandGroups, commandsOf, commandTable, resolveCommand } from "./command-table.ts";
 import { argumentKind, type Choice, flagChoice, type Kind } from "./completion-words.ts";
-import type { EnginePlace } from "./engine-place.ts";
-import { type FlagSpec, Flags, parseFlags } from "./flags.ts";
+import type { CliIo } from "./flags/command.ts";
+import { type FlagSpec, Flags, parseFlags } from "./flags/flags.ts";
+import type { EnginePlace } from "./place/engine-place.ts";
 
 /** The last line's number: bits that tell the shell what to do. */
 const noSpace = 2;

@@ -2,9 +2,10 @@
  * What `--help` prints, laid out as the docker CLI does.
  * Pure.
  */
-import type { Command } from "./command.ts";
+
 import { commandGroups, commandsOf, commandTable, namesOf } from "./command-table.ts";
-import type { FlagSpec } from "./flags.ts";
+import type { Command } from "./flags/command.ts";
+import type { FlagSpec } from "./flags/flags.ts";
 
 export const program = "wherry";
 /** In characters, where no terminal says otherwise. */

@@ -4,11 +4,11 @@
  */
 import { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
-import { type CliIo, type Command, errorText, type Invocation, write } from "./command.ts";
 import { commandGroups, resolveCommand } from "./command-table.ts";
-import { enginePlace, placeFlags } from "./engine-place.ts";
-import { type FlagSpec, type Flags, parseFlags } from "./flags.ts";
+import { type CliIo, type Command, errorText, type Invocation, write } from "./flags/command.ts";
+import { type FlagSpec, type Flags, parseFlags } from "./flags/flags.ts";
 import { commandHelp, groupHelp, overview, program, usageLine } from "./help.ts";
+import { enginePlace, placeFlags } from "./place/engine-place.ts";
 
 const globalFlags: readonly FlagSpec[] = [
   ...placeFlags,

@@ -5,10 +5,10 @@ import type { DiskExplanation } from "#spec/docker-df.ts";
 import { anonymousLabel } from "#spec/docker-volume.ts";
 import { mapDisk } from "#store/disk-map.ts";
 import { diskUsage } from "#store/disk-usage.ts";
-import type { Layers } from "#store/layers.ts";
-import { hintOf, partNames, partOf, rest } from "./disk-explanation.ts";
-import type { ImageCollector } from "./image-collector.ts";
-import { chainOf } from "./image-removal.ts";
+import type { Layers } from "#store/layers/layers.ts";
+import { hintOf, partNames, partOf, rest } from "./images/disk-explanation.ts";
+import type { ImageCollector } from "./images/image-collector.ts";
+import { chainOf } from "./images/image-removal.ts";
 import type { Waiting } from "./parts.ts";
 
 export interface DiskUseParts {

@@ -12,22 +12,22 @@ import type { ImageRunConfig } from "#spec/image.ts";
 import type { PublishedPort, Sandbox } from "#spec/network.ts";
 import { formatRfc3339 } from "#spec/unix-time.ts";
 import type { Blobs } from "#store/blobs.ts";
-import type { Layers } from "#store/layers.ts";
+import type { Layers } from "#store/layers/layers.ts";
 import type { Records } from "#store/records.ts";
 import type { LogConfig } from "#telemetry/log-config.ts";
-import type { Archives } from "./archives.ts";
-import type { Commits } from "./commits.ts";
-import { ContainerIndex } from "./container-index.ts";
-import { openContainerRoom } from "./container-room.ts";
-import type { ContainerDetail, ContainersFace } from "./containers-face.ts";
+import type { Archives } from "./containers/archives.ts";
+import type { Commits } from "./containers/commits.ts";
+import { openContainerRoom } from "./containers/container-room.ts";
+import type { ContainerDetail, ContainersFace } from "./containers/containers-face.ts";
+import type { Looking, LookingRuntime } from "./containers/looking.ts";
+import type { NetworkDesk } from "./containers/network-desk.ts";
 import { DiskUse } from "./disk-use.ts";
 import type { Emit } from "./emit.ts";
-import type { ImageCollector } from "./image-collector.ts";
 import { type ImageArchives, openImageRoom } from "./image-room.ts";
-import type { Images } from "./images.ts";
-import { isLive } from "./lifecycle.ts";
-import type { Looking, LookingRuntime } from "./looking.ts";
-import type { NetworkDesk } from "./network-desk.ts";
+import type { ImageCollector } from "./images/image-collector.ts";
+import type { Images } from "./images/images.ts";
+import { ContainerIndex } from "./lifecycle/container-index.ts";
+import { isLive } from "./lifecycle/lifecycle.ts";
 import type {
   EventPart,
   LogPart,
@@ -39,7 +39,7 @@ import type {
 } from "./parts.ts";
 import { type MachineFacts, System } from "./system.ts";
 import { SystemCheck } from "./system-check.ts";
-import type { Transfers } from "./transfers.ts";
+import type { Transfers } from "./transfers/transfers.ts";
 
 export type { ContainerDetail, PublishedPort, Sandbox };
 

@@ -4,23 +4,23 @@ import type { Digest } from "#spec/digest.ts";
 import type { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig, Platform } from "#spec/image.ts";
 import type { Blobs } from "#store/blobs.ts";
-import type { Layers } from "#store/layers.ts";
+import type { Layers } from "#store/layers/layers.ts";
 import type { Records } from "#store/records.ts";
 import { clearSpools } from "#store/spool.ts";
 import type { Emit } from "./emit.ts";
-import { ImageCollector } from "./image-collector.ts";
-import { ImageIndex } from "./image-index.ts";
-import { type LoadOptions, loadImages } from "./image-load.ts";
-import { saveImages } from "./image-save.ts";
-import { Images } from "./images.ts";
-import { KeptLayers } from "./kept-layers.ts";
-import { Leases } from "./leases.ts";
+import { ImageCollector } from "./images/image-collector.ts";
+import { ImageIndex } from "./images/image-index.ts";
+import { saveImages } from "./images/image-save.ts";
+import { Images } from "./images/images.ts";
+import { KeptLayers } from "./images/kept-layers.ts";
+import { Leases } from "./images/leases.ts";
+import { Provenance } from "./images/provenance.ts";
 import type { RegistryPart } from "./parts.ts";
-import { Provenance } from "./provenance.ts";
-import { Pulls } from "./pull.ts";
-import { Pushes } from "./push.ts";
-import { RemoteArtifacts } from "./remote-artifacts.ts";
-import { Transfers } from "./transfers.ts";
+import { type LoadOptions, loadImages } from "./transfers/image-load.ts";
+import { Pulls } from "./transfers/pull.ts";
+import { Pushes } from "./transfers/push.ts";
+import { RemoteArtifacts } from "./transfers/remote-artifacts.ts";
+import { Transfers } from "./transfers/transfers.ts";
 
 /** Images in and out of archives. */
 export interface ImageArchives {

@@ -7,12 +7,12 @@ import type { CheckArea, CheckedFinding, CheckLine, CheckSummary, Finding } from
 import { Fault } from "#spec/fault.ts";
 import { checkBlobs } from "#store/blob-check.ts";
 import type { Blobs } from "#store/blobs.ts";
-import { checkLayers } from "#store/layer-check.ts";
-import type { Layers } from "#store/layers.ts";
+import { checkLayers } from "#store/layers/layer-check.ts";
+import type { Layers } from "#store/layers/layers.ts";
 import { Pace } from "#store/pace.ts";
-import type { ContainerIndex } from "./container-index.ts";
-import type { ImageCollector } from "./image-collector.ts";
-import type { Images } from "./images.ts";
+import type { ImageCollector } from "./images/image-collector.ts";
+import type { Images } from "./images/images.ts";
+import type { ContainerIndex } from "./lifecycle/container-index.ts";
 
 type Look = (looked: () => void) => AsyncIterable<Finding>;
 

@@ -6,26 +6,26 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { hostHasIpv6 } from "#kernel/port-reservation.ts";
+import { hostHasIpv6 } from "#kernel/network/port-reservation.ts";
 import type { ContainerConfig, ContainerRecord, EndpointSettings, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Family, families, familyOf } from "#spec/ip.ts";
 import { addressIn, type Endpoint, type NetworkRecord, type PublishedPort } from "#spec/network.ts";
-import { type DnsDefaults, dnsOf } from "./container-files.ts";
-import type { NetworkDriver } from "./driver.ts";
-import { planEndpoint } from "./endpoint-plan.ts";
-import { endpointOptions, gatewayOrder } from "./endpoint-settings.ts";
-import type { Firewall } from "./firewall.ts";
-import { configureInterfaces, type InterfaceExtras } from "./interfaces.ts";
-import type { NameServers } from "./name-server.ts";
-import type { Namespaces } from "./namespaces.ts";
-import type { NetworkTable } from "./network-table.ts";
-import { isRelayed, type PortPlace, portRequests, settlePorts } from "./ports.ts";
-import { PublishedPorts } from "./published.ts";
-import type { Relays } from "./relays.ts";
-import { setsNdots } from "./resolv-conf.ts";
-import type { GatewayMode, PublishedTarget } from "./ruleset.ts";
-import type { SandboxRecord, SandboxTable } from "./sandbox-table.ts";
+import type { NetworkDriver } from "./drivers/driver.ts";
+import { planEndpoint } from "./drivers/endpoint-plan.ts";
+import type { Firewall } from "./firewall/firewall.ts";
+import { PublishedPorts } from "./firewall/published.ts";
+import { configureInterfaces, type InterfaceExtras } from "./links/interfaces.ts";
+import type { Namespaces } from "./links/namespaces.ts";
+import { type DnsDefaults, dnsOf } from "./names/container-files.ts";
+import type { NameServers } from "./names/name-server.ts";
+import { setsNdots } from "./names/resolv-conf.ts";
+import { endpointOptions, gatewayOrder } from "./records/endpoint-settings.ts";
+import type { NetworkTable } from "./records/network-table.ts";
+import type { SandboxRecord, SandboxTable } from "./records/sandbox-table.ts";
+import type { Relays } from "./relays/relays.ts";
+import { isRelayed, type PortPlace, portRequests, settlePorts } from "./rules/ports.ts";
+import type { GatewayMode, PublishedTarget } from "./rules/ruleset.ts";
 
 export interface AttachmentsParts {
   readonly networks: NetworkTable;

@@ -3,8 +3,8 @@
  * Owns: their order: a record is written before the driver makes anything, and deleted after it took it away.
  */
 import { randomBytes } from "node:crypto";
-import { usedSubnets } from "#kernel/addresses.ts";
-import { Netlink } from "#kernel/netlink.ts";
+import { usedSubnets } from "#kernel/network/addresses.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
 import { Fault } from "#spec/fault.ts";
 import {
   type NetworkCreateRequest,
@@ -12,13 +12,13 @@ import {
   type NetworkRecord,
   predefinedNetworks,
 } from "#spec/network.ts";
-import { asksForIpv6 } from "./bridge-options.ts";
-import type { NetworkDriver } from "./driver.ts";
-import type { AddressPool, UsedBy } from "./ipam.ts";
-import type { NetworkTable } from "./network-table.ts";
-import { checkNetworkRequest, planPools, routeWarnings, wantedFamilies } from "./plan-network.ts";
+import type { NetworkDriver } from "./drivers/driver.ts";
 import { defaultNetwork } from "./predefined.ts";
-import type { SandboxTable } from "./sandbox-table.ts";
+import { asksForIpv6 } from "./records/bridge-options.ts";
+import type { AddressPool, UsedBy } from "./records/ipam.ts";
+import type { NetworkTable } from "./records/network-table.ts";
+import { checkNetworkRequest, planPools, routeWarnings, wantedFamilies } from "./records/plan-network.ts";
+import type { SandboxTable } from "./records/sandbox-table.ts";
 
 export interface MadeNetworksParts {
   readonly table: NetworkTable;

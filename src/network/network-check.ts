@@ -1,13 +1,13 @@
 /** Networks: records against bridges, namespaces, interfaces and rules. Looks at a moment in which nothing changes. */
 import { existsSync } from "node:fs";
-import { listLinks } from "#kernel/links.ts";
-import { Netlink } from "#kernel/netlink.ts";
+import { listLinks } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
 import type { Finding } from "#spec/check.ts";
 import type { NetworkRecord } from "#spec/network.ts";
-import type { NetworkDriver } from "./driver.ts";
-import type { Firewall } from "./firewall.ts";
-import type { Namespaces } from "./namespaces.ts";
-import type { SandboxTable } from "./sandbox-table.ts";
+import type { NetworkDriver } from "./drivers/driver.ts";
+import type { Firewall } from "./firewall/firewall.ts";
+import type { Namespaces } from "./links/namespaces.ts";
+import type { SandboxTable } from "./records/sandbox-table.ts";
 
 export interface NetworkCheckParts {
   readonly networks: () => readonly NetworkRecord[];

@@ -21,9 +21,16 @@ import type {
 } from "#spec/network.ts";
 import type { Records } from "#store/records.ts";
 import { Attachments, type AttachRequest, targetsOf } from "./attachments.ts";
-import { auditRows } from "./audit.ts";
-import { listeningPorts, probeRows } from "./audit-probe.ts";
-import { BridgeDriver, bridged } from "./bridge-driver.ts";
+import { BridgeDriver, bridged } from "./drivers/bridge-driver.ts";
+import type { NetworkDriver } from "./drivers/driver.ts";
+import { ParentDriver } from "./drivers/parent-driver.ts";
+import { hostDriver, nullDriver } from "./drivers/plain-drivers.ts";
+import { auditRows } from "./firewall/audit.ts";
+import { listeningPorts, probeRows } from "./firewall/audit-probe.ts";
+import { Firewall } from "./firewall/firewall.ts";
+import { forwardIpv4 } from "./links/forwarding.ts";
+import { Namespaces } from "./links/namespaces.ts";
+import { MadeNetworks } from "./made-networks.ts";
 import {
   containerFiles,
   type DnsDefaults,
@@ -31,27 +38,20 @@ import {
   hostServers,
   noDns,
   textOf,
-} from "./container-files.ts";
-import { DnsForwarder } from "./dns-forwarder.ts";
-import type { NetworkDriver } from "./driver.ts";
-import { checkEndpoint } from "./endpoint-settings.ts";
-import { Firewall } from "./firewall.ts";
-import { forwardIpv4 } from "./forwarding.ts";
-import type { FirewallMode } from "./host-rules.ts";
-import { type AddressPool, completePools, localPool } from "./ipam.ts";
-import { MadeNetworks } from "./made-networks.ts";
-import { NameResolver } from "./name-resolver.ts";
-import { NameServers } from "./name-server.ts";
-import { traceName } from "./name-trace.ts";
-import { Namespaces } from "./namespaces.ts";
+} from "./names/container-files.ts";
+import { DnsForwarder } from "./names/dns-forwarder.ts";
+import { NameResolver } from "./names/name-resolver.ts";
+import { NameServers } from "./names/name-server.ts";
+import { traceName } from "./names/name-trace.ts";
 import { checkNetworks } from "./network-check.ts";
-import { NetworkTable } from "./network-table.ts";
-import { ParentDriver } from "./parent-driver.ts";
-import { hostDriver, nullDriver } from "./plain-drivers.ts";
 import { type DefaultBridge, decidePredefined, defaultNetwork } from "./predefined.ts";
-import { Relays } from "./relays.ts";
-import { RouteGuard } from "./route-guard.ts";
-import { SandboxTable } from "./sandbox-table.ts";
+import { checkEndpoint } from "./records/endpoint-settings.ts";
+import { type AddressPool, completePools, localPool } from "./records/ipam.ts";
+import { NetworkTable } from "./records/network-table.ts";
+import { RouteGuard } from "./records/route-guard.ts";
+import { SandboxTable } from "./records/sandbox-table.ts";
+import { Relays } from "./relays/relays.ts";
+import type { FirewallMode } from "./rules/host-rules.ts";
 
 export type { AttachRequest };
 

@@ -13,10 +13,10 @@ import {
   widthOf,
 } from "#spec/ip.ts";
 import type { NetworkPool, NetworkRecord } from "#spec/network.ts";
-import { defaultBridgeOptions } from "./bridge-driver.ts";
-import { type AddressPool, chooseSubnet, firstAddress, type UsedBy } from "./ipam.ts";
-import { wayOutName } from "./leases.ts";
-import type { NetworkTable } from "./network-table.ts";
+import { defaultBridgeOptions } from "./drivers/bridge-driver.ts";
+import { type AddressPool, chooseSubnet, firstAddress, type UsedBy } from "./records/ipam.ts";
+import { wayOutName } from "./records/leases.ts";
+import type { NetworkTable } from "./records/network-table.ts";
 
 export const defaultNetwork = "bridge";
 

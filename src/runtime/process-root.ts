@@ -1,6 +1,6 @@
 /** The root of a container's first process, to look into. */
-import type { BytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
+import type { BytePath } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, openAt, openFlag } from "#kernel/files/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import { isAlive, type ProcessIdentity } from "#kernel/process.ts";
 

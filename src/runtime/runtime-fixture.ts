@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { removeGroup } from "#kernel/cgroup.ts";
+import { removeGroup } from "#kernel/cgroups/cgroup.ts";
 import {
   type ContainerConfig,
   type ContainerRecord,

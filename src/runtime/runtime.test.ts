@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readlinkSync } from "node:fs";
-import { groupPaths } from "#kernel/cgroup.ts";
+import { groupPaths } from "#kernel/cgroups/cgroup.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { RuntimeFixture } from "./runtime-fixture.ts";

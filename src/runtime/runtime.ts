@@ -7,42 +7,42 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import * as cgroup from "#kernel/cgroup.ts";
-import { machineLimits } from "#kernel/cgroup-controls.ts";
+import * as cgroup from "#kernel/cgroups/cgroup.ts";
+import { machineLimits } from "#kernel/cgroups/cgroup-controls.ts";
+import type { Tree } from "#kernel/files/tree.ts";
 import { isAlive, sendSignal } from "#kernel/process.ts";
-import type { Tree } from "#kernel/tree.ts";
 import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Confinement, OciSpec } from "#spec/oci-runtime.ts";
-import { encodeSpec, environment, renderProcess } from "./bundle.ts";
-import { defaultCdiDirectories } from "./cdi-files.ts";
-import { conmonFiles, startConmon } from "./conmon.ts";
-import { ConsoleSocket } from "./console-socket.ts";
-import { type ConsoleSize, reopenLog, resizeConsole } from "./control.ts";
-import { runExec } from "./exec.ts";
-import { findExecs } from "./exec-leftovers.ts";
-import { ExitFiles } from "./exit-files.ts";
-import { startFailure } from "./failure.ts";
-import { killAll } from "./kill-all.ts";
-import { applyOwnLimits, changeLimits } from "./live-limits.ts";
-import { conmonVersion, run, runtimeSaid, startCreated } from "./low-level.ts";
-import { installedLowLevels, LowLevels } from "./low-levels.ts";
-import { oomFile } from "./oom-file.ts";
-import { endProbes } from "./probe-remains.ts";
+import { encodeSpec, environment, renderProcess } from "./bundle/bundle.ts";
+import { applyOwnLimits, changeLimits } from "./bundle/live-limits.ts";
+import { renderRlimits } from "./bundle/resources.ts";
+import { openRoot, readUserFiles } from "./bundle/rootfs.ts";
+import type { RunRequest } from "./bundle/run-request.ts";
+import { mountSharedMemory, removeRun, sharedMemoryOf } from "./bundle/shared-memory.ts";
+import { groupOf, type SpecificationParts, specify } from "./bundle/specification.ts";
+import { type ResolvedUser, resolveUser } from "./bundle/user.ts";
+import { conmonFiles, startConmon } from "./conmon/conmon.ts";
+import { ConsoleSocket } from "./conmon/console-socket.ts";
+import { type ConsoleSize, reopenLog, resizeConsole } from "./conmon/control.ts";
+import { ExitFiles } from "./conmon/exit-files.ts";
+import { startFailure } from "./conmon/failure.ts";
+import { killAll } from "./conmon/kill-all.ts";
+import { conmonVersion, run, runtimeSaid, startCreated } from "./conmon/low-level.ts";
+import { installedLowLevels, LowLevels } from "./conmon/low-levels.ts";
+import { oomFile } from "./conmon/oom-file.ts";
+import { execHomes, type RunProcesses, runProcesses } from "./conmon/run-directory.ts";
+import { SeccompCache } from "./conmon/seccomp-cache.ts";
+import { nextUnless } from "./conmon/sync-pipe.ts";
+import { defaultCdiDirectories } from "./devices/cdi-files.ts";
+import { runExec } from "./exec/exec.ts";
+import { findExecs } from "./exec/exec-leftovers.ts";
+import { endProbes } from "./exec/probe-remains.ts";
+import type { Input, RunningExec } from "./exec/running-exec.ts";
 import { openProcessRoot } from "./process-root.ts";
 import { listProcesses, type ProcessTable } from "./process-table.ts";
-import { renderRlimits } from "./resources.ts";
-import { openRoot, readUserFiles } from "./rootfs.ts";
-import { execHomes, type RunProcesses, runProcesses } from "./run-directory.ts";
-import type { RunRequest } from "./run-request.ts";
-import type { Input, RunningExec } from "./running-exec.ts";
-import { SeccompCache } from "./seccomp-cache.ts";
-import { mountSharedMemory, removeRun, sharedMemoryOf } from "./shared-memory.ts";
-import { groupOf, type SpecificationParts, specify } from "./specification.ts";
-import { nextUnless } from "./sync-pipe.ts";
 import { type RunUsage, usageOf } from "./usage.ts";
-import { type ResolvedUser, resolveUser } from "./user.ts";
 
 export interface RuntimeOptions {
   /** For sockets, pid files and state that a reboot ends. */
@@ -58,7 +58,7 @@ export interface RuntimeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type { RunRequest } from "./run-request.ts";
+export type { RunRequest } from "./bundle/run-request.ts";
 
 export interface ExecRequest {
   readonly args: readonly string[];

@@ -1,7 +1,7 @@
 /** What a run uses: its control group's numbers, the machine's, and those of its network interfaces, at one moment. */
-import type { CgroupLayout } from "#kernel/cgroup.ts";
-import { groupUsage } from "#kernel/cgroup-usage.ts";
-import { cpuTime, interfaceUsage } from "#kernel/machine-usage.ts";
+import type { CgroupLayout } from "#kernel/cgroups/cgroup.ts";
+import { groupUsage } from "#kernel/cgroups/cgroup-usage.ts";
+import { cpuTime, interfaceUsage } from "#kernel/cgroups/machine-usage.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { UsageSample } from "#spec/usage.ts";

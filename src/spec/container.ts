@@ -1,7 +1,7 @@
-import type { ChainId, Digest } from "#spec/digest.ts";
-import { Fault } from "#spec/fault.ts";
-import type { Health } from "#spec/health.ts";
-import type { ImageRunConfig } from "#spec/image.ts";
+import type { ChainId, Digest } from "./digest.ts";
+import { Fault } from "./fault.ts";
+import type { Health } from "./health.ts";
+import type { ImageRunConfig } from "./image.ts";
 
 /** 64 lower-case hex characters. */
 export type ContainerId = string & { readonly __brand: "ContainerId" };

@@ -1,4 +1,4 @@
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 /** A content address, `sha256:<64 hex>` or `sha512:<128 hex>` (OCI image-spec, descriptor.md, "Digests"). */
 export type Digest = string & { readonly __brand: "Digest" };

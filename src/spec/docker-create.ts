@@ -10,7 +10,7 @@ import type {
   HostConfig,
   MountRequest,
   RestartPolicy,
-} from "#spec/container.ts";
+} from "./container.ts";
 import {
   fields,
   flag,
@@ -22,7 +22,7 @@ import {
   textMap,
   texts,
   words,
-} from "#spec/docker-json.ts";
+} from "./docker-json.ts";
 
 const config = {
   Hostname: text,

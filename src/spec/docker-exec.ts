@@ -3,7 +3,7 @@
  * Pure.
  */
 import * as v from "valibot";
-import { fields, flag, maybe, text, texts, words } from "#spec/docker-json.ts";
+import { fields, flag, maybe, text, texts, words } from "./docker-json.ts";
 
 /** Height, then width. */
 const consoleSize = maybe(v.tuple([v.number(), v.number()]));

@@ -1,5 +1,5 @@
 /** Shapes on the wire that have to do with images of several platforms, with registries and with the store. */
-import type { Descriptor, Platform } from "#spec/image.ts";
+import type { Descriptor, Platform } from "./image.ts";
 
 /** An image of one platform behind a name. Sizes in bytes. */
 export interface ManifestSummary {

@@ -3,8 +3,8 @@
  * Pure.
  */
 import * as v from "valibot";
-import { endpointSettings } from "#spec/docker-create.ts";
-import { fields, flag, maybe, text, textMap } from "#spec/docker-json.ts";
+import { endpointSettings } from "./docker-create.ts";
+import { fields, flag, maybe, text, textMap } from "./docker-json.ts";
 
 export const networkCreateBody = fields({
   Name: text,

@@ -3,7 +3,7 @@
  * Pure.
  */
 import * as v from "valibot";
-import { fields, maybe, text, textMap } from "#spec/docker-json.ts";
+import { fields, maybe, text, textMap } from "./docker-json.ts";
 
 /** What Docker marks volumes with that nobody named. */
 export const anonymousLabel = "com.docker.volume.anonymous";

@@ -3,9 +3,9 @@
  * Pure. Owns: response shapes. Promises: Docker's field names, in the order dockerd writes them. Never: requests
  * (`#spec/container.ts` has those), schemas, behaviour. A field is optional where an engine may leave it out.
  */
-import type { ContainerConfig, EndpointSettings, HostConfig, PortBinding } from "#spec/container.ts";
-import type { ManifestSummary } from "#spec/docker-images.ts";
-import type { Descriptor, Healthcheck, ImageRunConfig } from "#spec/image.ts";
+import type { ContainerConfig, EndpointSettings, HostConfig, PortBinding } from "./container.ts";
+import type { ManifestSummary } from "./docker-images.ts";
+import type { Descriptor, Healthcheck, ImageRunConfig } from "./image.ts";
 
 /** The body of every answer with a status of 400 or more. */
 export interface ErrorMessage {

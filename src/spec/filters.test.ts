@@ -7,7 +7,7 @@ import {
   matchesPattern,
   matchesPrefix,
   parseFilters,
-} from "#spec/filters.ts";
+} from "./filters.ts";
 
 describe("parseFilters()", () => {
   test("reads arrays, the old map of booleans, and nothing", () => {

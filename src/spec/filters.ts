@@ -2,7 +2,7 @@
  * Docker's `filters` parameter: `{"label":["a=b"]}`, or the old `{"label":{"a=b":true}}`.
  * Pure. Owns: parsing and matching. Promises: Docker's refusals word for word. Never: knows what a key means.
  */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 /** Key to the values asked for. Values of one key are alternatives (labels: all must hold); keys must all hold. */
 export type Filters = Readonly<Record<string, readonly string[]>>;

@@ -2,7 +2,7 @@
  * Pure. Docker's multiplexed streams: each frame has a stream's number, three zeros, and a big-endian length in front.
  * (Engine API, "Attach to a container", stream format.)
  */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 export interface Frame {
   readonly stream: "stdout" | "stderr";

@@ -1,5 +1,5 @@
 /** Pure. Option values in the forms Go reads them in, with the faults Go gives. */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 const truths: Readonly<Record<string, boolean>> = {
   ...{ "1": true, t: true, T: true, TRUE: true, true: true, True: true },

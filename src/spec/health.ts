@@ -1,6 +1,6 @@
 /** Health checks: what a container's `Healthcheck` asks for, and what came of it. Pure. */
-import { Fault } from "#spec/fault.ts";
-import type { Healthcheck } from "#spec/image.ts";
+import { Fault } from "./fault.ts";
+import type { Healthcheck } from "./image.ts";
 
 export interface Health {
   readonly status: "starting" | "healthy" | "unhealthy";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readImageConfig } from "#spec/image-config.ts";
+import { readImageConfig } from "./image-config.ts";
 
 const read = (value: unknown) => readImageConfig(new TextEncoder().encode(JSON.stringify(value)));
 const least = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: null } };

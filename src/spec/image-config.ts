@@ -3,11 +3,11 @@
  * Pure. Promises: every field has the type the engine relies on; what is not known is left out.
  */
 import * as v from "valibot";
-import { isDigest } from "#spec/digest.ts";
-import { fields, flag, healthcheck, keySet, maybe, text, textMap, texts, words } from "#spec/docker-json.ts";
-import { Fault } from "#spec/fault.ts";
-import type { ImageConfig } from "#spec/image.ts";
-import { parseStrictJson } from "#spec/strict-json.ts";
+import { isDigest } from "./digest.ts";
+import { fields, flag, healthcheck, keySet, maybe, text, textMap, texts, words } from "./docker-json.ts";
+import { Fault } from "./fault.ts";
+import type { ImageConfig } from "./image.ts";
+import { parseStrictJson } from "./strict-json.ts";
 
 /** Of one config. */
 export const configBytesMax = 8 << 20;

@@ -1,4 +1,4 @@
-import type { Digest } from "#spec/digest.ts";
+import type { Digest } from "./digest.ts";
 
 /** OCI image-spec descriptor.md. */
 export interface Descriptor {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { Digest } from "#spec/digest.ts";
-import { mediaType } from "#spec/image.ts";
-import { chooseManifest, layersMax, parseManifest } from "#spec/manifest.ts";
-import { parsePlatform } from "#spec/platform.ts";
+import type { Digest } from "./digest.ts";
+import { mediaType } from "./image.ts";
+import { chooseManifest, layersMax, parseManifest } from "./manifest.ts";
+import { parsePlatform } from "./platform.ts";
 
 const digest = `sha256:${"a".repeat(64)}` as Digest;
 const config = { mediaType: mediaType.dockerConfig, digest, size: 2 };

@@ -5,12 +5,12 @@
  * thing its media type says; every size and count has a bound.
  */
 import * as v from "valibot";
-import { type Digest, isDigest } from "#spec/digest.ts";
-import { fields, maybe, text, textMap, texts } from "#spec/docker-json.ts";
-import { Fault } from "#spec/fault.ts";
-import { type Descriptor, mediaType, type Platform } from "#spec/image.ts";
-import { platformRank } from "#spec/platform.ts";
-import { parseStrictJson } from "#spec/strict-json.ts";
+import { type Digest, isDigest } from "./digest.ts";
+import { fields, maybe, text, textMap, texts } from "./docker-json.ts";
+import { Fault } from "./fault.ts";
+import { type Descriptor, mediaType, type Platform } from "./image.ts";
+import { platformRank } from "./platform.ts";
+import { parseStrictJson } from "./strict-json.ts";
 
 /** Of one manifest or index. */
 export const manifestBytesMax = 4 << 20;

@@ -1,6 +1,6 @@
 /** Pure. `linux/amd64` and its kin. */
-import { Fault } from "#spec/fault.ts";
-import type { Platform } from "#spec/image.ts";
+import { Fault } from "./fault.ts";
+import type { Platform } from "./image.ts";
 
 const architectures: Readonly<Record<string, string>> = {
   x64: "amd64",

@@ -7,7 +7,7 @@ import {
   parseTag,
   repositoryName,
   withDefaultTag,
-} from "#spec/reference.ts";
+} from "./reference.ts";
 
 const hex64 = "6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b";
 const sha = `sha256:${hex64}`;

@@ -2,8 +2,8 @@
  * Image references: "alpine:3" ⇄ docker.io/library/alpine:3, by the grammar of the distribution project.
  * Pure. Owns: the grammar, normal and familiar form. Promises: Docker's refusals word for word. Never: looks up anything.
  */
-import { type Digest, isDigest } from "#spec/digest.ts";
-import { Fault } from "#spec/fault.ts";
+import { type Digest, isDigest } from "./digest.ts";
+import { Fault } from "./fault.ts";
 
 /** A parsed, normalised reference: the domain and (for official images) `library/` are filled in, the tag is not. */
 export interface Reference {

@@ -2,7 +2,7 @@
  * JSON from strangers.
  * Pure. Promises: what two parsers could read in two ways is refused: an object with one key twice, nesting without end.
  */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 /** Levels of objects and lists in one another. */
 const depthMax = 64;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { formatRfc3339, formatUnixTime, nanoOfMillis, parseRfc3339, parseUnixTime } from "#spec/unix-time.ts";
+import { formatRfc3339, formatUnixTime, nanoOfMillis, parseRfc3339, parseUnixTime } from "./unix-time.ts";
 
 test("parseRfc3339() keeps nine digits and understands offsets", () => {
   expect(parseRfc3339("1970-01-01T00:00:00Z")).toBe(0n);

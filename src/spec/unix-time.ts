@@ -2,7 +2,7 @@
  * Instants as nanoseconds since the epoch (bigint), and the texts Docker writes them in.
  * Pure. Owns: RFC 3339 and `seconds.nanoseconds`. Promises: no precision is lost. Never: reads a clock.
  */
-import { Fault } from "#spec/fault.ts";
+import { Fault } from "./fault.ts";
 
 const RFC3339 = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?\d*(Z|[+-]\d{2}:\d{2})$/;
 const SECONDS = /^(-?\d{1,18})(?:\.(\d{1,9})\d*)?$/;

@@ -1,7 +1,12 @@
 /** Taking away a whole tree of files. */
-import { Beneath } from "#kernel/beneath.ts";
-import { bytePath } from "#kernel/byte-path.ts";
-import { type FlatDirectory, removeFlatAside, removingFlat, removingTree } from "#kernel/remove-tree.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { bytePath } from "#kernel/files/byte-path.ts";
+import {
+  type FlatDirectory,
+  removeFlatAside,
+  removingFlat,
+  removingTree,
+} from "#kernel/files/remove-tree.ts";
 import { Breath } from "./breath.ts";
 
 /** Whether a thread of the pool is at it: it has few, and all else that waits for files needs them, too. */

@@ -1,7 +1,7 @@
 /** Where the bytes of a directory tree are, as du(1) counts them: blocks in use, directories too, each inode once. */
-import { Beneath } from "#kernel/beneath.ts";
-import { type BytePath, joinPath } from "#kernel/byte-path.ts";
-import { fileKind } from "#kernel/files-at.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { type BytePath, joinPath } from "#kernel/files/byte-path.ts";
+import { fileKind } from "#kernel/files/files-at.ts";
 import { Breath } from "./breath.ts";
 
 export interface DiskPart {

@@ -1,7 +1,7 @@
 /** How much a directory tree takes up. */
-import { Beneath } from "#kernel/beneath.ts";
-import { type BytePath, joinPath } from "#kernel/byte-path.ts";
-import { fileKind } from "#kernel/files-at.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { type BytePath, joinPath } from "#kernel/files/byte-path.ts";
+import { fileKind } from "#kernel/files/files-at.ts";
 import { Breath } from "./breath.ts";
 
 /** Bytes of all files beneath, each hard-linked file once; directories count for nothing, as in Docker's sizes. */

@@ -1,7 +1,7 @@
 /** One engine for one data root: two would sweep away each other's half-written files. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { lockFile } from "#kernel/file-lock.ts";
+import { lockFile } from "#kernel/files/file-lock.ts";
 import { Fault } from "#spec/fault.ts";
 
 /**

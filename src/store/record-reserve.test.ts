@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mountTmpfs, unmount } from "#kernel/mount.ts";
+import { mountTmpfs, unmount } from "#kernel/mounts/mount.ts";
 import { Records } from "./records.ts";
 
 test("records can be changed and removed on a disk without space", () => {

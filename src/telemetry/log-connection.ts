@@ -3,7 +3,7 @@ import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { connect, isIP, isIPv6, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { UnixDatagram } from "#kernel/unix-datagram.ts";
+import { UnixDatagram } from "#kernel/sockets/unix-datagram.ts";
 import { Fault } from "#spec/fault.ts";
 import { type LogAddress, type StreamAddress, shownAddress } from "./log-address.ts";
 

@@ -11,7 +11,7 @@ import {
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatagramReceiver } from "#kernel/datagram-fixture.ts";
+import { DatagramReceiver } from "#kernel/sockets/datagram-fixture.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { logRoute } from "./log-drivers.ts";
 import { makeLogFiles } from "./log-files.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseMountInfo } from "#kernel/mount-info.ts";
+import { parseMountInfo } from "#kernel/mounts/mount-info.ts";
 import { Fault } from "#spec/fault.ts";
 import { checkPropagation } from "./bind-propagation.ts";
 

@@ -1,5 +1,5 @@
 /** Whether mounts can be passed on between a bind's source and a container, as dockerd checks it. Pure. */
-import type { MountInfo } from "#kernel/mount-info.ts";
+import type { MountInfo } from "#kernel/mounts/mount-info.ts";
 import { Fault } from "#spec/fault.ts";
 
 /**

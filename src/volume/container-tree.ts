@@ -4,12 +4,12 @@
  * /sys, /dev) nor what the container mounted itself.
  */
 import { statfsSync } from "node:fs";
-import { Beneath } from "#kernel/beneath.ts";
-import { type BytePath, bytePath, cleanBytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, descriptorPath, openAt, openFlag } from "#kernel/files-at.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { type BytePath, bytePath, cleanBytePath } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, descriptorPath, openAt, openFlag } from "#kernel/files/files-at.ts";
+import { type MountedPart, MountedTree } from "#kernel/files/mounted-tree.ts";
+import type { Tree } from "#kernel/files/tree.ts";
 import { Errno } from "#kernel/libc.ts";
-import { type MountedPart, MountedTree } from "#kernel/mounted-tree.ts";
-import type { Tree } from "#kernel/tree.ts";
 import type { HostConfig, MountPoint } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import { openPart } from "./volume-part.ts";

@@ -5,12 +5,12 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { Beneath } from "#kernel/beneath.ts";
-import { bytePath, cleanBytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { bytePath, cleanBytePath } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, openAt, openFlag } from "#kernel/files/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
-import { copyTree } from "#store/copy-tree.ts";
 import { discardTree } from "#store/discard.ts";
+import { copyTree } from "#store/trees/copy-tree.ts";
 
 const currentDirectory = -100;
 

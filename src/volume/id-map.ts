@@ -2,7 +2,7 @@
  * Pure. Whose files a mount shows: `idmap=auto`, or ranges as in `idmap=uids=1000-0-1;gids=1000-0-1`
  * (id on disk, id in the container, how many; several with `#` between).
  */
-import type { IdMap, IdRange } from "#kernel/idmapped-mount.ts";
+import type { IdMap, IdRange } from "#kernel/mounts/idmapped-mount.ts";
 import { Fault } from "#spec/fault.ts";
 
 /** Linux's last id has a meaning of its own. */

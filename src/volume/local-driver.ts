@@ -2,9 +2,14 @@
 import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { exchangePaths } from "#kernel/exchange.ts";
-import { mountsBeneath, unmount } from "#kernel/mount.ts";
-import { isLimited, keepsProjectQuotas, limitDirectory, unlimitDirectory } from "#kernel/project-quota.ts";
+import { exchangePaths } from "#kernel/files/exchange.ts";
+import {
+  isLimited,
+  keepsProjectQuotas,
+  limitDirectory,
+  unlimitDirectory,
+} from "#kernel/files/project-quota.ts";
+import { mountsBeneath, unmount } from "#kernel/mounts/mount.ts";
 import { Fault } from "#spec/fault.ts";
 import { discardTree } from "#store/discard.ts";
 import { Turns } from "#store/turns.ts";

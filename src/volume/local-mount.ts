@@ -7,8 +7,8 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { getSystemErrorMap, promisify } from "node:util";
 import { Errno } from "#kernel/libc.ts";
-import { mountFileSystem } from "#kernel/mount-file-system.ts";
-import { parseMountOptions } from "#kernel/mount-options.ts";
+import { mountFileSystem } from "#kernel/mounts/mount-file-system.ts";
+import { parseMountOptions } from "#kernel/mounts/mount-options.ts";
 import { Fault } from "#spec/fault.ts";
 import { addressOption, type LocalMount, withoutPassword } from "./local-options.ts";
 

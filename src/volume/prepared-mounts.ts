@@ -5,10 +5,10 @@
 import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { closeDescriptor, descriptorPath, statDescriptor } from "#kernel/files-at.ts";
-import { type IdMap, mountIdMapped } from "#kernel/idmapped-mount.ts";
+import { closeDescriptor, descriptorPath, statDescriptor } from "#kernel/files/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
-import { mountBind, mountsBeneath, unmount } from "#kernel/mount.ts";
+import { type IdMap, mountIdMapped } from "#kernel/mounts/idmapped-mount.ts";
+import { mountBind, mountsBeneath, unmount } from "#kernel/mounts/mount.ts";
 import { Fault } from "#spec/fault.ts";
 import { openPart } from "./volume-part.ts";
 

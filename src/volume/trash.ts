@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { unlimitDirectory } from "#kernel/project-quota.ts";
+import { unlimitDirectory } from "#kernel/files/project-quota.ts";
 import type { Finding } from "#spec/check.ts";
 import { Fault } from "#spec/fault.ts";
 import { discardTree } from "#store/discard.ts";

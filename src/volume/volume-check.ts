@@ -1,7 +1,7 @@
 /** Volumes and the trash: records against directories and mounts. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { mountsBeneath } from "#kernel/mount.ts";
+import { mountsBeneath } from "#kernel/mounts/mount.ts";
 import type { Finding } from "#spec/check.ts";
 import type { Table } from "#store/records.ts";
 import type { LocalDriver } from "./local-driver.ts";

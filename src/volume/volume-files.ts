@@ -2,15 +2,15 @@
  * The files of a volume for those who look in from outside, and whole volumes made of others.
  * Promises: a volume that is made or put back is whole or as it was before; links in it lead nowhere but into itself.
  */
-import { bytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, openAt, openFlag } from "#kernel/files-at.ts";
-import { MountedTree } from "#kernel/mounted-tree.ts";
+import { bytePath } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, openAt, openFlag } from "#kernel/files/files-at.ts";
+import { MountedTree } from "#kernel/files/mounted-tree.ts";
 import { Fault } from "#spec/fault.ts";
-import { copyTree } from "#store/copy-tree.ts";
-import { decompress } from "#store/decompress.ts";
-import { TreeFiles, type TreeView, type TreeWriteOptions } from "#store/tree-files.ts";
-import { parseTreePath } from "#store/tree-path.ts";
-import { unpackTar } from "#store/unpack.ts";
+import { decompress } from "#store/tar/decompress.ts";
+import { copyTree } from "#store/trees/copy-tree.ts";
+import { TreeFiles, type TreeView, type TreeWriteOptions } from "#store/trees/tree-files.ts";
+import { parseTreePath } from "#store/trees/tree-path.ts";
+import { unpackTar } from "#store/trees/unpack.ts";
 
 interface Waiting {
   readonly signal: AbortSignal;

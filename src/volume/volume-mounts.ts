@@ -4,10 +4,10 @@
  * its mounts, so that a later engine can do it.
  */
 import { realpathSync, statSync } from "node:fs";
-import { Beneath } from "#kernel/beneath.ts";
-import { mountsBeneath } from "#kernel/mount.ts";
-import { mountRestrictions } from "#kernel/mount-flags.ts";
-import type { Tree } from "#kernel/tree.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import type { Tree } from "#kernel/files/tree.ts";
+import { mountsBeneath } from "#kernel/mounts/mount.ts";
+import { mountRestrictions } from "#kernel/mounts/mount-flags.ts";
 import type { MountPoint, ReadyMount } from "#spec/container.ts";
 import { Turns } from "#store/turns.ts";
 import { checkPropagation } from "./bind-propagation.ts";

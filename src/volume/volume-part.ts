@@ -1,9 +1,9 @@
 /** A part of a volume or image, named by a path that its own links must not lead out of. */
 import { readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { Beneath } from "#kernel/beneath.ts";
-import { bytePath } from "#kernel/byte-path.ts";
-import { closeDescriptor, descriptorPath, openFlag } from "#kernel/files-at.ts";
+import { Beneath } from "#kernel/files/beneath.ts";
+import { bytePath } from "#kernel/files/byte-path.ts";
+import { closeDescriptor, descriptorPath, openFlag } from "#kernel/files/files-at.ts";
 import { Errno } from "#kernel/libc.ts";
 import { Fault } from "#spec/fault.ts";
 

@@ -2,8 +2,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type Pack, pack } from "tar-stream";
-import { readParts } from "#cli/input-file.ts";
-import { writeOutputFile } from "#cli/output-file.ts";
+import { readParts } from "#cli/terminal/input-file.ts";
+import { writeOutputFile } from "#cli/terminal/output-file.ts";
 import type { Client } from "#client/client.ts";
 import { RegistryUnderTest } from "../live/registry-under-test.ts";
 

@@ -28,6 +28,19 @@ function offenders(of: readonly SourceFile[], offence: (file: SourceFile) => str
   });
 }
 
+/** Ways that lead from a place back to itself, each once. */
+function cycles(places: readonly string[], needs: (place: string) => readonly string[]): string[] {
+  const done = new Set<string>();
+  const visit = (place: string, trail: readonly string[]): string[] => {
+    if (trail.includes(place)) return [[...trail.slice(trail.indexOf(place)), place].join(" > ")];
+    if (done.has(place)) return [];
+    const found = needs(place).flatMap((each) => visit(each, [...trail, place]));
+    done.add(place);
+    return found;
+  };
+  return places.flatMap((place) => visit(place, []));
+}
+
 describe("rooms", () => {
   test("are those of the plan", () => {
     const rooms = readdirSync(join(root, "src")).sort();
@@ -52,18 +65,24 @@ describe("rooms", () => {
     );
   });
 
+  test("have floors that lean one way", () => {
+    const floorOf = (path: string) =>
+      path
+        .split("/")
+        .slice(0, path.split("/").length > 3 ? 3 : 4)
+        .join("/");
+    const needs = new Map<string, Set<string>>();
+    for (const { path, room, imports } of product)
+      for (const other of imports)
+        if (other.split("/")[1] === room && floorOf(other) !== floorOf(path))
+          needs.set(floorOf(path), (needs.get(floorOf(path)) ?? new Set()).add(floorOf(other)));
+    expect(needs.size).toBeGreaterThan(100);
+    expect(cycles([...needs.keys()], (floor) => [...(needs.get(floor) ?? [])])).toEqual([]);
+  });
+
   test("have no import cycles", () => {
     const byPath = new Map(files.map((file) => [file.path, file]));
-    const done = new Set<string>();
-    const visit = (path: string, trail: readonly string[]): string[] => {
-      if (trail.includes(path)) return [[...trail.slice(trail.indexOf(path)), path].join(" > ")];
-      if (done.has(path)) return [];
-      const next = byPath.get(path)?.imports ?? [];
-      const found = next.flatMap((each) => visit(each, [...trail, path]));
-      done.add(path);
-      return found;
-    };
-    expect(files.flatMap(({ path }) => visit(path, []))).toEqual([]);
+    expect(cycles([...byPath.keys()], (path) => byPath.get(path)?.imports ?? [])).toEqual([]);
   });
 });
 

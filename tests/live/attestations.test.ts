@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import { digestOf, ScriptedRegistry } from "#registry/scripted-registry.ts";
 import { mediaType } from "#spec/image.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";

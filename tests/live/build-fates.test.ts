@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { mountsBeneath } from "#kernel/mount.ts";
+import { mountsBeneath } from "#kernel/mounts/mount.ts";
 import { type CliResult, EngineUnderTest } from "./engine-under-test.ts";
 import { processesWith, until } from "./told.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { emulated } from "#build/runs-programs.ts";
+import { emulated } from "#build/request/runs-programs.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
 import { type CliResult, EngineUnderTest } from "./engine-under-test.ts";
 import { ServedRegistry } from "./served-registry.ts";

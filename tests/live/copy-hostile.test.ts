@@ -18,7 +18,7 @@ import {
 import { connect } from "node:net";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { mountsBeneath } from "#kernel/mount.ts";
+import { mountsBeneath } from "#kernel/mounts/mount.ts";
 import { Fault } from "#spec/fault.ts";
 import { copyLab, fault, tarOf, whole } from "./copy-lab.ts";
 import { until } from "./told.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pack } from "tar-stream";
-import { mountsBeneath, mountTmpfs, unmount } from "#kernel/mount.ts";
+import { mountsBeneath, mountTmpfs, unmount } from "#kernel/mounts/mount.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 import { until } from "./told.ts";
 

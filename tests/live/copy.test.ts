@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { mountsBeneath } from "#kernel/mount.ts";
+import { mountsBeneath } from "#kernel/mounts/mount.ts";
 import { copyLab, fault, type Host, tarOf, whole } from "./copy-lab.ts";
 import { type CliResult, dockerCli } from "./engine-under-test.ts";
 import { until } from "./told.ts";

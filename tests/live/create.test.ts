@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Client } from "#client/client.ts";
-import { detectCgroups } from "#kernel/cgroup.ts";
-import { machineLimits } from "#kernel/cgroup-controls.ts";
+import { detectCgroups } from "#kernel/cgroups/cgroup.ts";
+import { machineLimits } from "#kernel/cgroups/cgroup-controls.ts";
 import { Fault } from "#spec/fault.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 

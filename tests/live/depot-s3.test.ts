@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
-import { depotContract } from "#registry/depot-contract.ts";
-import { S3Depot } from "#registry/depot-s3.ts";
+import { depotContract } from "#registry/depot/depot-contract.ts";
+import { S3Depot } from "#registry/depot/depot-s3.ts";
 import { hasS3, S3UnderTest } from "./s3-under-test.ts";
 import { digestOf, ServedRegistry } from "./served-registry.ts";
 

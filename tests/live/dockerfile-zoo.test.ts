@@ -1,6 +1,6 @@
 /** The zoo of Dockerfiles, built by the docker CLI with buildx, unmodified. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mountsBeneath } from "#kernel/mount.ts";
+import { mountsBeneath } from "#kernel/mounts/mount.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
 import { refused } from "./dockerfile-refused.ts";
 import { type ZooCase, zoo } from "./dockerfile-zoo.ts";

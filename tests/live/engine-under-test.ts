@@ -9,12 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pack } from "tar-stream";
 import { Client } from "#client/client.ts";
-import { detectCgroups, groupPaths, processesOf, removeGroup } from "#kernel/cgroup.ts";
-import { listLinks, setUp } from "#kernel/links.ts";
-import { mountsBeneath, unmount } from "#kernel/mount.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace, makeNamespace, removeNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { detectCgroups, groupPaths, processesOf, removeGroup } from "#kernel/cgroups/cgroup.ts";
+import { mountsBeneath, unmount } from "#kernel/mounts/mount.ts";
+import { listLinks, setUp } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace, makeNamespace, removeNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import { Records } from "#store/records.ts";
 
 const checkout = join(import.meta.dir, "../..");

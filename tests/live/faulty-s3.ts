@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request as open, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { S3Place } from "#registry/s3-bucket.ts";
+import type { S3Place } from "#registry/depot/s3-bucket.ts";
 
 /**
  * `slow-down`, `internal`: refused with S3's XML; `bare`: a gateway's answer that is no XML; `reset`: cut before the answer;

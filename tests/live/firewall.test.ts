@@ -5,8 +5,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import type { Client } from "#client/client.ts";
-import { inNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 import { fetchesFrom, Neighbour } from "./neighbour.ts";

@@ -3,8 +3,8 @@
  * in the engine's network namespace (ufw 0.36 by iptables-nft, firewalld 1.3 by nftables). Neither needs to be installed.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { inNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import { Neighbour } from "./neighbour.ts";
 import { NetworkLab } from "./network-lab.ts";
 import { until } from "./told.ts";

@@ -1,7 +1,7 @@
 /** Receivers of logs on real sockets, in an engine's own network. */
 import { decodeMultiStream, encode } from "@msgpack/msgpack";
 import type { Socket, TCPSocketListener } from "bun";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 
 export interface StreamReceiver extends Disposable {
   readonly port: number;

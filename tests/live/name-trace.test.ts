@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { decode, encode } from "dns-packet";
 import type { Client } from "#client/client.ts";
-import { addAddress } from "#kernel/addresses.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace } from "#kernel/netns.ts";
+import { addAddress } from "#kernel/network/addresses.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 

@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as dns from "dns-packet";
 import type { Client } from "#client/client.ts";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import type { EndpointSettings, HostConfig } from "#spec/container.ts";
 import { FrameDecoder } from "#spec/frames.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";

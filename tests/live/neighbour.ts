@@ -3,10 +3,10 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { addAddress } from "#kernel/addresses.ts";
-import { addVeth, findLink, setUp } from "#kernel/links.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace, makeNamespace, removeNamespace } from "#kernel/netns.ts";
+import { addAddress } from "#kernel/network/addresses.ts";
+import { addVeth, findLink, setUp } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace, makeNamespace, removeNamespace } from "#kernel/network/netns.ts";
 import type { EngineUnderTest } from "./engine-under-test.ts";
 
 export class Neighbour implements Disposable {

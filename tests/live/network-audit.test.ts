@@ -1,8 +1,8 @@
 /** `wherry network audit`: what it says is what connections meet. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Client } from "#client/client.ts";
-import { inNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 

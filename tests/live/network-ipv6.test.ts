@@ -1,7 +1,7 @@
 /** Networks with IPv6, with real sockets: addresses, names, isolation and published ports of both families. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import { dockerCli } from "./engine-under-test.ts";
 import { faultOf, NetworkLab } from "./network-lab.ts";
 

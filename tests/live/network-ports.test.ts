@@ -1,8 +1,8 @@
 /** Published ports, with real sockets: from everywhere, of every protocol, changed while the container runs; gateway modes. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { inNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import { dockerCli } from "./engine-under-test.ts";
 import { Neighbour } from "./neighbour.ts";
 import { faultOf, NetworkLab } from "./network-lab.ts";

@@ -1,8 +1,8 @@
 /** Networks of one's own, with real sockets: what can reach what, live changes, events. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { listLinks } from "#kernel/links.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace } from "#kernel/netns.ts";
+import { listLinks } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import { faultOf, NetworkLab } from "./network-lab.ts";
 import { until } from "./told.ts";
 

@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import { digestOf, first, ScriptedRegistry } from "#registry/scripted-registry.ts";
 import { mediaType } from "#spec/image.ts";
 import { type CliResult, dockerCli, EngineUnderTest } from "./engine-under-test.ts";

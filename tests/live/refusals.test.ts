@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mountTmpfs } from "#kernel/mount.ts";
+import { mountTmpfs } from "#kernel/mounts/mount.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 
 const program = join(import.meta.dir, "../../src/bin/wherryd.ts");

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mountTmpfs, unmount } from "#kernel/mount.ts";
+import { mountTmpfs, unmount } from "#kernel/mounts/mount.ts";
 import { digestOf, ServedRegistry } from "./served-registry.ts";
 
 let directory: string;

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { addAddress } from "#kernel/addresses.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace } from "#kernel/netns.ts";
+import { addAddress } from "#kernel/network/addresses.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
 import { ServedRegistry } from "./served-registry.ts";
 

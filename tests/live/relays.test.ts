@@ -1,7 +1,7 @@
 /** Ports of IPv6 that lead to containers with IPv4 only, and those of `::1`: Docker's userland proxy, with real sockets. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import type { HostConfig } from "#spec/container.ts";
 import { dockerCli } from "./engine-under-test.ts";
 import { fetchesFrom, Neighbour } from "./neighbour.ts";

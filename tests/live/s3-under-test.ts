@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { S3Place } from "#registry/s3-bucket.ts";
+import type { S3Place } from "#registry/depot/s3-bucket.ts";
 
 const program = join(import.meta.dir, "../s3/serve.mjs");
 /** `scripts/setup --tests` brings it. */

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import type { Client } from "#client/client.ts";
-import { listLinks } from "#kernel/links.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { listLinks } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 
 let one: EngineUnderTest;

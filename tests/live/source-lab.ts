@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { inNamespace } from "#kernel/netns.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import type { EngineUnderTest } from "./engine-under-test.ts";
 
 const author = {

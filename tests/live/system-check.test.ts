@@ -3,10 +3,10 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pack } from "tar-stream";
-import { addBridge, deleteLink, listLinks } from "#kernel/links.ts";
-import { mountsBeneath, mountTmpfs } from "#kernel/mount.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace, makeNamespace, removeNamespace } from "#kernel/netns.ts";
+import { mountsBeneath, mountTmpfs } from "#kernel/mounts/mount.ts";
+import { addBridge, deleteLink, listLinks } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace, makeNamespace, removeNamespace } from "#kernel/network/netns.ts";
 import { Records } from "#store/records.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 

@@ -8,8 +8,8 @@ import { mkdirSync, readdirSync, rmSync, statfsSync, truncateSync, writeFileSync
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { mountTmpfs } from "#kernel/mount.ts";
-import { inNamespace } from "#kernel/netns.ts";
+import { mountTmpfs } from "#kernel/mounts/mount.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
 import { digestOf, ScriptedRegistry } from "#registry/scripted-registry.ts";
 import { mediaType } from "#spec/image.ts";
 import { type CliResult, EngineUnderTest } from "./engine-under-test.ts";

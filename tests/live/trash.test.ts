@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mountTmpfs, unmount } from "#kernel/mount.ts";
+import { mountTmpfs, unmount } from "#kernel/mounts/mount.ts";
 import { Records } from "#store/records.ts";
 import type { TrashEntry } from "#volume/trash-choice.ts";
 import type { VolumeRecord } from "#volume/volume-record.ts";

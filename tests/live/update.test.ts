@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Client } from "#client/client.ts";
-import { detectCgroups } from "#kernel/cgroup.ts";
+import { detectCgroups } from "#kernel/cgroups/cgroup.ts";
 import { Fault } from "#spec/fault.ts";
 import { dockerCli, EngineUnderTest } from "./engine-under-test.ts";
 

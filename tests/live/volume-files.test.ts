@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mountTmpfs, unmount } from "#kernel/mount.ts";
+import { mountTmpfs, unmount } from "#kernel/mounts/mount.ts";
 import { Records } from "#store/records.ts";
 import { EngineUnderTest } from "./engine-under-test.ts";
 

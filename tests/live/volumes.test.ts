@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { mountsBeneath, mountTmpfs, setPropagation, unmount } from "#kernel/mount.ts";
+import { mountsBeneath, mountTmpfs, setPropagation, unmount } from "#kernel/mounts/mount.ts";
 import { type CliResult, dockerCli, EngineUnderTest } from "./engine-under-test.ts";
 import { until } from "./told.ts";
 

@@ -3,16 +3,16 @@
  * Looks with `ip` and libnftables, so that the code that made things is not asked whether it made them.
  */
 import { spawnSync } from "node:child_process";
-import { listLinks } from "#kernel/links.ts";
-import { Netlink } from "#kernel/netlink.ts";
-import { inNamespace } from "#kernel/netns.ts";
-import { runNft } from "#kernel/nftables.ts";
+import { listLinks } from "#kernel/network/links.ts";
+import { Netlink } from "#kernel/network/netlink.ts";
+import { inNamespace } from "#kernel/network/netns.ts";
+import { runNft } from "#kernel/network/nftables.ts";
 import { targetsOf } from "#network/attachments.ts";
-import { bridged } from "#network/bridge-driver.ts";
-import { gatewayOrder } from "#network/endpoint-settings.ts";
+import { bridged } from "#network/drivers/bridge-driver.ts";
 import type { Networks } from "#network/networks.ts";
-import { addNetwork, addPorts } from "#network/ruleset.ts";
-import type { SandboxRecord } from "#network/sandbox-table.ts";
+import { gatewayOrder } from "#network/records/endpoint-settings.ts";
+import type { SandboxRecord } from "#network/records/sandbox-table.ts";
+import { addNetwork, addPorts } from "#network/rules/ruleset.ts";
 import type { Endpoint, NetworkRecord } from "#spec/network.ts";
 
 export interface Walker {

@@ -5,11 +5,11 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createFlags } from "#cli/create-flags.ts";
-import { createRequest } from "#cli/create-request.ts";
-import { parseFlags } from "#cli/flags.ts";
-import { parseKeyValueFile } from "#cli/key-value-file.ts";
-import { securityOptions } from "#cli/security-flags.ts";
+import { createFlags } from "#cli/flags/create-flags.ts";
+import { createRequest } from "#cli/flags/create-request.ts";
+import { parseFlags } from "#cli/flags/flags.ts";
+import { parseKeyValueFile } from "#cli/flags/key-value-file.ts";
+import { securityOptions } from "#cli/flags/security-flags.ts";
 import { Fault } from "#spec/fault.ts";
 
 const env: Readonly<Record<string, string>> = { HOME: "/root" };

@@ -5,14 +5,14 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ArgumentScope, type GivenArguments } from "#build/build-args.ts";
-import { parseDockerfile, parseTrigger } from "#build/dockerfile.ts";
-import { expandWord } from "#build/expand.ts";
-import type { Instruction } from "#build/instruction.ts";
-import type { Diagnostic } from "#build/lines.ts";
-import { planBuild, tidyConfig } from "#build/plan.ts";
-import { beginStage, configOf } from "#build/stage-state.ts";
-import { applyInstruction, type Dialect, type Step } from "#build/step.ts";
+import { ArgumentScope, type GivenArguments } from "#build/language/build-args.ts";
+import { parseDockerfile, parseTrigger } from "#build/language/dockerfile.ts";
+import { expandWord } from "#build/language/expand.ts";
+import type { Instruction } from "#build/language/instruction.ts";
+import type { Diagnostic } from "#build/language/lines.ts";
+import { planBuild, tidyConfig } from "#build/language/plan.ts";
+import { beginStage, configOf } from "#build/language/stage-state.ts";
+import { applyInstruction, type Dialect, type Step } from "#build/language/step.ts";
 import { Fault } from "#spec/fault.ts";
 import type { ImageRunConfig } from "#spec/image.ts";
 

@@ -6,7 +6,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { next } from "#engine/lifecycle.ts";
+import { next } from "#engine/lifecycle/lifecycle.ts";
 import type { Action, LifecycleEvent, Reality } from "#engine/transition.ts";
 import { type ContainerRecord, parseContainerId, zeroTime } from "#spec/container.ts";
 import { parseDigest } from "#spec/digest.ts";

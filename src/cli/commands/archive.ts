@@ -1,9 +1,9 @@
 /** `save` and `load`: images in and out of archives. */
-import type { Command } from "#cli/command.ts";
-import { readInput } from "#cli/input-file.ts";
-import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
-import { platformsJson } from "#cli/platform-flag.ts";
-import { showProgress } from "#cli/progress-display.ts";
+import type { Command } from "#cli/flags/command.ts";
+import { platformsJson } from "#cli/flags/platform-flag.ts";
+import { readInput } from "#cli/terminal/input-file.ts";
+import { refuseTerminal, writeOutput } from "#cli/terminal/output-file.ts";
+import { showProgress } from "#cli/terminal/progress-display.ts";
 import { Fault } from "#spec/fault.ts";
 
 const save: Command = {

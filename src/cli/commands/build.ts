@@ -1,14 +1,14 @@
 /** `build`: an image, or files, from a directory with a Dockerfile in it. */
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type BuildDisplay, displayOf } from "#cli/build-display.ts";
-import { buildFlags } from "#cli/build-flags.ts";
-import { frontendOptions, type Output, outputsOf, questionOf } from "#cli/build-order.ts";
-import { buildServices } from "#cli/build-services.ts";
-import { openSources } from "#cli/build-sources.ts";
-import { cacheStores, listCaches } from "#cli/cache-stores.ts";
-import { type CliIo, type Command, type Invocation, write } from "#cli/command.ts";
-import { addToLayout } from "#cli/layout-index.ts";
+import { type BuildDisplay, displayOf } from "#cli/build/build-display.ts";
+import { buildFlags } from "#cli/build/build-flags.ts";
+import { frontendOptions, type Output, outputsOf, questionOf } from "#cli/build/build-order.ts";
+import { buildServices } from "#cli/build/build-services.ts";
+import { openSources } from "#cli/build/build-sources.ts";
+import { cacheStores, listCaches } from "#cli/build/cache-stores.ts";
+import { addToLayout } from "#cli/build/layout-index.ts";
+import { type CliIo, type Command, type Invocation, write } from "#cli/flags/command.ts";
 import { exportStore } from "#spec/content-service.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";

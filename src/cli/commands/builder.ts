@@ -1,8 +1,8 @@
 /** `builder du` and `builder prune`: what builds keep, and giving it back. */
-import { type Command, filterFlag, filtersOf, write } from "#cli/command.ts";
-import { confirmed } from "#cli/confirm.ts";
-import { formatTable } from "#cli/table.ts";
-import { humanSize, parseSize, timeAgo } from "#cli/units.ts";
+import { type Command, filterFlag, filtersOf, write } from "#cli/flags/command.ts";
+import { humanSize, parseSize, timeAgo } from "#cli/flags/units.ts";
+import { confirmed } from "#cli/terminal/confirm.ts";
+import { formatTable } from "#cli/terminal/table.ts";
 import { formatFilters } from "#spec/filters.ts";
 
 const du: Command = {

@@ -1,6 +1,6 @@
 /** `system check`: whether what the engine keeps is as it says, and putting right what is not. */
-import { type Command, write } from "#cli/command.ts";
-import { humanSize } from "#cli/units.ts";
+import { type Command, write } from "#cli/flags/command.ts";
+import { humanSize } from "#cli/flags/units.ts";
 import type { CheckedFinding, CheckSummary } from "#spec/check.ts";
 
 const check: Command = {

@@ -1,5 +1,5 @@
 /** `commit` and `image squash`: images made of a container, or of an image's layers put into one. */
-import { type Command, write } from "#cli/command.ts";
+import { type Command, write } from "#cli/flags/command.ts";
 import { splitTag } from "./images.ts";
 
 const commit: Command = {

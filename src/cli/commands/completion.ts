@@ -1,5 +1,5 @@
 /** `completion`: scripts by which shells ask this program what could stand at the cursor. */
-import { type Command, write } from "#cli/command.ts";
+import { type Command, write } from "#cli/flags/command.ts";
 import { Fault } from "#spec/fault.ts";
 
 /** Bash replaces only what is behind the last of its word breaks, so that much is cut off again. */

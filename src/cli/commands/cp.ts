@@ -1,7 +1,7 @@
 /** `cp`: files between a container and this machine. */
 import { lstat, readlink, realpath, stat } from "node:fs/promises";
 import { posix, resolve } from "node:path";
-import { type Command, type Invocation, write } from "#cli/command.ts";
+import { type Command, type Invocation, write } from "#cli/flags/command.ts";
 import {
   type CopyEnd,
   type CopyPlan,
@@ -12,9 +12,9 @@ import {
   planCopy,
   splitCopyArgument,
   splitEntry,
-} from "#cli/copy-paths.ts";
-import { CopyProgress } from "#cli/copy-progress.ts";
-import { checkOutputPath } from "#cli/output-file.ts";
+} from "#cli/terminal/copy-paths.ts";
+import { CopyProgress } from "#cli/terminal/copy-progress.ts";
+import { checkOutputPath } from "#cli/terminal/output-file.ts";
 import type { FilesClient } from "#client/archives.ts";
 import type { Client } from "#client/client.ts";
 import { hasGoMode } from "#spec/docker-archive.ts";
@@ -89,7 +89,7 @@ async function copyOut(o: Invocation, { word, files }: Place, from: End, target:
     ...(rename !== undefined && { rename }),
   };
   using progress = new CopyProgress(io, `Copying from ${word} - `, isQuiet(o));
-  const { unpackLocal } = await import("#cli/local-unpack.ts");
+  const { unpackLocal } = await import("#cli/terminal/local-unpack.ts");
   const plan = planCopy({ ...source, ...renameless(source) }, await localDestination(destination));
   await unpackLocal(progress.count(tar), joined(source, plan));
   await progress.end(`Successfully copied %s to ${destination}`);
@@ -169,7 +169,7 @@ async function copyIn(o: Invocation, { word, files }: Place, asked: string, to: 
   const plan = planCopy(source, destination);
   const called = plan.rename?.to ?? source.rename ?? splitEntry(source.path).name;
   using progress = new CopyProgress(io, `Copying to ${word} - `, isQuiet(o));
-  const { packLocal } = await import("#cli/local-pack.ts");
+  const { packLocal } = await import("#cli/terminal/local-pack.ts");
   await archives.write(container, plan.directory, progress.count(packLocal(source.path, called)), options);
   await progress.end(`Successfully copied %s to ${container}:${destination.path}`);
   return 0;

@@ -1,8 +1,8 @@
 /** `system df` and `container prune`: what takes up space, and giving back what nobody needs. */
-import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
-import { type Column, formatRows } from "#cli/rows.ts";
-import { ellipsis, formatTable } from "#cli/table.ts";
-import { humanSize, shownId, timeAgo } from "#cli/units.ts";
+import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/flags/command.ts";
+import { humanSize, shownId, timeAgo } from "#cli/flags/units.ts";
+import { type Column, formatRows } from "#cli/terminal/rows.ts";
+import { ellipsis, formatTable } from "#cli/terminal/table.ts";
 import type { BuildCacheUsage, DiskExplanation, DiskUsage } from "#spec/docker-df.ts";
 import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
 import type { TrashedVolume } from "#spec/trash.ts";
@@ -222,7 +222,7 @@ const prune: Command = {
   most: 0,
   run: async ({ client, flags, io }) => {
     const filters = filtersOf(flags.list("filter"));
-    const { confirmed } = await import("#cli/confirm.ts");
+    const { confirmed } = await import("#cli/terminal/confirm.ts");
     const warning =
       "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ";
     if (!flags.on("force") && !(await confirmed(io, warning))) return 0;

@@ -1,7 +1,7 @@
 /** `events`: what happens in the engine, as it happens. */
-import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
-import { localTime } from "#cli/timestamp.ts";
-import { apiTime } from "#cli/units.ts";
+import { type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/flags/command.ts";
+import { apiTime } from "#cli/flags/units.ts";
+import { localTime } from "#cli/terminal/timestamp.ts";
 import type { EventMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { compileTemplate } from "#spec/template.ts";

@@ -1,11 +1,11 @@
 /** Processes beside a container's first one: run, and, beyond docker, ended. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type CliIo, type Command, forEach } from "#cli/command.ts";
-import { parseKeys } from "#cli/detach-keys.ts";
-import type { Flags } from "#cli/flags.ts";
-import { parseKeyValueFile } from "#cli/key-value-file.ts";
-import { runSession } from "#cli/session.ts";
+import { type CliIo, type Command, forEach } from "#cli/flags/command.ts";
+import type { Flags } from "#cli/flags/flags.ts";
+import { parseKeyValueFile } from "#cli/flags/key-value-file.ts";
+import { parseKeys } from "#cli/terminal/detach-keys.ts";
+import { runSession } from "#cli/terminal/session.ts";
 import { Fault } from "#spec/fault.ts";
 
 const exec: Command = {

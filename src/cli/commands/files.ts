@@ -1,8 +1,8 @@
 /** `diff` and `export`: what a container changed, and all it has. */
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Command, write } from "#cli/command.ts";
-import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
+import { type Command, write } from "#cli/flags/command.ts";
+import { refuseTerminal, writeOutput } from "#cli/terminal/output-file.ts";
 import { Fault } from "#spec/fault.ts";
 
 const letters = ["C", "A", "D"] as const;

@@ -1,8 +1,8 @@
 /** Commands about the space that images take. */
 import { createInterface } from "node:readline/promises";
-import { type CliIo, type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/command.ts";
-import { formatRows } from "#cli/rows.ts";
-import { humanSize } from "#cli/units.ts";
+import { type CliIo, type Command, filterFlag, filtersOf, formatFlag, write } from "#cli/flags/command.ts";
+import { humanSize } from "#cli/flags/units.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
 
 /** True for `y`; without anybody to ask, false. */
 async function confirmed(io: CliIo, warning: string): Promise<boolean> {

@@ -9,13 +9,13 @@ import {
   noTruncFlag,
   quietFlag,
   write,
-} from "#cli/command.ts";
-import { imageRows, imageTree } from "#cli/image-rows.ts";
-import { readInput } from "#cli/input-file.ts";
-import { platformJson } from "#cli/platform-flag.ts";
-import { formatRows } from "#cli/rows.ts";
-import { ellipsis, formatTable } from "#cli/table.ts";
-import { humanSize, shownId, timeAgo } from "#cli/units.ts";
+} from "#cli/flags/command.ts";
+import { platformJson } from "#cli/flags/platform-flag.ts";
+import { humanSize, shownId, timeAgo } from "#cli/flags/units.ts";
+import { imageRows, imageTree } from "#cli/terminal/image-rows.ts";
+import { readInput } from "#cli/terminal/input-file.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
+import { ellipsis, formatTable } from "#cli/terminal/table.ts";
 import type { HistoryItem } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { parseReference } from "#spec/reference.ts";

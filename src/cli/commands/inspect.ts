@@ -1,7 +1,7 @@
 /** Commands that look into one thing. */
-import { type CliIo, type Command, errorText, write } from "#cli/command.ts";
-import { platformJson } from "#cli/platform-flag.ts";
-import { hostPort } from "#cli/port-text.ts";
+import { type CliIo, type Command, errorText, write } from "#cli/flags/command.ts";
+import { platformJson } from "#cli/flags/platform-flag.ts";
+import { hostPort } from "#cli/flags/port-text.ts";
 import type { Client } from "#client/client.ts";
 import type { ContainerInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";

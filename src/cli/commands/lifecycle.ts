@@ -1,7 +1,7 @@
 /** Commands that change what containers do, each for several containers. */
-import { type Command, forEach, type Invocation, write } from "#cli/command.ts";
-import type { FlagSpec } from "#cli/flags.ts";
-import { anonymousVolumesOf, dryRunFlag, leavingText, newRemoval, nowFlag } from "#cli/removal.ts";
+import { type Command, forEach, type Invocation, write } from "#cli/flags/command.ts";
+import type { FlagSpec } from "#cli/flags/flags.ts";
+import { anonymousVolumesOf, dryRunFlag, leavingText, newRemoval, nowFlag } from "#cli/terminal/removal.ts";
 import { Fault } from "#spec/fault.ts";
 
 const timeFlag: FlagSpec = {

@@ -8,16 +8,16 @@ import {
   noTruncFlag,
   quietFlag,
   write,
-} from "#cli/command.ts";
-import { printObjects } from "#cli/commands/inspect.ts";
-import { FlagValues, keyValues } from "#cli/flag-values.ts";
-import type { FlagSpec, Flags } from "#cli/flags.ts";
-import { ipamConfig } from "#cli/ipam-flags.ts";
-import { formatRows } from "#cli/rows.ts";
-import { shownId } from "#cli/units.ts";
+} from "#cli/flags/command.ts";
+import { FlagValues, keyValues } from "#cli/flags/flag-values.ts";
+import type { FlagSpec, Flags } from "#cli/flags/flags.ts";
+import { ipamConfig } from "#cli/flags/ipam-flags.ts";
+import { shownId } from "#cli/flags/units.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
 import type { EndpointSettings } from "#spec/container.ts";
 import type { NetworkInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
+import { printObjects } from "./inspect.ts";
 
 const headers = {
   ID: "NETWORK ID",
@@ -181,7 +181,7 @@ const prune: Command = {
   run: async ({ client, flags, io }) => {
     const question =
       "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue? [y/N] ";
-    const { confirmed } = await import("#cli/confirm.ts");
+    const { confirmed } = await import("#cli/terminal/confirm.ts");
     if (!flags.on("force") && !(await confirmed(io, question))) return 0;
     const { NetworksDeleted } = await (await client()).networks.prune(filtersOf(flags.list("filter")));
     if (NetworksDeleted !== null && NetworksDeleted.length > 0)

@@ -1,6 +1,6 @@
 /** `protect` and `unprotect`: the label that keeps volumes and containers from being removed, put on and taken off. */
 
-import { type Command, forEach } from "#cli/command.ts";
+import { type Command, forEach } from "#cli/flags/command.ts";
 import type { Client } from "#client/client.ts";
 
 function protecting(

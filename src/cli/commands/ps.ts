@@ -7,11 +7,11 @@ import {
   noTruncFlag,
   quietFlag,
   write,
-} from "#cli/command.ts";
-import { formatPorts } from "#cli/port-text.ts";
-import { type Column, formatRows } from "#cli/rows.ts";
-import { ellipsis } from "#cli/table.ts";
-import { humanSize, shownId, timeAgo } from "#cli/units.ts";
+} from "#cli/flags/command.ts";
+import { formatPorts } from "#cli/flags/port-text.ts";
+import { humanSize, shownId, timeAgo } from "#cli/flags/units.ts";
+import { type Column, formatRows } from "#cli/terminal/rows.ts";
+import { ellipsis } from "#cli/terminal/table.ts";
 import type { ContainerSummary } from "#spec/docker-wire.ts";
 
 interface ContainerRow {

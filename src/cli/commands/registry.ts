@@ -8,8 +8,8 @@ import {
   type Invocation,
   noTruncFlag,
   write,
-} from "#cli/command.ts";
-import { configDirectory } from "#cli/config-directory.ts";
+} from "#cli/flags/command.ts";
+import { configDirectory } from "#cli/place/config-directory.ts";
 import {
   type AuthConfig,
   credentialsFor,
@@ -17,11 +17,11 @@ import {
   headerFor,
   hubAddress,
   storeCredentials,
-} from "#cli/credentials.ts";
-import { showProgress } from "#cli/progress-display.ts";
-import { pullImage } from "#cli/pull-image.ts";
-import { formatRows } from "#cli/rows.ts";
-import { ellipsis } from "#cli/table.ts";
+} from "#cli/place/credentials.ts";
+import { showProgress } from "#cli/terminal/progress-display.ts";
+import { pullImage } from "#cli/terminal/pull-image.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
+import { ellipsis } from "#cli/terminal/table.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 

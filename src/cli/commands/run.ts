@@ -1,14 +1,14 @@
 /** `run` and `create`. */
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { type Command, errorText, type Invocation, write } from "#cli/command.ts";
-import { createFlags } from "#cli/create-flags.ts";
-import { createRequest } from "#cli/create-request.ts";
-import { FlagValues } from "#cli/flag-values.ts";
-import type { FlagSpec } from "#cli/flags.ts";
-import { parseKeyValueFile } from "#cli/key-value-file.ts";
-import { withImage } from "#cli/pull-image.ts";
-import { securityOptions } from "#cli/security-flags.ts";
-import { runSession } from "#cli/session.ts";
+import { type Command, errorText, type Invocation, write } from "#cli/flags/command.ts";
+import { createFlags } from "#cli/flags/create-flags.ts";
+import { createRequest } from "#cli/flags/create-request.ts";
+import { FlagValues } from "#cli/flags/flag-values.ts";
+import type { FlagSpec } from "#cli/flags/flags.ts";
+import { parseKeyValueFile } from "#cli/flags/key-value-file.ts";
+import { securityOptions } from "#cli/flags/security-flags.ts";
+import { withImage } from "#cli/terminal/pull-image.ts";
+import { runSession } from "#cli/terminal/session.ts";
 import type { Client } from "#client/client.ts";
 import type { CreateBody } from "#client/containers.ts";
 import { Fault } from "#spec/fault.ts";

@@ -1,9 +1,16 @@
 /** `stats`: what containers use, once or as a table that stays current. */
 import { setTimeout as pause } from "node:timers/promises";
-import { type CliIo, type Command, formatFlag, type Invocation, noTruncFlag, write } from "#cli/command.ts";
-import { formatRows } from "#cli/rows.ts";
-import { formatWideTable } from "#cli/table.ts";
-import { type UsageRow, usageHeaders, usageRow } from "#cli/usage-row.ts";
+import {
+  type CliIo,
+  type Command,
+  formatFlag,
+  type Invocation,
+  noTruncFlag,
+  write,
+} from "#cli/flags/command.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
+import { formatWideTable } from "#cli/terminal/table.ts";
+import { type UsageRow, usageHeaders, usageRow } from "#cli/terminal/usage-row.ts";
 import type { Client } from "#client/client.ts";
 import type { StatsAnswer } from "#spec/docker-stats.ts";
 

@@ -1,8 +1,8 @@
 /** Commands that show what processes write, and write to them. */
-import { type Command, forEach, type Invocation, write } from "#cli/command.ts";
-import { parseKeys } from "#cli/detach-keys.ts";
-import { runSession } from "#cli/session.ts";
-import { apiTime } from "#cli/units.ts";
+import { type Command, forEach, type Invocation, write } from "#cli/flags/command.ts";
+import { apiTime } from "#cli/flags/units.ts";
+import { parseKeys } from "#cli/terminal/detach-keys.ts";
+import { runSession } from "#cli/terminal/session.ts";
 import type { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
 import { FrameDecoder } from "#spec/frames.ts";

@@ -1,9 +1,9 @@
 /** `system prune`: everything that nobody uses, kind by kind, as docker's. */
 
-import { type Command, filterFlag, filtersOf, write } from "#cli/command.ts";
-import { confirmed } from "#cli/confirm.ts";
-import { leavingText, nowFlag, undoHint } from "#cli/removal.ts";
-import { humanSize } from "#cli/units.ts";
+import { type Command, filterFlag, filtersOf, write } from "#cli/flags/command.ts";
+import { humanSize } from "#cli/flags/units.ts";
+import { confirmed } from "#cli/terminal/confirm.ts";
+import { leavingText, nowFlag, undoHint } from "#cli/terminal/removal.ts";
 import type { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Filters, formatFilters } from "#spec/filters.ts";

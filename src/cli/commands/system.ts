@@ -1,6 +1,6 @@
 /** Commands about the engine itself. */
-import { type Command, formatFlag, write } from "#cli/command.ts";
-import { humanSize } from "#cli/units.ts";
+import { type Command, formatFlag, write } from "#cli/flags/command.ts";
+import { humanSize } from "#cli/flags/units.ts";
 import type { SystemInfo, VersionInfo } from "#spec/docker-wire.ts";
 import { compileTemplate } from "#spec/template.ts";
 

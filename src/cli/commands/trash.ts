@@ -1,8 +1,8 @@
 /** `undo` and `trash`: removed volumes back, or gone for good. */
-import { type Command, formatFlag, write } from "#cli/command.ts";
-import { confirmed } from "#cli/confirm.ts";
-import { formatRows } from "#cli/rows.ts";
-import { humanSize, timeAgo } from "#cli/units.ts";
+import { type Command, formatFlag, write } from "#cli/flags/command.ts";
+import { humanSize, timeAgo } from "#cli/flags/units.ts";
+import { confirmed } from "#cli/terminal/confirm.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
 import { humanDuration } from "#spec/go-duration.ts";
 import type { TrashedVolume } from "#spec/trash.ts";
 

@@ -1,10 +1,10 @@
 /** `update`: limits, restart policy and published ports of containers, running or not. */
-import { type Command, errorText, write } from "#cli/command.ts";
-import { limitFlags } from "#cli/create-flags.ts";
-import { FlagValues } from "#cli/flag-values.ts";
-import type { FlagSpec, Flags } from "#cli/flags.ts";
-import { publishedPorts } from "#cli/port-flags.ts";
-import { limitRequest, parseRestart } from "#cli/resource-flags.ts";
+import { type Command, errorText, write } from "#cli/flags/command.ts";
+import { limitFlags } from "#cli/flags/create-flags.ts";
+import { FlagValues } from "#cli/flags/flag-values.ts";
+import type { FlagSpec, Flags } from "#cli/flags/flags.ts";
+import { publishedPorts } from "#cli/flags/port-flags.ts";
+import { limitRequest, parseRestart } from "#cli/flags/resource-flags.ts";
 import type { UpdateBody } from "#client/containers.ts";
 import { Fault } from "#spec/fault.ts";
 

@@ -1,9 +1,9 @@
 /** Volumes made of others, and their files in and out: wherry's own commands. */
-import { type Command, write } from "#cli/command.ts";
-import { copyCommand } from "#cli/commands/cp.ts";
-import { readInput } from "#cli/input-file.ts";
-import { refuseTerminal, writeOutput } from "#cli/output-file.ts";
+import { type Command, write } from "#cli/flags/command.ts";
+import { readInput } from "#cli/terminal/input-file.ts";
+import { refuseTerminal, writeOutput } from "#cli/terminal/output-file.ts";
 import { Fault } from "#spec/fault.ts";
+import { copyCommand } from "./cp.ts";
 
 const cp = copyCommand({
   word: "volume",

@@ -1,9 +1,17 @@
 /** Commands about volumes. */
-import { type Command, filterFlag, filtersOf, forEach, formatFlag, quietFlag, write } from "#cli/command.ts";
-import { printObjects } from "#cli/commands/inspect.ts";
-import { dryRunFlag, leavingText, newRemoval, nowFlag, undoHint } from "#cli/removal.ts";
-import { formatRows } from "#cli/rows.ts";
-import { humanSize } from "#cli/units.ts";
+import {
+  type Command,
+  filterFlag,
+  filtersOf,
+  forEach,
+  formatFlag,
+  quietFlag,
+  write,
+} from "#cli/flags/command.ts";
+import { humanSize } from "#cli/flags/units.ts";
+import { dryRunFlag, leavingText, newRemoval, nowFlag, undoHint } from "#cli/terminal/removal.ts";
+import { formatRows } from "#cli/terminal/rows.ts";
+import { printObjects } from "./inspect.ts";
 
 const create: Command = {
   usage: "[OPTIONS] [VOLUME]",
@@ -117,7 +125,7 @@ const prune: Command = {
         await write(io.stdout, going);
         return 0;
       }
-      const { confirmed } = await import("#cli/confirm.ts");
+      const { confirmed } = await import("#cli/terminal/confirm.ts");
       const question = `${warning}${going}Are you sure you want to continue? [y/N] `;
       if (!(await confirmed(io, question))) return 0;
     }

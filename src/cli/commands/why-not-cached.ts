@@ -1,7 +1,7 @@
 /** `build why-not-cached`: which steps of the last build were done again, and what they read that had changed. */
 import { resolve } from "node:path";
-import { cachePage } from "#cli/cache-page.ts";
-import { type Command, write } from "#cli/command.ts";
+import { cachePage } from "#cli/build/cache-page.ts";
+import { type Command, write } from "#cli/flags/command.ts";
 import type { BuildOutcomeAnswer } from "#spec/build-outcome.ts";
 import { Fault } from "#spec/fault.ts";
 

@@ -1,6 +1,7 @@
 /** `why`: one page on why a container is in the state it is in. */
-import { type Command, write } from "#cli/command.ts";
-import { type WhyFacts, whyPage } from "#cli/why-page.ts";
+
+import { type WhyFacts, whyPage } from "#cli/build/why-page.ts";
+import { type Command, write } from "#cli/flags/command.ts";
 import type { Client } from "#client/client.ts";
 import type { ContainerInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";

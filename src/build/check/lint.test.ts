@@ -1,0 +1,121 @@
+import { expect, test } from "bun:test";
+import { ignoreFilter } from "#build/files/ignore-patterns.ts";
+import { parseDockerfile } from "#build/language/dockerfile.ts";
+import { stagesOf } from "#build/language/stage-graph.ts";
+import { lint } from "./lint.ts";
+import { checkSettings, ruleUrl } from "./lint-rules.ts";
+
+function warnings(text: string, o: { ignored?: string[]; env?: string[] } = {}): string[] {
+  const [dockerfile, diagnostics] = parseDockerfile(text);
+  const { warnings } = lint({
+    ...{ dockerfile, diagnostics, stages: stagesOf(dockerfile), buildArgs: {}, settings: undefined },
+    platformArgs: { TARGETPLATFORM: "linux/amd64", TARGETARCH: "amd64" },
+    baseOf: () => ({
+      ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] }, history: [] },
+      config: { Env: ["PATH=/bin", ...(o.env ?? [])] },
+    }),
+    ignored: o.ignored === undefined ? undefined : ignoreFilter(o.ignored, ".dockerignore"),
+  });
+  return warnings.map(({ rule, detail, lines }) => `${lines[0]?.start} ${rule}: ${detail}`);
+}
+
+const cases: [dockerfile: string, ...expected: string[]][] = [
+  ['FROM a\nRUN echo $x\nCMD ["a"]\n'],
+  ["FROM a AS Build\n", "1 StageNameCasing: Stage name 'Build' should be lowercase"],
+  ["FROM a as b\n", "1 FromAsCasing: 'as' and 'FROM' keywords' casing do not match"],
+  ["from a as b\nrun x\n"],
+  ["FROM a\nRUN x \\\n\n  y\n", "2 NoEmptyContinuation: Empty continuation line"],
+  [
+    "FROM a\nRUN x\ncopy a b\n",
+    "3 ConsistentInstructionCasing: Command 'copy' should match the case of the command majority (uppercase)",
+  ],
+  [
+    "FROM a AS b\nFROM c AS b\n",
+    '2 DuplicateStageName: Duplicate stage name "b", stage names should be unique',
+  ],
+  [
+    "FROM a AS scratch\n",
+    '1 ReservedStageName: Stage name should not use the same name as reserved stage "scratch"',
+  ],
+  [
+    "FROM a\nCMD echo\n",
+    "2 JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals",
+  ],
+  ['FROM a\nSHELL ["/bin/bash", "-c"]\nCMD echo\n'],
+  [
+    "FROM a\nMAINTAINER me\n",
+    "2 MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label",
+  ],
+  [
+    "ARG VERSION=1\nFROM a:${VERSON}\n",
+    "2 UndefinedArgInFrom: FROM argument 'VERSON' is not declared (did you mean VERSION?)",
+  ],
+  [
+    "FROM a\nWORKDIR app\n",
+    '2 WorkdirRelativePath: Relative workdir "app" can have unexpected results if the base image changes',
+  ],
+  ["FROM a\nWORKDIR /x\nWORKDIR app\n"],
+  [
+    "FROM a\nARG NAME\nCOPY $NAMES /x\n",
+    "3 UndefinedVar: Usage of undefined variable '$NAMES' (did you mean $NAME?)",
+  ],
+  ["FROM a\nCOPY ${NAMES:-x} $PATH /x\n"],
+  [
+    'FROM a\nCMD ["a"]\nCMD ["b"]\n',
+    "2 MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used",
+  ],
+  [
+    "FROM a\nENV mode value\n",
+    '2 LegacyKeyValueFormat: "ENV key=value" should be used instead of legacy "ENV key value" format',
+  ],
+  [
+    "FROM --platform=$TARGETPLATFORM a\n",
+    "1 RedundantTargetPlatform: Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+  ],
+  [
+    "FROM --platform=linux/arm64 a\n",
+    '1 FromPlatformFlagConstDisallowed: FROM --platform flag should not use constant value "linux/arm64"',
+  ],
+  ["FROM --platform=linux/arm64 a AS build-arm64\n"],
+  [
+    "FROM a\nARG DB_PASSWORD\nENV API_TOKEN=x PUBLIC_KEY=y\n",
+    '2 SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ARG "DB_PASSWORD")',
+    '3 SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ENV "API_TOKEN")',
+  ],
+  [
+    "ARG TAG\nFROM a:${TAG}\n",
+    "2 InvalidDefaultArgInFrom: Default value for ARG a:${TAG} results in empty or invalid base image name",
+  ],
+  [
+    "FROM a\nEXPOSE 80/TCP 127.0.0.1:80:80\n",
+    "2 ExposeInvalidFormat: EXPOSE instruction should not define an IP address or host-port mapping, found '127.0.0.1:80:80'",
+    "2 ExposeProtoCasing: Defined protocol '80/TCP' in EXPOSE instruction should be lowercase",
+  ],
+  ["# check=skip=MaintainerDeprecated\nFROM a\nMAINTAINER me\n"],
+  [
+    "# check=experimental=all\n# what it builds\nFROM a AS b\n",
+    "3 InvalidDefinitionDescription: Comment for build stage should follow the format: `# b <description>`",
+  ],
+];
+
+for (const [dockerfile, ...expected] of cases)
+  test(JSON.stringify(dockerfile), () => expect(warnings(dockerfile).sort()).toEqual(expected));
+
+test("a source that .dockerignore leaves out", () => {
+  expect(warnings("FROM a\nCOPY a.txt b.md /x/\n", { ignored: ["*.txt"] })).toEqual([
+    '2 CopyIgnoredFile: Attempting to Copy file "a.txt" that is excluded by .dockerignore',
+  ]);
+});
+
+test("a rule's address", () => {
+  expect(ruleUrl("JSONArgsRecommended")).toBe(
+    "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/",
+  );
+  expect(ruleUrl("FromAsCasing")).toBe("https://docs.docker.com/go/dockerfile/rule/from-as-casing/");
+});
+
+test("settings", () => {
+  expect(checkSettings("skip=all;error=true")).toMatchObject({ error: true });
+  expect(checkSettings("skip=all").wants("UndefinedVar")).toBe(false);
+  expect(checkSettings("").wants("InvalidDefinitionDescription")).toBe(false);
+});
