@@ -124,7 +124,7 @@ export interface EngineContainers {
     ref: string,
     o: Waiting & { timeoutSeconds?: number | undefined; stopSignal?: string | undefined },
   ): Promise<void>;
-  kill(ref: string, signalName?: string): Promise<void>;
+  kill(ref: string, signalName: string | undefined, o: { readonly signal: AbortSignal }): Promise<void>;
   pause(ref: string): Promise<void>;
   unpause(ref: string): Promise<void>;
   rename(ref: string, name: string): Promise<void>;

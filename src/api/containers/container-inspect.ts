@@ -314,13 +314,15 @@ function filled(map: Readonly<Record<string, string>> | null | undefined): map i
 }
 
 function networkSettings(detail: ContainerDetail, version: number): ContainerNetworkSettings {
-  const { sandbox } = detail;
+  const { record, sandbox } = detail;
   const networks = endpointInfos(detail, version);
   const { bridge } = networks;
+  const joins = record.host.NetworkMode?.startsWith("container:") === true;
   return {
     Bridge: "",
-    SandboxID: sandbox === undefined ? "" : detail.record.id,
-    SandboxKey: sandbox?.netnsPath ?? "",
+    // Of its last run, as dockerd; the key leads to a namespace, where there is one.
+    SandboxID: record.run === 0 || joins ? "" : record.id,
+    SandboxKey: joins ? "" : (sandbox?.netnsPath ?? ""),
     Ports: portMap(detail),
     HairpinMode: false,
     LinkLocalIPv6Address: "",

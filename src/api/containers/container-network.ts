@@ -34,7 +34,8 @@ function endpointInfo(
     IPAMConfig: asked?.IPAMConfig ?? null,
     Links: asked?.Links ?? null,
     Aliases: version < 45 && userDefined ? [...new Set([...(aliases ?? []), ...shortNames])] : aliases,
-    MacAddress: actual?.macAddress ?? asked?.MacAddress ?? "",
+    // As dockerd, which shows what was asked for until the first start, and then what there is.
+    MacAddress: actual?.macAddress ?? (record.run === 0 ? (asked?.MacAddress ?? "") : ""),
     DriverOpts: asked?.DriverOpts ?? null,
     ...(version >= 48 && { GwPriority: asked?.GwPriority ?? 0 }),
     // As dockerd, which puts it there with the first start.
@@ -46,7 +47,8 @@ function endpointInfo(
     IPv6Gateway: shownGateway(actual?.gateway6),
     GlobalIPv6Address: actual?.ip6Address ?? "",
     GlobalIPv6PrefixLen: actual?.prefixLength6 ?? 0,
-    DNSNames: userDefined ? [...new Set([record.name, ...(aliases ?? []), ...shortNames])] : null,
+    DNSNames:
+      userDefined && record.run > 0 ? [...new Set([record.name, ...(aliases ?? []), ...shortNames])] : null,
   };
 }
 
@@ -55,11 +57,14 @@ function shownGateway(gateway = ""): string {
   return isAnywhere(gateway) ? "" : gateway;
 }
 
-/** Published ports as in `NetworkSettings.Ports`: exposed ports that are not published are there with null. */
+/**
+ * Published ports as in `NetworkSettings.Ports`. Exposed ports that are not published are there with null, where the
+ * container is on a bridge with a way out: elsewhere nothing could be.
+ */
 export function portMap({ record, sandbox }: ContainerGlance): Record<string, PortBinding[] | null> {
   if (sandbox === undefined) return {};
   const ports: Record<string, PortBinding[] | null> = {};
-  if (sandbox.endpoints.some(({ ipAddress, ip6Address }) => `${ipAddress}${ip6Address}` !== ""))
+  if (sandbox.endpoints.some((each) => each.hostInterface !== "" && `${each.gateway}${each.gateway6}` !== ""))
     for (const port of exposedPorts(record.config.ExposedPorts ?? {})) ports[port] = null;
   for (const { containerPort, protocol, hostIp, hostPort } of sandbox.ports) {
     const key = `${containerPort}/${protocol}`;

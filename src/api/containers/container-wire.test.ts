@@ -97,7 +97,8 @@ describe("inspect", () => {
   });
 
   test("a running one shows its endpoint twice, as older clients expect", () => {
-    const record = containerRecord(1, { config: { ExposedPorts: { "80/tcp": {}, "90-91/udp": {} } } });
+    const config = { ExposedPorts: { "80/tcp": {}, "90-91/udp": {} } };
+    const record = { ...containerRecord(1, { config }), run: 1 };
     const { NetworkSettings } = containerInspect(detail(record, { sandbox }), 50, defaults);
     expect(NetworkSettings).toMatchObject({
       IPAddress: "172.17.0.2",

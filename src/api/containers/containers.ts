@@ -202,7 +202,7 @@ function stopOptions(request: ApiRequest): {
 async function kill({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
   const name = param(request, "name");
   try {
-    await engine.containers.kill(name, text(request, "signal"));
+    await engine.containers.kill(name, text(request, "signal"), { signal: request.lifetime });
   } catch (thrown) {
     const fault = Fault.from(thrown);
     throw new Fault(fault.kind, `cannot kill container: ${name}: ${fault.message}`, { cause: thrown });

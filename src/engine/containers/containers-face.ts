@@ -74,8 +74,8 @@ export class ContainersFace {
     await this.#parts.containers.restart(reference, o);
   }
 
-  async kill(reference: string, signalName?: string): Promise<void> {
-    await this.#parts.containers.kill(reference, signalName);
+  async kill(reference: string, signalName: string | undefined, o: Waiting): Promise<void> {
+    await this.#parts.containers.kill(reference, signalName, o);
   }
 
   async pause(reference: string): Promise<void> {

@@ -214,22 +214,25 @@ export class Containers {
   }
 
   /**
-   * By SIGKILL or the container's own stop signal, it counts as stopped by its user.
-   * @throws Fault `conflict` when it is at rest, `invalid` for an unknown signal.
+   * By SIGKILL or the container's own stop signal, it counts as stopped by its user. By SIGKILL it has ended on return.
+   * @throws Fault `conflict` when it is at rest, `invalid` for an unknown signal, `timeout` when it outlives SIGKILL.
    */
-  async kill(reference: string, signalName = "SIGKILL"): Promise<void> {
+  async kill(reference: string, signalName: string | undefined, o: Waiting): Promise<void> {
     const signal = signalNumber(signalName || "SIGKILL");
     const record = this.get(reference);
     const { id } = record;
+    let ended: Promise<unknown> | undefined;
     const guard = (current: ContainerRecord): boolean => {
       if (!isUp(current)) throw new Fault("conflict", `container ${id} is not running`);
+      if (signal === sigkill && isLive(current)) ended = this.#parts.waiters.nextExit(id);
       return true;
     };
     const stops = signal === sigkill || signal === stopSignalOf(record);
     if (stops)
       await this.#parts.supervisor.happen(id, { kind: "stop-requested", by: "kill", signal }, { guard });
     else await this.#parts.supervisor.exclusively(id, async () => void guard(this.get(id)));
-    await sendSignal(this.#parts, record, signal);
+    if (ended !== undefined) await killProcess(this.#parts, record, { ended, signal: o.signal });
+    else await sendSignal(this.#parts, record, signal);
     if (stops && signal !== sigkill) await this.#thaw(id);
   }
 
