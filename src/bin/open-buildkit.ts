@@ -36,7 +36,7 @@ export function openBuildkit(
     ...{ builder, socketDirectory, version, now, report: log },
     sessions: new ClientSessions(),
     jobs: new BuildJobs(now),
-    history: new BuildHistory(records),
+    history: new BuildHistory(records, join(o.dataRoot, "build-history"), now),
     mirrors: Mirrors.open(join(o.dataRoot, "contexts"), now),
     architecture: imageArchitecture(process.arch),
     id: () => engine.system.facts().id,

@@ -19,7 +19,7 @@ import { lintSource, type ReadDockerfile } from "./check/lint-source.ts";
 import type { Workspaces } from "./files/workspace.ts";
 import { type Dockerfile, parseDockerfile } from "./language/dockerfile.ts";
 import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./language/stage-graph.ts";
-import { type WantedAttestations, wantedAttestations } from "./request/attest-options.ts";
+import { fullProvenance, type WantedAttestations, wantedAttestations } from "./request/attest-options.ts";
 import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./request/build-options.ts";
 import type { AttachedPredicate } from "./request/build-request.ts";
 import {
@@ -31,7 +31,7 @@ import {
 import { cacheSource, importedEntries } from "./request/cache-places.ts";
 import { BuildGraph, type BuildNode } from "./request/graph.ts";
 import type { SourceFile } from "./request/progress.ts";
-import { provenancePredicate } from "./request/provenance.ts";
+import { type Predicate, provenancePredicate } from "./request/provenance.ts";
 import { runsPrograms } from "./request/runs-programs.ts";
 import { chainOf } from "./results/compose-image.ts";
 import { scan } from "./results/sbom-scan.ts";
@@ -127,6 +127,7 @@ export class DockerfileBuild {
       ...{ hall, cache, inputs, progress, misses, imported, now, signal },
     });
     const perPlatform: PlatformResult[] = [];
+    const provenances: ((() => Predicate) | undefined)[] = [];
     const kept = new DisposableStack();
     // All platforms at once: what they share is done once.
     try {
@@ -142,8 +143,9 @@ export class DockerfileBuild {
       const described = await this.#describe(each, solver, chainId, epochMs);
       const base = each.base && { chainId: baseOf(each.node), historyLines: each.base.history.length };
       const built = { platform, config: described, chainId, base };
-      const predicates = await this.#say(built, each, { wanted: attestations, inputs, startedMs });
-      perPlatform.push({ ...built, predicates });
+      const said = await this.#say(built, each, { wanted: attestations, inputs, startedMs });
+      perPlatform.push({ ...built, predicates: said.predicates });
+      provenances.push(said.provenance);
     }
     const steps = this.#exportsSteps ? await solver.steps(lowered.map(({ node }) => node)) : undefined;
     for (const { chainId } of steps ?? []) kept.use(cache.hold(chainId));
@@ -154,6 +156,7 @@ export class DockerfileBuild {
       epochMs,
       multiPlatform: platforms.length > 1 || options["multi-platform"] === "true",
       source: this.#source,
+      provenance: (platform) => provenances[perPlatform.indexOf(platform)]?.(),
       [Symbol.dispose]: () => kept.dispose(),
     };
   }
@@ -167,7 +170,7 @@ export class DockerfileBuild {
       readonly inputs: BuildInputs;
       readonly startedMs: number;
     },
-  ): Promise<AttachedPredicate[]> {
+  ): Promise<{ readonly predicates: AttachedPredicate[]; readonly provenance?: () => Predicate }> {
     const { engine, workspaces, scratch, platform, now } = this.#parts;
     const { options, progress, signal, reference = "" } = this.#request;
     const { sbom, provenance } = o.wanted;
@@ -177,14 +180,20 @@ export class DockerfileBuild {
       const parts = { engine, inputs, workspaces, progress, scratch, platform, signal };
       for (const each of await scan(result, sbom, parts)) said.push({ ...each, inlineOnly: false });
     }
-    if (provenance === undefined || this.#source === undefined) return said;
+    if (this.#source === undefined) return { predicates: said };
     const input = {
       ...{ options, reference, builderPlatform: platform, startedMs: o.startedMs },
       finishedMs: now().getTime(),
       ...{ materials: o.inputs.materials, root: node, source: this.#source },
     };
+    const told = {
+      predicates: said,
+      provenance: () => provenancePredicate(input, fullProvenance(options)),
+    };
+    if (provenance === undefined) return told;
     const { inlineOnly } = provenance;
-    return [...said, { ...provenancePredicate(input, provenance), inlineOnly }];
+    said.push({ ...provenancePredicate(input, provenance), inlineOnly });
+    return told;
   }
 
   get #exportsSteps(): boolean {

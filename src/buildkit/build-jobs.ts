@@ -4,6 +4,7 @@
  * order they come, or are refused after a bounded wait; a build's feed can be watched a moment after its end.
  */
 import type { BuildResult } from "#build/request/build-request.ts";
+import type { ComposedImage } from "#build/results/compose-image.ts";
 import type { SolveRequest } from "#spec/buildkit-control.ts";
 import type { Result } from "#spec/buildkit-gateway.ts";
 import { Fault } from "#spec/fault.ts";
@@ -33,6 +34,8 @@ export class BuildJob implements Disposable {
   readonly feed = new StatusFeed();
   /** What its `LLBBridge.Solve` calls came to, by their references. */
   readonly results = new Map<string, BuildResult>();
+  /** What exporters made of it, by their numbers. */
+  readonly images = new Map<number, ComposedImage>();
   readonly returned = Promise.withResolvers<Returned>();
   readonly startedMs: number;
   readonly body: SentBody | undefined;
@@ -83,6 +86,11 @@ export class BuildJobs {
     setTimeout(() => {
       if (this.#jobs.get(Ref) === job) this.#jobs.delete(Ref);
     }, lingerMs).unref();
+  }
+
+  /** One that runs, or lingers. */
+  get(ref: string): BuildJob | undefined {
+    return this.#jobs.get(ref);
   }
 
   /** Waits `jobWaitMs` for one that is on its way. @throws Fault `not-found`, or the signal's reason. */

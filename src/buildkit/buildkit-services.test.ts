@@ -72,7 +72,8 @@ beforeEach(async () => {
         return { root: join(root, "tree"), [Symbol.asyncDispose]: async () => undefined };
       },
     },
-    ...{ sessions: new ClientSessions(), jobs: new BuildJobs(now), history: new BuildHistory(records) },
+    ...{ sessions: new ClientSessions(), jobs: new BuildJobs(now) },
+    history: new BuildHistory(records, join(root, "history"), now),
     ...{ mirrors: Mirrors.open(join(root, "contexts"), now), socketDirectory: root, version: "0.1.0", now },
     ...{
       architecture: "amd64",

@@ -8,6 +8,7 @@ import { type Services, serveGrpc, unary } from "#grpc/grpc-server.ts";
 import { session } from "#spec/buildkit-session.ts";
 import type { BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
 import type { SessionHead } from "./client-sessions.ts";
+import { contentService } from "./content-service.ts";
 import { controlService } from "./control-service.ts";
 import { gatewayService } from "./gateway-service.ts";
 import { PostedBuilds } from "./posted-build.ts";
@@ -33,6 +34,7 @@ export class Buildkit {
     const services: Services = new Map([
       ...controlService(parts, shelf),
       ...gatewayService(parts, shelf),
+      ...contentService(parts.history.documents),
       unary(session.health, () => ({ status: serving })),
     ]);
     const report = (thrown: unknown, path: string): void => {

@@ -1,8 +1,10 @@
 /** Control: builds, what they tell, what they leave behind. */
 import type { BuildResult } from "#build/request/build-request.ts";
-import { type Answer, streaming, unary } from "#grpc/grpc-server.ts";
+import { type Answer, only, type ServerCall, streaming, unary } from "#grpc/grpc-server.ts";
 import { control, type SolveRequest } from "#spec/buildkit-control.ts";
+import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
+import { formatRfc3339, nanoOfFineMillis } from "#spec/unix-time.ts";
 import type { BuildJob, SentBody } from "./build-jobs.ts";
 import type { BuildkitParts } from "./buildkit-parts.ts";
 import { buildError } from "./error-details.ts";
@@ -10,6 +12,8 @@ import { cacheTargets, exportCaches } from "./export-caches.ts";
 import type { ExportAnswer } from "./export-step.ts";
 import { checkExporter, runExporter } from "./exports.ts";
 import { runFrontend } from "./frontend.ts";
+import { keepBuild, toldBy } from "./keep-build.ts";
+import type { KeptDocuments } from "./made-build.ts";
 import type { ResultShelf } from "./result-shelf.ts";
 import { serveTunnel } from "./session-tunnel.ts";
 import { diskUsage, orderOf, prune, usageRecord } from "./usage.ts";
@@ -22,23 +26,42 @@ export function controlService(parts: BuildkitParts, shelf: ResultShelf): [strin
     unary(control.solve, async (request, call) => ({
       ExporterResponse: await solveRequest(parts, shelf, request, call),
     })),
-    streaming(control.status, async ({ Ref }, call, say) => {
-      const { feed } = await parts.jobs.find(Ref, call.signal);
-      for await (const message of feed.watch(call.signal)) await say(message);
-    }),
+    [control.status.path, async (call) => await tellStatus(parts, call)],
     [control.session.path, (call) => serveTunnel(parts.sessions, call)],
     unary(control.diskUsage, ({ filter }) => diskUsage(parts, filter)),
     streaming(control.prune, async (request, call, say) => {
       for await (const record of prune(parts, orderOf(request), call.signal)) await say(usageRecord(record));
     }),
     streaming(control.listenBuildHistory, async (request, call, say) => {
+      sayTime(parts, call);
       for await (const event of parts.history.listen(request, call.signal)) await say(event);
     }),
-    unary(control.updateBuildHistory, ({ Ref, Pinned, Delete, Finalize }) => {
-      parts.history.update(Ref, { pinned: Pinned, remove: Delete, finalize: Finalize });
+    unary(control.updateBuildHistory, async ({ Ref, Pinned, Delete, Finalize }) => {
+      await parts.history.update(Ref, { pinned: Pinned, remove: Delete, finalize: Finalize });
       return {};
     }),
   ];
+}
+
+/** What a build tells while it runs, or told when it did. */
+async function tellStatus(parts: BuildkitParts, call: ServerCall): Promise<void> {
+  const { Ref } = await only(call, control.status.request);
+  const { jobs, history } = parts;
+  sayTime(parts, call);
+  const logs = jobs.get(Ref) === undefined ? history.get(Ref)?.kept?.logs : undefined;
+  if (logs !== undefined) {
+    const o = { offset: 0, bytes: 0, partBytes: 1 << 20 };
+    for await (const message of toldBy(history.documents.read(logs.digest, o))) await call.send(message);
+    return;
+  }
+  const { feed } = await jobs.find(Ref, call.signal);
+  for await (const message of feed.watch(call.signal))
+    await call.send(control.status.response.encode(message));
+}
+
+/** Clients reckon by it how long something has been running. */
+function sayTime({ now }: BuildkitParts, call: ServerCall): void {
+  call.head({ "buildkit-current-timestamp": formatRfc3339(nanoOfFineMillis(now())) });
 }
 
 /** One build from its request to its exports. @throws GrpcError. */
@@ -61,10 +84,11 @@ export async function solveRequest(
   if (recorded) parts.history.begin({ ...made, answer: {}, steps: job.feed.counts });
   let answer: ExportAnswer = {};
   let failed: GrpcError | undefined;
+  let result: BuildResult | undefined;
   try {
     for (const exporter of exportersOf(request)) checkExporter(exporter);
     cacheTargets(job);
-    const result = await resultOf(parts, shelf, job);
+    result = await resultOf(parts, shelf, job);
     if (result !== undefined) answer = await exportAll(parts, job, result);
     return answer;
   } catch (thrown) {
@@ -72,9 +96,26 @@ export async function solveRequest(
     throw failed;
   } finally {
     parts.jobs.end(job);
-    const error = failed && { code: failed.code, message: failed.message };
-    if (recorded)
-      parts.history.end({ ...made, completedMs: parts.now(), answer, error, steps: job.feed.counts });
+    if (recorded) {
+      const error = failed && { code: failed.code, message: failed.message };
+      const completedMs = parts.now();
+      const kept = await keptOf(parts, job, { result, error: failed });
+      await parts.history.end({ ...made, completedMs, answer, error, steps: job.feed.counts, kept });
+    }
+  }
+}
+
+/** A build is no failure because nothing can be kept of it. */
+async function keptOf(
+  { history, report }: BuildkitParts,
+  { feed, images }: BuildJob,
+  o: { readonly result: BuildResult | undefined; readonly error: GrpcError | undefined },
+): Promise<KeptDocuments | undefined> {
+  try {
+    return await keepBuild(history.documents, { feed, images, ...o });
+  } catch (thrown) {
+    report(`what a build told is not kept: ${Fault.from(thrown).message}`);
+    return undefined;
   }
 }
 

@@ -24,7 +24,7 @@ interface ImageExporting {
 export async function toStore(
   parts: BuildkitParts,
   job: BuildJob,
-  { exporter, result }: ImageExporting,
+  { exporter, index, result }: ImageExporting,
 ): Promise<ExportAnswer> {
   const wanted = imageExport("image", exporter.Attrs);
   const { names } = wanted;
@@ -37,7 +37,10 @@ export async function toStore(
     const { id, image } = await step.part("exporting layers", () =>
       results.store(result, { wanted, signal }),
     );
-    if (image !== undefined) tellDocuments(step, image);
+    if (image !== undefined) {
+      tellDocuments(step, image);
+      job.images.set(index, image);
+    }
     step.done(`writing image ${id}`);
     for (const name of names) step.done(`naming to ${name}`);
     let digest = image?.top.descriptor.digest ?? id;
@@ -82,6 +85,7 @@ export async function toLayout(
     await using held = await step.part("exporting layers", compose);
     const { image } = held;
     tellDocuments(step, image);
+    job.images.set(index, image);
     const answer: ExportAnswer = {
       ...aboutImage(image),
       ...(wanted.names.length > 0 && { "image.name": wanted.names.join(",") }),

@@ -114,6 +114,15 @@ export class StatusFeed implements BuildProgress {
     return { total: all.length, cached, completed: completed.length, warnings: this.#warnings };
   }
 
+  /** All so far; the beginnings and ends of steps in messages of their own, so that what is shown keeps to the order. */
+  *told(): Generator<StatusWritten> {
+    for (let next = 0; next < this.#events.length; ) {
+      const [message, after] = this.#gather(next, true);
+      next = after;
+      yield message;
+    }
+  }
+
   /** Ends when the build has, and the signal. */
   async *watch(signal: AbortSignal): AsyncGenerator<StatusWritten, void, undefined> {
     const stop = (): void => this.#rouse();
@@ -132,7 +141,7 @@ export class StatusFeed implements BuildProgress {
     }
   }
 
-  #gather(from: number): [StatusWritten, number] {
+  #gather(from: number, inOrder = false): [StatusWritten, number] {
     const message = { vertexes: [], statuses: [], logs: [], warnings: [] } as Record<
       keyof StatusWritten,
       unknown[]
@@ -141,6 +150,7 @@ export class StatusFeed implements BuildProgress {
     let at = from;
     for (; at < this.#events.length && bytes < messageBytesMax; at++) {
       const [kind, value] = this.#events[at] as Event;
+      if (inOrder && at > from && (isTurn(this.#events[at - 1]) || isTurn([kind, value] as Event))) break;
       message[kind].push(value);
       bytes += kind === "logs" ? ((value as { msg?: Uint8Array }).msg?.length ?? 0) + 128 : 256;
     }
@@ -163,6 +173,11 @@ export class StatusFeed implements BuildProgress {
     for (const wake of this.#wakes) wake();
     this.#wakes.clear();
   }
+}
+
+/** The beginning or end of a step. */
+function isTurn(event: Event | undefined): boolean {
+  return event?.[0] === "vertexes" && event[1].started !== undefined;
 }
 
 /** Equal milliseconds are equal nanoseconds: clients tell runs of a vertex apart by when they started. */

@@ -1,8 +1,8 @@
 /** What builds leave on disk, for `buildx du` and `prune`: kept copies of contexts, and the builder's cache. */
 import type { PruneRequest, UsageWritten } from "#spec/buildkit-control.ts";
-import { Fault } from "#spec/fault.ts";
 import { nanoOfFineMillis } from "#spec/unix-time.ts";
 import type { BuilderUsage, BuildkitParts, CacheRecord } from "./buildkit-parts.ts";
+import { filterBy } from "./containerd-filter.ts";
 
 export interface PruneOrder {
   /** See `filterOf`. */
@@ -89,38 +89,11 @@ export function usageRecord(record: CacheRecord): UsageWritten {
 }
 
 /**
- * containerd's filters, as buildx sends them: each text is conditions that all hold, joined by commas; one of the texts
- * must hold. `id`, `parents`, `type`, `description` by `==`, `!=`, `~=`; `inuse`, `mutable`, `shared`, `private` alone.
+ * `id`, `parents`, `type`, `description` by `==`, `!=`, `~=`; `inuse`, `mutable`, `shared`, `private` alone.
+ * @throws Fault `invalid`.
  */
 export function filterOf(filters: readonly string[]): (record: CacheRecord) => boolean {
-  if (filters.length === 0) return () => true;
-  const groups = filters.map((text) =>
-    text
-      .split(",")
-      .filter((each) => each !== "")
-      .map(condition),
-  );
-  return (record) => groups.some((group) => group.every((holds) => holds(record)));
-}
-
-function condition(text: string): (record: CacheRecord) => boolean {
-  const [, field = "", operator, raw = ""] = /^([a-zA-Z]+)(==|!=|~=)?(.*)$/s.exec(text) ?? [];
-  const value = raw.startsWith('"') && raw.endsWith('"') ? raw.slice(1, -1) : raw;
-  const pattern = operator === "~=" ? patternOf(value) : undefined;
-  return (record) => {
-    const found = fieldOf(record, field.toLowerCase());
-    if (operator === undefined) return found === "true";
-    if (pattern !== undefined) return pattern.test(found);
-    return operator === "==" ? found === value : found !== value;
-  };
-}
-
-function patternOf(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch (cause) {
-    throw new Fault("invalid", `invalid filter: ${JSON.stringify(text)} is no regular expression`, { cause });
-  }
+  return filterBy(filters, (record, field) => fieldOf(record, field.toLowerCase()));
 }
 
 function fieldOf(record: CacheRecord, field: string): string {

@@ -32,6 +32,8 @@ const building: Loader = async () => await import("./commands/build.ts").then((e
 const explainingBuilds: Loader = async () =>
   await import("./commands/why-not-cached.ts").then((each) => each.commands);
 const buildCache: Loader = async () => await import("./commands/builder.ts").then((each) => each.commands);
+const buildHistory: Loader = async () =>
+  await import("./commands/build-history.ts").then((each) => each.commands);
 const archiving: Loader = async () => await import("./commands/archive.ts").then((each) => each.commands);
 const storing: Loader = async () => await import("./commands/image-store.ts").then((each) => each.commands);
 const registry: Loader = async () => await import("./commands/registry.ts").then((each) => each.commands);
@@ -124,6 +126,20 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "Say which steps of the last build were done again, and what had changed",
   ),
   "builder du": from(buildCache, "du", "Show what builds keep"),
+  "builder history export": from(
+    buildHistory,
+    "export",
+    "Write build records into a bundle that Docker Desktop imports",
+  ),
+  "builder history inspect": from(buildHistory, "inspect", "Inspect a build record"),
+  "builder history inspect attachment": from(
+    buildHistory,
+    "attachment",
+    "Print an attachment of a build record",
+  ),
+  "builder history logs": from(buildHistory, "logs", "Print the logs of a build record"),
+  "builder history ls": from(buildHistory, "ls", "List build records"),
+  "builder history rm": from(buildHistory, "rm", "Remove build records"),
   "builder prune": from(buildCache, "prune", "Remove build cache"),
   "system prune": from(clearing, "system prune", "Remove unused data"),
   "system check": from(checking, "system check", "Compare what the engine keeps with what is there"),
@@ -179,6 +195,8 @@ const aliases: Readonly<Record<string, string>> = {
   "system info": "info",
   "system events": "events",
   "builder build": "build",
+  "builder history list": "builder history ls",
+  "builder history remove": "builder history rm",
 };
 const containerVerbs =
   "run exec attach commit cp create diff export kill logs pause port rename restart rm start stats stop top unpause update wait why".split(
@@ -192,6 +210,7 @@ export const commandGroups: Readonly<Record<string, string>> = {
   volume: "Manage volumes",
   network: "Manage networks",
   builder: "Manage builds",
+  "builder history": "Commands to work on build records",
   trash: "Manage removed volumes",
   system: "Manage the engine",
   /** What is in it, `bin` says. */
@@ -214,12 +233,32 @@ export function commandsOf(
     .map(([long, name]) => [long.slice(prefix.length), name] as const);
   const verbs = group === "container" ? containerVerbs.map((verb) => [verb, verb] as const) : [];
   return [...named, ...verbs]
-    .filter(([verb]) => !otherVerbs.includes(verb))
+    .filter(([verb]) => !otherVerbs.includes(verb) && !verb.includes(" "))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([verb, name]) => {
       const entry = commandTable[name];
       return entry === undefined ? [] : [{ verb, name, entry }];
     });
+}
+
+/** Groups within a group, by what they are called there. */
+export function subgroupsOf(group: string): [verb: string, summary: string][] {
+  const prefix = `${group} `;
+  return Object.entries(commandGroups).flatMap(([name, summary]) =>
+    name.startsWith(prefix) ? [[name.slice(prefix.length), summary]] : [],
+  );
+}
+
+/** The group that is all the words, or all but the last of them. */
+export function groupOf(
+  words: readonly string[],
+): { readonly group: string; readonly verb?: string } | undefined {
+  for (const count of [words.length, words.length - 1]) {
+    const group = words.slice(0, count).join(" ");
+    const verb = words[count];
+    if (commandGroups[group] !== undefined) return { group, ...(verb !== undefined && { verb }) };
+  }
+  return undefined;
 }
 
 /** Everything a command can be called, with its noun first. */
@@ -228,6 +267,9 @@ export function namesOf(name: string): string[] {
   const container = containerVerbs.includes(name) ? [`container ${name}`] : [];
   return [...new Set([...long, ...container, name])];
 }
+
+/** In the longest name. */
+const wordsMax = 4;
 
 /** The command that the words begin with, and the words behind it. */
 export function resolveCommand(words: readonly string[]):
@@ -239,6 +281,12 @@ export function resolveCommand(words: readonly string[]):
       readonly args: readonly string[];
     }
   | undefined {
+  for (let count = wordsMax; count > 2; count--) {
+    const called = words.slice(0, count).join(" ");
+    const name = aliases[called] ?? called;
+    const entry = words.length < count ? undefined : commandTable[name];
+    if (entry !== undefined) return { name, called, entry, args: words.slice(count) };
+  }
   const [first = "", second = ""] = words;
   const pair = `${first} ${second}`;
   const paired = aliases[pair] ?? (first === "container" && containerVerbs.includes(second) ? second : pair);

@@ -4,7 +4,14 @@
  * line with a tab before what it is, and a last line of a colon and a number, as spf13/cobra's programs do.
  */
 import { Client } from "#client/client.ts";
-import { commandGroups, commandsOf, commandTable, resolveCommand } from "./command-table.ts";
+import {
+  commandGroups,
+  commandsOf,
+  commandTable,
+  groupOf,
+  resolveCommand,
+  subgroupsOf,
+} from "./command-table.ts";
 import { argumentKind, type Choice, flagChoice, type Kind } from "./completion-words.ts";
 import type { CliIo } from "./flags/command.ts";
 import { type FlagSpec, Flags, parseFlags } from "./flags/flags.ts";
@@ -44,13 +51,15 @@ async function candidates(
   const typed = words.at(-1) ?? "";
   const { flags, rest, open } = readBefore(before, globalFlags);
   if (open !== undefined) return { lines: [], directive: noFiles };
-  const [first = "", second] = rest;
   const found = resolveCommand(rest);
-  if (found === undefined || (rest.length === 1 && commandGroups[first] !== undefined)) {
+  const group = groupOf(rest);
+  if (found === undefined || (rest.length > 0 && group !== undefined && group.verb === undefined)) {
     if (rest.length === 0)
       return typed.startsWith("-") ? flagLines(globalFlags) : { lines: topLevel(), directive: noFiles };
-    const verbs = second === undefined ? commandsOf(first) : [];
-    return { lines: verbs.map(({ verb, entry }) => `${verb}\t${entry.summary}`), directive: noFiles };
+    if (group === undefined || group.verb !== undefined) return { lines: [], directive: noFiles };
+    const own = commandsOf(group.group).map(({ verb, entry }) => `${verb}\t${entry.summary}`);
+    const inner = subgroupsOf(group.group).map(([verb, summary]) => `${verb}\t${summary}`);
+    return { lines: [...own, ...inner].sort(), directive: noFiles };
   }
   const command = await found.entry.load();
   const read = readBefore(found.args, command.flags, command.interspersed ?? true);
@@ -98,7 +107,9 @@ function topLevel(): string[] {
   const names = Object.entries(commandTable).flatMap(([name, { summary }]) =>
     name.includes(" ") ? [] : [`${name}\t${summary}`],
   );
-  const groups = Object.entries(commandGroups).map(([name, summary]) => `${name}\t${summary}`);
+  const groups = Object.entries(commandGroups).flatMap(([name, summary]) =>
+    name.includes(" ") ? [] : [`${name}\t${summary}`],
+  );
   return [...names, ...groups, "help\tHelp about the command"].sort();
 }
 

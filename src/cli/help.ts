@@ -3,7 +3,7 @@
  * Pure.
  */
 
-import { commandGroups, commandsOf, commandTable, namesOf } from "./command-table.ts";
+import { commandGroups, commandsOf, commandTable, namesOf, subgroupsOf } from "./command-table.ts";
 import type { Command } from "./flags/command.ts";
 import type { FlagSpec } from "./flags/flags.ts";
 
@@ -19,6 +19,7 @@ const common = "run exec ps build pull push images login logout search version i
 
 export function overview(globalFlags: readonly FlagSpec[], width = defaultWidth): string {
   const names = Object.keys(commandTable).filter((name) => !name.includes(" "));
+  const groups = Object.keys(commandGroups).filter((name) => !name.includes(" "));
   const summaries = (of: readonly string[]) =>
     of.flatMap((name): [string, string][] => {
       const summary = commandTable[name]?.summary ?? commandGroups[name];
@@ -29,7 +30,7 @@ export function overview(globalFlags: readonly FlagSpec[], width = defaultWidth)
     `Usage:  ${program} [OPTIONS] COMMAND`,
     "Containers: build them, run them, look inside.",
     section("Common Commands", summaries(common)),
-    section("Management Commands", summaries(Object.keys(commandGroups).sort())),
+    section("Management Commands", summaries(groups.sort())),
     section("Commands", summaries(others)),
     `Global Options:\n${describeFlags(globalFlags, width)}`,
     `Run '${program} COMMAND --help' for more information on a command.\n`,
@@ -37,7 +38,8 @@ export function overview(globalFlags: readonly FlagSpec[], width = defaultWidth)
 }
 
 export function groupHelp(group: string): string {
-  const verbs = commandsOf(group).map(({ verb, entry }): [string, string] => [verb, entry.summary]);
+  const own = commandsOf(group).map(({ verb, entry }): [string, string] => [verb, entry.summary]);
+  const verbs = [...own, ...subgroupsOf(group)].sort(([left], [right]) => (left < right ? -1 : 1));
   return [
     `Usage:  ${program} ${group} COMMAND`,
     commandGroups[group] ?? "",

@@ -4,7 +4,7 @@
  */
 import { Client } from "#client/client.ts";
 import { Fault } from "#spec/fault.ts";
-import { commandGroups, resolveCommand } from "./command-table.ts";
+import { commandGroups, groupOf, resolveCommand } from "./command-table.ts";
 import { type CliIo, type Command, errorText, type Invocation, write } from "./flags/command.ts";
 import { type FlagSpec, type Flags, parseFlags } from "./flags/flags.ts";
 import { commandHelp, groupHelp, overview, program, usageLine } from "./help.ts";
@@ -48,19 +48,20 @@ export async function runCli(args: readonly string[], io: CliIo, version: string
 }
 
 /** A group alone is asked about; anything else is a mistake. */
-async function noCommand([first = "", second]: readonly string[], io: CliIo): Promise<number> {
-  if (commandGroups[first] !== undefined && (second === undefined || second === "--help")) {
-    await write(second === undefined ? io.stderr : io.stdout, groupHelp(first));
+async function noCommand(words: readonly string[], io: CliIo): Promise<number> {
+  const found = groupOf(words);
+  if (found !== undefined && (found.verb === undefined || found.verb === "--help")) {
+    await write(found.verb === undefined ? io.stderr : io.stdout, groupHelp(found.group));
     return 0;
   }
-  const [called, usage] =
-    commandGroups[first] === undefined
-      ? [`${program} ${first}`, ""]
-      : [`${program} ${first} ${second}`, `Usage:  ${program} ${first}\n\n`];
-  const help = commandGroups[first] === undefined ? program : `${program} ${first}`;
+  const [first = "", second = ""] = words;
+  const group = found?.group ?? (commandGroups[first] === undefined ? undefined : first);
+  const help = group === undefined ? program : `${program} ${group}`;
+  const called = group === undefined ? first : (found?.verb ?? second);
+  const usage = group === undefined ? "" : `Usage:  ${help}\n\n`;
   await write(
     io.stderr,
-    `${program}: unknown command: ${called}\n\n${usage}Run '${help} --help' for more information\n`,
+    `${program}: unknown command: ${help} ${called}\n\n${usage}Run '${help} --help' for more information\n`,
   );
   return 1;
 }

@@ -5,6 +5,7 @@ import type { BuildOutcomeAnswer } from "#spec/build-outcome.ts";
 import { control, type SolveRequest, type StatusRead } from "#spec/buildkit-control.ts";
 import { buildIdHeader, gateway } from "#spec/buildkit-gateway.ts";
 import { exposeHeader } from "#spec/buildkit-session.ts";
+import type { BuildHistoryClient } from "./build-history.ts";
 import type { Connection } from "./connection.ts";
 
 /** What became of pruning. */
@@ -42,6 +43,14 @@ export class BuildsClient {
   /** The last build of each context, the newest first. Of a wherry engine. */
   async outcomes(): Promise<BuildOutcomeAnswer[]> {
     return await this.#connection.json("GET", "/build/outcomes");
+  }
+
+  /** What was built before. Dispose to close the connection. */
+  async history(signal: AbortSignal): Promise<BuildHistoryClient> {
+    const [{ upgradeToHttp2 }, { GrpcChannel: Channel }, { BuildHistoryClient: History }] = await Promise.all(
+      [import("./hijack.ts"), import("#grpc/grpc-channel.ts"), import("./build-history.ts")],
+    );
+    return new History(new Channel(await upgradeToHttp2(this.#connection, "/grpc")), signal);
   }
 
   /** Opens both connections; dispose to close them, which calls off what is not over. */

@@ -25,6 +25,8 @@ export interface ServerCall {
   readonly signal: AbortSignal;
   /** Iterate once. */
   readonly requests: AsyncIterable<Uint8Array>;
+  /** Says something ahead of the answer; does nothing once that has begun. */
+  readonly head: (metadata: Readonly<Record<string, string>>) => void;
   /** A promise means the client is slow. @throws GrpcError when the call is over. */
   readonly send: (message: Uint8Array) => Promise<void> | undefined;
 }
@@ -59,7 +61,8 @@ export function streaming<ReqOut, ReqIn, ResOut, ResIn>(
   ];
 }
 
-async function only<T>(call: ServerCall, kind: { decode(bytes: Uint8Array): T }): Promise<T> {
+/** The message of a call that brings one. @throws GrpcError `internal` when there is none. */
+export async function only<T>(call: ServerCall, kind: { decode(bytes: Uint8Array): T }): Promise<T> {
   for await (const bytes of call.requests) return kind.decode(bytes);
   throw new GrpcError(grpcCode.internal, `${call.path} came without a message`);
 }
@@ -141,14 +144,18 @@ async function serveCall(
   const signal = AbortSignal.any([o.gone, left.signal, ...deadline]);
   let status: GrpcError | undefined;
   stream.once("wantTrailers", () => sendTrailers(stream, status));
+  const respond = (more: Readonly<Record<string, string>> = {}): void => {
+    if (!stream.headersSent && !stream.destroyed)
+      stream.respond({ ...responseHeaders, ...more }, { waitForTrailers: true });
+  };
   const call: ServerCall = {
     path,
     metadata: metadataOf(raw.length / 2 > headersMax ? [] : raw),
     signal,
     requests: incoming(stream),
+    head: respond,
     send: (message) => {
-      if (!stream.headersSent && !stream.destroyed)
-        stream.respond(responseHeaders, { waitForTrailers: true });
+      respond();
       return send(stream, message);
     },
   };

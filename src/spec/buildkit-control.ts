@@ -20,6 +20,7 @@ import {
   list,
   message,
   messageMap,
+  numberedMap,
   type Read,
   string,
   stringMap,
@@ -130,6 +131,11 @@ const ContentDescriptor = message({
   size: int64(3),
   annotations: stringMap(5),
 });
+const BuildResultInfo = message({
+  ResultDeprecated: sub(1, ContentDescriptor),
+  Attestations: list(2, ContentDescriptor),
+  Results: numberedMap(3, ContentDescriptor),
+});
 export const BuildHistoryRecord = message({
   Ref: string(1),
   Frontend: string(2),
@@ -140,17 +146,22 @@ export const BuildHistoryRecord = message({
   CompletedAt: timestamp(7),
   logs: sub(8, ContentDescriptor),
   ExporterResponse: stringMap(9),
+  Result: sub(10, BuildResultInfo),
+  Results: messageMap(11, BuildResultInfo),
   Generation: int32(12),
   trace: sub(13, ContentDescriptor),
   pinned: bool(14),
   numCachedSteps: int32(15),
   numTotalSteps: int32(16),
   numCompletedSteps: int32(17),
+  externalError: sub(18, ContentDescriptor),
   numWarnings: int32(19),
 });
+export type HistoryRead = Read<typeof BuildHistoryRecord>;
 export type HistoryWritten = Written<typeof BuildHistoryRecord>;
 export const historyEvent = { started: 0, complete: 1, deleted: 2 } as const;
 const BuildHistoryEvent = message({ type: int32(1), record: sub(2, BuildHistoryRecord) });
+export type HistoryEventRead = Read<typeof BuildHistoryEvent>;
 export type HistoryEventWritten = Written<typeof BuildHistoryEvent>;
 const BuildHistoryRequest = message({
   ActiveOnly: bool(1),

@@ -232,12 +232,15 @@ export const byteLists = repeated(blobs);
 
 type Entries<T> = Record<string, T>;
 
+/** `key` is of any scalar kind that JavaScript's keys can stand for. */
 function mapped<Out, In>(
   number: number,
   field: Field<Out, In>,
   present: (value: Out) => Out,
+  // biome-ignore lint/suspicious/noExplicitAny: texts and numbers are both keys.
+  key: Field<any, any> = string(1),
 ): Field<Entries<Out>, Readonly<Entries<In>>> {
-  const entry = message({ key: string(1), value: field });
+  const entry = message({ key, value: field });
   const one = sub(number, entry);
   return {
     number,
@@ -276,4 +279,17 @@ export function messageMap<Out, In>(
 ): Field<Entries<Out>, Readonly<Entries<In>>> {
   const field = mapped(number, sub(2, kind), (value) => value ?? kind.decode(new Uint8Array(0)));
   return field as Field<Entries<Out>, Readonly<Entries<In>>>;
+}
+
+/** `map<int64, Message>`. */
+export function numberedMap<Out, In>(
+  number: number,
+  kind: Message<Out, In>,
+): Field<Entries<Out>, Readonly<Entries<In>>> {
+  const present = (value: Out | undefined) => value ?? kind.decode(new Uint8Array(0));
+  const key = {
+    ...int64(1),
+    write: (writer: BinaryWriter, text: string) => int64(1).write(writer, Number(text)),
+  };
+  return mapped(number, sub(2, kind), present, key) as Field<Entries<Out>, Readonly<Entries<In>>>;
 }

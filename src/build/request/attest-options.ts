@@ -63,6 +63,13 @@ export function wantedAttestations(options: FrontendOptions): WantedAttestations
   };
 }
 
+/** All there is to say of a build, whether its user asked for it or not. */
+export function fullProvenance(options: FrontendOptions): WantedProvenance {
+  const asked = prefixed(options, "attest:")["provenance"] ?? "";
+  const builderId = fieldsOf(asked).get("builder-id") ?? "";
+  return { mode: "max", version: "v0.2", builderId, reproducible: false, inlineOnly: false };
+}
+
 function fieldsOf(text: string): Map<string, string> {
   const fields = text === "" ? [] : csvFields(text);
   return new Map(

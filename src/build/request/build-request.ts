@@ -59,6 +59,8 @@ export interface BuildResult extends Disposable {
   /** SOURCE_DATE_EPOCH of the build, milliseconds since 1970. */
   readonly epochMs?: number | undefined;
   readonly source: SourceFile;
+  /** How each platform's came about, with all there is to say of that: for whoever asks later, beside what was asked for. */
+  readonly provenance?: ((platform: PlatformResult) => Predicate | undefined) | undefined;
   /** Those it had, when a cache is to be made of them. */
   readonly steps?: readonly SolvedStep[] | undefined;
 }

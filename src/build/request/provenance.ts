@@ -148,7 +148,7 @@ function argumentsOf(options: FrontendOptions, max: boolean): Record<string, str
   const kept = Object.entries(options).filter(
     ([name]) =>
       !hostArguments.includes(name) &&
-      !/^(?:attest:|vcs:|sharedkey:|local-sessionid:|build-arg:BUILDKIT_ATTEST_)/.test(name) &&
+      !/^(?:attest:|vcs:|wherry:|sharedkey:|local-sessionid:|build-arg:BUILDKIT_ATTEST_)/.test(name) &&
       (max || !/^(?:build-arg:|label:)/.test(name)),
   );
   return Object.fromEntries(

@@ -77,6 +77,7 @@ async function local(
   if (!statSync(root).isDirectory())
     throw new Fault("invalid", `unable to prepare context: path ${JSON.stringify(o.path)} is no directory`);
   directories.set("context", root);
+  options["wherry:context"] = root;
   if (o.file === "-") return;
   const dockerfile = o.file === undefined ? join(root, "Dockerfile") : resolve(io.cwd, o.file);
   const lower = join(dirname(dockerfile), "dockerfile");
@@ -91,6 +92,8 @@ async function local(
     );
   directories.set("dockerfile", dirname(found));
   options["filename"] = basename(found);
+  // Says what was built to who looks at the history; the build takes no notice of it.
+  options["wherry:dockerfile"] = found;
 }
 
 /** A named context: a directory, an image, an address. */

@@ -1,9 +1,11 @@
 /** `build`: an image, or files, from a directory with a Dockerfile in it. */
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type BuildDisplay, displayOf } from "#cli/build/build-display.ts";
+import { blamedSource } from "#cli/build/blamed-source.ts";
+import type { BuildDisplay } from "#cli/build/build-display.ts";
 import { buildFlags } from "#cli/build/build-flags.ts";
 import { frontendOptions, type Output, outputsOf, questionOf } from "#cli/build/build-order.ts";
+import { displayFor } from "#cli/build/build-screen.ts";
 import { buildServices } from "#cli/build/build-services.ts";
 import { openSources } from "#cli/build/build-sources.ts";
 import { cacheStores, listCaches } from "#cli/build/cache-stores.ts";
@@ -13,7 +15,6 @@ import { exportStore } from "#spec/content-service.ts";
 import { Fault } from "#spec/fault.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
 import type { Descriptor } from "#spec/image.ts";
-import { type SourceRange, sourceLines } from "#spec/source-lines.ts";
 
 const build: Command = {
   usage: "[OPTIONS] PATH | URL | -",
@@ -52,7 +53,9 @@ const build: Command = {
     });
     try {
       if (questionOf(flags) !== undefined) return await say(io, await running.answer());
-      const display = flags.on("quiet") ? undefined : displayFor(invocation);
+      const display = flags.on("quiet")
+        ? undefined
+        : displayFor(invocation, invocation.flags.text("progress") ?? io.env["BUILDKIT_PROGRESS"] ?? "auto");
       const watched = watch(running.status(), display);
       // Also before it is said why it failed: what is drawn later would be drawn over that.
       const answer = await running.result().finally(async () => await watched);
@@ -63,23 +66,6 @@ const build: Command = {
     }
   },
 };
-
-function displayFor({ flags, io, nowMs }: Invocation): BuildDisplay {
-  const asked = flags.text("progress") ?? io.env["BUILDKIT_PROGRESS"] ?? "auto";
-  const mode = asked === "auto" ? (io.stderr.isTTY ? "tty" : "plain") : asked;
-  if (mode !== "plain" && mode !== "tty" && mode !== "rawjson")
-    throw new Fault("invalid", `invalid progress mode ${asked}: want auto, plain, tty or rawjson`);
-  const screen = {
-    write: (text: string): void => void io.stderr.write(text),
-    get columns() {
-      return io.stderr.columns ?? 80;
-    },
-    get rows() {
-      return io.stderr.rows ?? 24;
-    },
-  };
-  return displayOf(mode, screen, nowMs);
-}
 
 async function watch(
   status: AsyncIterable<Parameters<BuildDisplay["take"]>[0]>,
@@ -158,20 +144,10 @@ function documentIn(value: string): object | undefined {
   }
 }
 
-interface Place {
-  readonly info: { readonly filename: string; readonly data: string };
-  readonly ranges: readonly SourceRange[];
-}
-
 /** With the lines of the Dockerfile around the place. */
 async function fail(io: CliIo, thrown: unknown): Promise<number> {
   if (!(thrown instanceof GrpcError)) throw thrown;
-  const detail = thrown.details.find(({ typeUrl }) => typeUrl.endsWith("errdefs.Source+json"));
-  if (detail !== undefined) {
-    const { info, ranges } = JSON.parse(Buffer.from(detail.value).toString()) as Place;
-    const text = Buffer.from(info.data, "base64").toString();
-    await write(io.stderr, sourceLines(info.filename, text, ranges));
-  }
+  await write(io.stderr, blamedSource(thrown.details));
   await write(io.stderr, `ERROR: failed to build: failed to solve: ${thrown.message}\n`);
   return thrown.code === grpcCode.cancelled ? 130 : 1;
 }

@@ -51,6 +51,7 @@ const topKinds: Readonly<Record<string, PartName>> = {
   blobs: "image configs and manifests",
   build: "build contexts and state",
   contexts: "build contexts and state",
+  "build-history": "build contexts and state",
   registry: "registry",
   arrivals: "downloads and loads",
   spool: "downloads and loads",
