@@ -192,7 +192,7 @@ export class DockerfileBuild {
     };
     if (provenance === undefined) return told;
     const { inlineOnly } = provenance;
-    said.push({ ...provenancePredicate(input, provenance), inlineOnly });
+    said.push({ ...provenancePredicate(input, provenance), inlineOnly, file: "provenance.json" });
     return told;
   }
 

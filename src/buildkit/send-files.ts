@@ -13,26 +13,38 @@ import type { Read, Written } from "#spec/proto-message.ts";
 
 const chunkBytes = 256 * 1024;
 
+/** A file that is in no tree. */
+export interface SentDocument {
+  /** Without a slash. */
+  readonly name: BytePath;
+  readonly content: Uint8Array;
+  readonly mode: number;
+  readonly mtimeNano: bigint;
+}
+
 /** A tree and where the client shall have it. */
 export interface SentTree {
   readonly files: Beneath;
   /** A directory of the client's, relative; empty for the place it named. */
   readonly below: string;
+  /** Beside what is in the tree, and in place of what is called the same there. */
+  readonly documents?: readonly SentDocument[] | undefined;
+  /** All files are of that time; absent: each of its own. */
+  readonly mtimeNano?: bigint | undefined;
 }
 
 /** @throws Fault in the client's words when it cannot write. `told` gets the bytes sent so far. */
 export async function sendFiles(
   call: ClientCall<Written<typeof Packet>, Read<typeof Packet>>,
-  trees: readonly SentTree[],
+  tree: SentTree,
   told: (bytes: number) => void,
 ): Promise<void> {
-  const contents: { files: Beneath; path: BytePath }[] = [];
+  const contents: (BytePath | SentDocument)[] = [];
   const listing = (async () => {
-    for (const tree of trees)
-      for (const [path, stat] of entriesOf(tree)) {
-        contents.push({ files: tree.files, path });
-        await call.send({ type: packetType.stat, stat });
-      }
+    for (const [content, stat] of entriesOf(tree)) {
+      contents.push(content);
+      await call.send({ type: packetType.stat, stat });
+    }
     await call.send({ type: packetType.stat });
   })();
   listing.catch(() => undefined);
@@ -41,7 +53,7 @@ export async function sendFiles(
     if (packet.type === packetType.request) {
       const wanted = contents[packet.ID];
       if (wanted === undefined) throw new Fault("invalid", "the client asked for a file that was not listed");
-      for (const data of contentOf(wanted.files, wanted.path)) {
+      for (const data of typeof wanted === "string" ? contentOf(tree.files, wanted) : [wanted.content]) {
         await call.send({ type: packetType.data, ID: packet.ID, data });
         bytes += data.length;
         told(bytes);
@@ -59,21 +71,41 @@ export async function sendFiles(
 }
 
 /** Parents first, names in the order of their bytes. The path is the tree's own. */
-function* entriesOf({ files, below }: SentTree): Generator<[BytePath, FileStatWritten]> {
-  if (below !== "") yield ["" as BytePath, { path: below, mode: goMode(0o040755), modTime: 0n }];
+function* entriesOf(tree: SentTree): Generator<[BytePath | SentDocument, FileStatWritten]> {
+  const { files, below, documents = [], mtimeNano } = tree;
+  if (below !== "") yield ["" as BytePath, { path: below, mode: goMode(0o040755), modTime: mtimeNano ?? 0n }];
   const prefix = below === "" ? "" : `${below}/`;
-  const pending: BytePath[] = files.list("" as BytePath).reverse();
+  const shadowed = new Set(documents.map(({ name }) => name));
+  const names = files.list("" as BytePath).filter((name) => !shadowed.has(name));
+  const pending: (BytePath | SentDocument)[] = [...names, ...documents].sort(byName).reverse();
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    if (typeof path !== "string") {
+      yield [path, { ...documentStat(path, prefix), ...(mtimeNano !== undefined && { modTime: mtimeNano }) }];
+      continue;
+    }
     const stat = files.stat(path);
     if (stat === undefined) continue;
     const mode = goMode(stat.mode);
     const kind = kindOf(mode);
     if (kind === "socket") continue;
-    yield [path, entryOf(files, path, stat, prefix)];
+    const entry = entryOf(files, path, stat, prefix);
+    yield [path, mtimeNano === undefined ? entry : { ...entry, modTime: mtimeNano }];
     if (kind !== "directory") continue;
     const parent = path;
     for (const name of files.list(parent).reverse()) pending.push(joinPath(parent, name));
   }
+}
+
+function byName(left: BytePath | SentDocument, right: BytePath | SentDocument): number {
+  const [a, b] = [left, right].map((each) => (typeof each === "string" ? each : each.name));
+  return (a ?? "") < (b ?? "") ? -1 : 1;
+}
+
+function documentStat({ name, content, mode, mtimeNano }: SentDocument, prefix: string): FileStatWritten {
+  return {
+    ...{ path: prefix + pathText(name), mode: goMode(0o100000 | mode) },
+    ...{ size: content.length, modTime: mtimeNano },
+  };
 }
 
 /** One entry as a client is told of it; `prefix` before its path. */

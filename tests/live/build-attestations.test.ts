@@ -1,6 +1,6 @@
 /** What a build says of itself: provenance and bills of material, beside the image in its index, or as referrers of it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { buildContext } from "./build-context.ts";
 import { BuildxUnderTest, buildxPlugin } from "./buildx-under-test.ts";
@@ -182,6 +182,61 @@ test("a scanner looks through the result, and can change nothing", async () => {
   expect(said[0]?.predicate).toEqual({ name: "one two " });
 });
 
+const both = ["linux/arm64", "linux/amd64"];
+
+test("beside files lies what is said of them, for each platform, in the time that was asked for", async () => {
+  const own = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /\n";
+  const files = { "amd64/x": "1", "arm64/y": "2", z: "z" };
+  const directory = context("files", { ...files, Dockerfile: `${own}COPY z /p/z\n` });
+  const build = ["build", "--provenance", "mode=max", "--platform", both.join(",")];
+  await wherry(...build, "-o", place("split"), directory);
+  for (const [platform, name] of [
+    ["linux_arm64", "y"],
+    ["linux_amd64", "x"],
+  ] as const) {
+    const beside = readFileSync(join(place("split"), platform, "provenance.json"), "utf8");
+    const { predicateType, subject } = JSON.parse(beside);
+    expect(predicateType).toBe("https://slsa.dev/provenance/v0.2");
+    expect(subject.map((each: { name: string }) => each.name)).toEqual(["p/z", name]);
+    const digest = new Bun.CryptoHasher("sha256").update("z").digest("hex");
+    expect(subject[0].digest).toEqual({ sha256: digest });
+    expect(readdirSync(join(place("split"), platform)).sort()).toEqual(["p", "provenance.json", name]);
+  }
+  const epoch = ["--build-arg", "SOURCE_DATE_EPOCH=1000000"];
+  const together = `type=local,platform-split=false,attestation-prefix=of-,dest=${place("together")}`;
+  const refused = await engine.cli("wherry", [...build, "-o", together, directory]);
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      "cannot overwrite p/z from linux/arm64 with linux/amd64 when split option is disabled",
+    ),
+  ]);
+  const apart = context("apart-files", { ...files, Dockerfile: own });
+  await wherry(...build, ...epoch, "-o", together, apart);
+  const names = ["of-provenance.linux_amd64.json", "of-provenance.linux_arm64.json", "x", "y"];
+  expect(readdirSync(place("together")).sort()).toEqual(names);
+  for (const name of names) expect(statSync(join(place("together"), name)).mtimeMs).toBe(1_000_000_000);
+
+  const archive = place("files.tar");
+  await wherry(...build, ...epoch, "-o", `type=tar,dest=${archive}`, directory);
+  const { exitCode, stdout } = Bun.spawnSync(["tar", "--utc", "-tvf", archive]);
+  const lines = stdout.toString().trim().split("\n");
+  expect([exitCode, lines.map((line) => line.split(" ").at(-1))]).toEqual([
+    0,
+    ["linux_arm64", "linux_amd64"].flatMap((platform) =>
+      ["/", "/p/", "/p/z", platform === "linux_arm64" ? "/y" : "/x", "/provenance.json"].map(
+        (name) => platform + name,
+      ),
+    ),
+  ]);
+  expect(lines.every((line) => line.includes(" 1970-01-12 13:46 "))).toBe(true);
+  if (buildxPlugin === undefined) return;
+  const buildx = new BuildxUnderTest(engine);
+  const output = `type=local,dest=${place("by-docker")}`;
+  await buildx.ok(["build", "--provenance=mode=max", "--platform", both.join(","), "-o", output, directory]);
+  expect(existsSync(join(place("by-docker"), "linux_amd64", "provenance.json"))).toBe(true);
+});
+
 test("what cannot be said is refused by name", async () => {
   const directory = context("refused", { Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
   for (const [args, why] of [
@@ -189,7 +244,8 @@ test("what cannot be said is refused by name", async () => {
     [["--sbom", "generator=busybox"], "the SBOM scanner busybox "],
     [["--attest", "type=horoscope"], 'unknown attestation type "horoscope"'],
     [["--provenance", "mode=most"], 'invalid provenance mode "most"'],
-    [["--provenance", "true", "-o", place("files")], "attestations have no place in local output"],
+    [["-o", `type=local,attestation-prefix=../,dest=${place("files")}`], 'invalid attestation-prefix "../"'],
+    [["-o", `type=local,mode=delete,dest=${place("files")}`], '"mode=delete" is not supported'],
     [
       ["--provenance", "true", "-o", `type=docker,dest=${place("x.tar")}`],
       "docker exporter does not currently support exporting manifest lists",

@@ -35,6 +35,8 @@ export interface BuildRequest {
 export interface AttachedPredicate extends Predicate {
   /** Nobody but the client's own habit asked for it. */
   readonly inlineOnly: boolean;
+  /** What it is called beside files: `provenance.json`. */
+  readonly file: string;
 }
 
 /** What one platform's build came to. */

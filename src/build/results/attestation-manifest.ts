@@ -29,6 +29,16 @@ export interface AttestOptions {
   readonly ociArtifact: boolean;
 }
 
+export interface Subject {
+  readonly name: string;
+  readonly digest: { readonly sha256: string };
+}
+
+/** What is said, and what of. Source: github.com/in-toto/attestation. */
+export function inTotoStatement({ type, value }: Predicate, subject: readonly Subject[]): object {
+  return { _type: statementType, predicateType: type, subject, predicate: value };
+}
+
 /** `image`: the manifest that all of it is about. */
 export function attestationManifest(
   predicates: readonly Predicate[],
@@ -38,9 +48,9 @@ export function attestationManifest(
   const digest = { sha256: encodedDigest(image.digest) };
   const names = o.names.length === 0 ? ["_"] : o.names.map((name) => packageUrl(name, o.platform));
   const subject = names.map((name) => ({ name, digest }));
-  const statements = predicates.map(({ type, value }) => {
-    const statement = { _type: statementType, predicateType: type, subject, predicate: value };
-    const bytes = new TextEncoder().encode(JSON.stringify(statement));
+  const statements = predicates.map((predicate) => {
+    const { type } = predicate;
+    const bytes = new TextEncoder().encode(JSON.stringify(inTotoStatement(predicate, subject)));
     return documentOf(payloadType, bytes, { annotations: { "in-toto.io/predicate-type": type } });
   });
   const rootfs = { type: "layers", diff_ids: statements.map(({ descriptor }) => descriptor.digest) };

@@ -96,17 +96,39 @@ export function imageExport(
   };
 }
 
-const ofFiles: Readonly<Record<"local" | "tar", readonly string[]>> = {
-  local: ["platform-split", "attestation-prefix", "name"],
-  tar: ["platform-split", "attestation-prefix", "name"],
-};
+export interface FileExport {
+  /** A directory for each platform; absent: where there are several. */
+  readonly platformSplit?: boolean | undefined;
+  /** Before the names of what is said of the files. */
+  readonly attestationPrefix: string;
+  /** SOURCE_DATE_EPOCH of the export, milliseconds. */
+  readonly epochMs?: number | undefined;
+}
+
+const ofFiles = ["platform-split", "attestation-prefix", "source-date-epoch", "mode", "name"];
 
 /** @throws Fault `invalid` for options that exporters of files have not. */
-export function fileExport(exporter: "local" | "tar", attributes: Readonly<Record<string, string>>): void {
+export function fileExport(
+  exporter: "local" | "tar",
+  attributes: Readonly<Record<string, string>>,
+): FileExport {
   // There is nothing to annotate, but clients give annotations to every output.
   for (const [name, value] of Object.entries(attributes))
-    if (annotationOf(name, value) === undefined && !ofFiles[exporter].includes(name))
-      throw unknownAttribute(exporter, name, ofFiles[exporter]);
+    if (annotationOf(name, value) === undefined && !ofFiles.includes(name))
+      throw unknownAttribute(exporter, name, ofFiles);
+  const { mode = "copy", "platform-split": split, "attestation-prefix": prefix = "" } = attributes;
+  if (mode !== "copy" && mode !== "")
+    throw new Fault(
+      "unsupported",
+      `exporter option "mode=${mode}" is not supported: files are copied, and what else is there stays`,
+    );
+  if (/[/\0]/.test(prefix))
+    throw new Fault("invalid", `invalid attestation-prefix ${JSON.stringify(prefix)}: it is part of a name`);
+  return {
+    ...(split !== undefined && { platformSplit: split === "" || flagOf("platform-split", split) }),
+    attestationPrefix: prefix,
+    epochMs: epochOf(attributes["source-date-epoch"]),
+  };
 }
 
 function unknownAttribute(of: string, name: string, there: readonly string[]): Fault {

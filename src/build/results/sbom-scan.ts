@@ -38,12 +38,17 @@ const outPath = "/run/out";
 const statementBytesMax = 40 << 20;
 const statementsMax = 64;
 
+export interface ScannedPredicate extends Predicate {
+  /** What the scanner called it. */
+  readonly file: string;
+}
+
 /** @throws Fault naming the scanner that cannot be had, fails, or says nothing. */
 export async function scan(
   { chainId, platform }: Pick<PlatformResult, "chainId" | "platform">,
   { generator, parameters }: WantedSbom,
   parts: ScanParts,
-): Promise<Predicate[]> {
+): Promise<ScannedPredicate[]> {
   const { engine, inputs, workspaces, progress, scratch, signal } = parts;
   const image = await inputs.image(generator, parts.platform).catch((cause: unknown) => {
     signal.throwIfAborted();
@@ -101,7 +106,7 @@ export async function scan(
   });
 }
 
-function statementsIn(directory: string, generator: string): Predicate[] {
+function statementsIn(directory: string, generator: string): ScannedPredicate[] {
   const names = readdirSync(directory)
     .filter((name) => name.endsWith(".json"))
     .sort();
@@ -127,6 +132,6 @@ function statementsIn(directory: string, generator: string): Predicate[] {
       statement.predicate === null
     )
       throw new Fault("invalid", `${name} of the SBOM scanner ${generator} is no in-toto statement`);
-    return { type: statement.predicateType, value: statement.predicate };
+    return { type: statement.predicateType, value: statement.predicate, file: name };
   });
 }

@@ -20,6 +20,16 @@ export interface TreeArchiveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A tree, and a file that is in none: both belong in one archive. */
+export type ArchivedPart =
+  | (Omit<TreeArchiveOptions, "signal"> & { readonly tree: Tree })
+  | {
+      readonly name: BytePath;
+      readonly content: Uint8Array;
+      readonly mode: number;
+      readonly mtimeNano: bigint;
+    };
+
 /** What is still to be packed: its path in the tree and its name in the archive. */
 interface Pending {
   readonly path: BytePath;
@@ -28,10 +38,38 @@ interface Pending {
 
 /** Reads as it is read: nothing is opened before, and nothing stays open after, also when reading stops early. */
 export function archiveTree(tree: Tree, o: TreeArchiveOptions): AsyncGenerator<Uint8Array> {
-  return inParts(pieces(tree, o), o);
+  return archiveParts([{ ...o, tree }], o);
 }
 
-function* pieces(tree: Tree, o: TreeArchiveOptions): Generator<Buffer | FileStretch> {
+/** The same for several, one behind the other. With `mtimeNano` all files are of that time. */
+export function archiveParts(
+  parts: readonly ArchivedPart[],
+  o: { readonly signal?: AbortSignal | undefined; readonly mtimeNano?: bigint | undefined },
+): AsyncGenerator<Uint8Array> {
+  return inParts(pieces(parts, o.mtimeNano), o);
+}
+
+function* pieces(
+  parts: readonly ArchivedPart[],
+  mtimeNano: bigint | undefined,
+): Generator<Buffer | FileStretch> {
+  for (const part of parts)
+    if ("tree" in part) yield* ofTree(part.tree, part, mtimeNano);
+    else {
+      const { name, content, mode } = part;
+      const time = mtimeNano ?? part.mtimeNano;
+      yield encodeEntry({ ...emptyFile, name, mode, sizeBytes: content.length, mtimeNano: time });
+      yield Buffer.from(content.buffer, content.byteOffset, content.length);
+      yield paddingAfter(content.length);
+    }
+  yield endOfArchive;
+}
+
+function* ofTree(
+  tree: Tree,
+  o: TreeArchiveOptions,
+  mtimeNano: bigint | undefined,
+): Generator<Buffer | FileStretch> {
   const links = new Map<string, BytePath>();
   const pending: Pending[] =
     o.name === undefined
@@ -40,10 +78,9 @@ function* pieces(tree: Tree, o: TreeArchiveOptions): Generator<Buffer | FileStre
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     using file = HeldFile.at(tree, next.path);
     if (file === undefined) continue;
-    yield* packed(file, next.name, links);
+    yield* packed(file, next.name, { links, mtimeNano });
     if (file.is("directory")) for (const each of within(tree, next)) pending.push(each);
   }
-  yield endOfArchive;
 }
 
 /** What is in a directory, the first name last; nothing when it is none any more. */
@@ -63,7 +100,7 @@ function within(tree: Tree, { path, name }: Pending): Pending[] {
 function* packed(
   file: HeldFile,
   name: BytePath,
-  links: Map<string, BytePath>,
+  { links, mtimeNano }: { readonly links: Map<string, BytePath>; readonly mtimeNano: bigint | undefined },
 ): Generator<Buffer | FileStretch> {
   const { stat } = file;
   const kind = kinds.find((each) => file.is(each));
@@ -71,12 +108,16 @@ function* packed(
   const inode = `${stat.device} ${stat.inode}`;
   const hard = kind !== "directory" && stat.linkCount > 1;
   const first = hard ? links.get(inode) : undefined;
+  const entry = (of: TarKind): TarEntry => {
+    const own = entryOf(file, name, of);
+    return mtimeNano === undefined ? own : { ...own, mtimeNano };
+  };
   if (first !== undefined) {
-    yield encodeEntry({ ...entryOf(file, name, "link"), linkName: first });
+    yield encodeEntry({ ...entry("link"), linkName: first });
     return;
   }
   if (hard) links.set(inode, name);
-  yield encodeEntry(entryOf(file, name, kind));
+  yield encodeEntry(entry(kind));
   if (kind !== "file" || stat.sizeBytes === 0) return;
   using content = file.content();
   yield content;
@@ -86,6 +127,10 @@ function* packed(
 const kinds = ["file", "directory", "symlink", "fifo", "character", "block"] as const;
 const noLink = "" as BytePath;
 const noXattrs: ReadonlyMap<string, Uint8Array> = new Map();
+
+const emptyFile: Omit<TarEntry, "name" | "mode" | "sizeBytes" | "mtimeNano"> = {
+  ...{ kind: "file", linkName: noLink, uid: 0, gid: 0, major: 0, minor: 0, xattrs: noXattrs },
+};
 
 function entryOf(file: HeldFile, name: BytePath, kind: TarKind): TarEntry {
   const { stat } = file;
