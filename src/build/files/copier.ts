@@ -113,6 +113,8 @@ export class Copier {
     this.#o.signal.throwIfAborted();
     const stat = lookAt(from);
     if (stat === undefined) throw new Fault("internal", `${from} disappeared while it was copied`);
+    // Mostly nothing is there yet: the kernel says so when it is tried.
+    if (this.#additions === undefined && stat.isFile() && this.#share(from, to, stat)) return;
     const there = lookAt(to);
     if (there === undefined && this.#additions !== undefined && !stat.isDirectory())
       return this.#additions.file(from, to);
@@ -147,6 +149,7 @@ export class Copier {
     return false;
   }
 
+  /** False also when something has the name. */
   #share(from: string, to: string, stat: Stats): boolean {
     if (this.#shares === "none" || (this.#shares === "unshared" && stat.nlink > 1)) return false;
     const { uid, gid } = this.#o.owner ?? stat;
@@ -157,9 +160,10 @@ export class Copier {
       return true;
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : undefined;
-      // Another disk; or as many names as a file can have.
-      if (code !== "EXDEV" && code !== "EMLINK" && code !== "EPERM") throw error;
-      if (code !== "EMLINK") this.#shares = "none";
+      if (code === "EEXIST" || code === "EMLINK") return false;
+      // Another disk.
+      if (code !== "EXDEV" && code !== "EPERM") throw error;
+      this.#shares = "none";
       return false;
     }
   }

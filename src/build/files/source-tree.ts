@@ -4,13 +4,14 @@
  * Promises: never reads outside its root; equal names, modes, owners, attributes and contents hash equally, whatever the times.
  * Never: changes anything. The tree must not change while it is in use.
  */
-import { createHash } from "node:crypto";
+import { createHash, hash as hashOnce } from "node:crypto";
 import { createReadStream, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { basename } from "node:path";
 import { cleanPath, hasWildcards, pathMatcher } from "#build/language/go-text.ts";
 import { suggestion } from "#build/language/suggest.ts";
 import { Fault } from "#spec/fault.ts";
 import { fileAttributes } from "#store/trees/file-attributes.ts";
+import { compareBytes } from "./byte-order.ts";
 import { eitherFilter, filterBelow, ignoreFilter, type PathFilter } from "./ignore-patterns.ts";
 import { climbsOut, lookAt, resolveInRoot } from "./rooted-path.ts";
 
@@ -53,7 +54,7 @@ export function* walkTree(
   enters: (path: string) => boolean = () => true,
 ): Generator<TreeEntry, void> {
   const entries = readdirSync(`${host}/${prefix}`, { withFileTypes: true });
-  entries.sort((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)));
+  entries.sort((left, right) => compareBytes(left.name, right.name));
   for (const entry of entries) {
     const path = prefix + entry.name;
     const here = { path, directory: entry.isDirectory() };
@@ -222,18 +223,27 @@ export class SourceTree {
   }
 
   async #hashOne(host: string, name: string, stat: Stats): Promise<string> {
-    const digest = createHash("sha256");
     const owner = this.#kind === "image" ? `${stat.uid}:${stat.gid}` : "0:0";
-    digest.update(JSON.stringify([name, stat.mode, owner, stat.isFile() ? stat.size : 0, stat.rdev]));
-    for (const [attribute, value] of stat.isSymbolicLink() ? [] : fileAttributes(host))
-      digest.update(`${attribute}=${value.length}:`).update(value);
-    if (stat.isSymbolicLink()) digest.update(readlinkSync(host));
-    else if (stat.isFile() && stat.size > 0)
-      digest.update(
-        this.#contentHash(stat, host.slice(this.#root.length + 1)) ?? (await hashContent(host, stat.size)),
-      );
-    return digest.digest("hex");
+    const about = JSON.stringify([name, stat.mode, owner, stat.isFile() ? stat.size : 0, stat.rdev]);
+    const attributes = stat.isSymbolicLink() ? [] : [...fileAttributes(host)];
+    const held = await this.#held(host, stat);
+    // Almost all have none.
+    if (attributes.length === 0) return sha256(about + held);
+    const digest = createHash("sha256").update(about);
+    for (const [attribute, value] of attributes) digest.update(`${attribute}=${value.length}:`).update(value);
+    return digest.update(held).digest("hex");
   }
+
+  /** What of it is not told by its look, as text: where a link leads, the hash of a file's content. */
+  #held(host: string, stat: Stats): string | Promise<string> {
+    if (stat.isSymbolicLink()) return readlinkSync(host);
+    if (!stat.isFile() || stat.size === 0) return "";
+    return this.#contentHash(stat, host.slice(this.#root.length + 1)) ?? hashContent(host, stat.size);
+  }
+}
+
+function sha256(text: string): string {
+  return hashOnce("sha256", text, "hex");
 }
 
 async function hashContent(path: string, sizeBytes: number): Promise<string> {

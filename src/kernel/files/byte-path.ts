@@ -14,7 +14,12 @@ export const pathBytesMax = 4095;
 /** The bytes of a text as UTF-8. @throws Fault `invalid` when it holds a NUL. */
 export function bytePath(text: string): BytePath {
   if (text.includes("\0")) throw new Fault("invalid", `a NUL byte in the path ${JSON.stringify(text)}`);
-  return Buffer.from(text, "utf8").toString("latin1") as BytePath;
+  return (isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1")) as BytePath;
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }
 
 /** Bytes as they are. */

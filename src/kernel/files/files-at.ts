@@ -11,13 +11,15 @@ import { type BytePath, pathBytesMax, pathText } from "./byte-path.ts";
 
 const { errno: errnoNumbers } = osConstants;
 const { i32, u32, i64, u64 } = FFIType;
+/** A number where it fits: a bigint for each call is work of its own. */
+const length = FFIType.i64_fast;
 const pointer = FFIType.ptr;
 
 const c = libc({
   openat: { args: [i32, pointer, i32, u32], returns: i32 },
   close: { args: [i32], returns: i32 },
-  read: { args: [i32, pointer, u64], returns: i64 },
-  pwrite: { args: [i32, pointer, u64, i64], returns: i64 },
+  read: { args: [i32, pointer, u64], returns: length },
+  pwrite: { args: [i32, pointer, u64, i64], returns: length },
   lseek: { args: [i32, i64, i32], returns: i64 },
   ftruncate: { args: [i32, i64], returns: i32 },
   fchmod: { args: [i32, u32], returns: i32 },
@@ -32,9 +34,9 @@ const c = libc({
   symlinkat: { args: [pointer, i32, pointer], returns: i32 },
   linkat: { args: [i32, pointer, i32, pointer, i32], returns: i32 },
   mknodat: { args: [i32, pointer, u32, u64], returns: i32 },
-  readlinkat: { args: [i32, pointer, pointer, u64], returns: i64 },
+  readlinkat: { args: [i32, pointer, pointer, u64], returns: length },
   statx: { args: [i32, pointer, i32, u32, pointer], returns: i32 },
-  getdents64: { args: [i32, pointer, u64], returns: i64 },
+  getdents64: { args: [i32, pointer, u64], returns: length },
 });
 
 /** `open(2)`'s flags; `O_CLOEXEC` is always added. */
@@ -123,10 +125,17 @@ export function closeDescriptor(fd: number): void {
   c.close(fd);
 }
 
-/** Fills `buffer` from the descriptor's position; 0 at the end. May read less than fits. */
-export function readInto(fd: number, buffer: Uint8Array, length = buffer.length): number {
+/** Fills `buffer`, or `length` bytes of it from `offset` on, from the descriptor's position; 0 at the end. May read less than fits. */
+export function readInto(
+  fd: number,
+  buffer: Uint8Array,
+  {
+    offset = 0,
+    length = buffer.length - offset,
+  }: { readonly offset?: number; readonly length?: number } = {},
+): number {
   if (length === 0) return 0;
-  return check(c.read(fd, ptr(buffer), length), () => "read");
+  return check(c.read(fd, (ptr(buffer) + offset) as Pointer, length), () => "read");
 }
 
 /** Writes all of `bytes` at `offset`. */

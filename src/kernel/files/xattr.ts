@@ -8,16 +8,17 @@ import { check, Errno, errno, libc, pinnedBuffer } from "#kernel/libc.ts";
 import { type BytePath, pathText } from "./byte-path.ts";
 import { descriptorPath } from "./files-at.ts";
 
-const { i32, i64, u64 } = FFIType;
+const { i32, u64 } = FFIType;
+const length = FFIType.i64_fast;
 const pointer = FFIType.ptr;
 
 const c = libc({
   lsetxattr: { args: [pointer, pointer, pointer, u64, i32], returns: i32 },
-  lgetxattr: { args: [pointer, pointer, pointer, u64], returns: i64 },
-  llistxattr: { args: [pointer, pointer, u64], returns: i64 },
+  lgetxattr: { args: [pointer, pointer, pointer, u64], returns: length },
+  llistxattr: { args: [pointer, pointer, u64], returns: length },
   lremovexattr: { args: [pointer, pointer], returns: i32 },
-  flistxattr: { args: [i32, pointer, u64], returns: i64 },
-  fgetxattr: { args: [i32, pointer, pointer, u64], returns: i64 },
+  flistxattr: { args: [i32, pointer, u64], returns: length },
+  fgetxattr: { args: [i32, pointer, pointer, u64], returns: length },
   fsetxattr: { args: [i32, pointer, pointer, u64, i32], returns: i32 },
 });
 

@@ -4,17 +4,20 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Beneath } from "#kernel/files/beneath.ts";
+import { readInto } from "#kernel/files/files-at.ts";
+import { pinnedBuffer } from "#kernel/libc.ts";
 import { parseDigest } from "#spec/digest.ts";
 import { Breath } from "#store/breath.ts";
 import { RecipeWriter } from "#store/tar/tar-recipe.ts";
+import { paddingAfter } from "#store/tar/tar-writer.ts";
 import { FileStretch } from "#store/trees/file-stretch.ts";
 import { inParts } from "#store/trees/in-parts.ts";
 import { HeldFile } from "#store/trees/mutable-file.ts";
-import { openStretch, packTree, type RootLook } from "./layer-pack.ts";
+import { packTree, type RootLook } from "./layer-pack.ts";
 import { layerNames, type UnpackedLayer } from "./layer-unpack.ts";
 
-/** Of one read. */
-const readBytes = 256 << 10;
+/** Hashed at a time: most files are much smaller, and each call has its price. */
+const gatheredBytes = 256 << 10;
 
 /** The tree is `directory/files`; the recipe is written beside it. Nobody writes to the tree meanwhile. */
 export async function sealLayer(
@@ -24,33 +27,76 @@ export async function sealLayer(
 ): Promise<UnpackedLayer> {
   using tree = Beneath.open(join(directory, layerNames.files));
   using recipe = new RecipeWriter(join(directory, layerNames.recipe));
-  const hash = createHash("sha256");
+  const tar = new GatheredHash();
   const breath = new Breath(o.signal);
-  const room = Buffer.allocUnsafeSlow(readBytes);
-  let [sizeBytes, tarSizeBytes, sharesFiles] = [0, 0, false];
-  const seen = (bytes: Buffer) => {
-    hash.update(bytes);
-    tarSizeBytes += bytes.length;
-  };
-  for (const part of packTree(tree, lowerRoot)) {
-    if ("structure" in part) {
-      seen(part.structure);
-      sharesFiles ||= part.manyNames === true;
-      recipe.structure(part.structure);
-    } else {
-      using stretch = openStretch(tree, part.path, 0, part.sizeBytes);
-      while (stretch.leftBytes > 0) {
-        seen(room.subarray(0, stretch.read(room)));
+  let [sizeBytes, sharesFiles] = [0, false];
+  for (const { header, path, sizeBytes: length, manyNames, file } of packTree(tree, lowerRoot, {
+    still: true,
+  })) {
+    tar.add(header);
+    recipe.structure(header);
+    sharesFiles ||= manyNames === true;
+    if (file !== undefined) {
+      for (let left = length; left > 0; ) {
+        left -= tar.read(file, left);
         if (breath.due) await breath.take();
       }
-      recipe.content(part.path, 0, part.sizeBytes);
-      sizeBytes += part.sizeBytes;
+      recipe.content(path, 0, length);
+      sizeBytes += length;
+      const padding = paddingAfter(length);
+      if (padding.length > 0) {
+        tar.add(padding);
+        recipe.structure(padding);
+      }
     }
     if (breath.due) await breath.take();
   }
   recipe.end();
-  const diffId = parseDigest(`sha256:${hash.digest("hex")}`);
+  const { sizeBytes: tarSizeBytes, hex } = tar.end();
+  const diffId = parseDigest(`sha256:${hex}`);
   return { diffId, sizeBytes, tarSizeBytes, ...(sharesFiles && { sharesFiles }) };
+}
+
+/** SHA-256 of many small pieces. */
+class GatheredHash {
+  readonly #hash = createHash("sha256");
+  readonly #room = pinnedBuffer(gatheredBytes);
+  #used = 0;
+  #before = 0;
+
+  add(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      const taken = bytes.copy(this.#room, this.#used, at);
+      at += taken;
+      this.#take(taken);
+    }
+  }
+
+  /** Up to `length` bytes of an open file, at least one; what it lacks by now are zeros. @returns How many. */
+  read(file: number, length: number): number {
+    const wanted = Math.min(length, gatheredBytes - this.#used);
+    const got = readInto(file, this.#room, { offset: this.#used, length: wanted });
+    if (got === 0) this.#room.fill(0, this.#used, this.#used + wanted);
+    const done = got === 0 ? wanted : got;
+    this.#take(done);
+    return done;
+  }
+
+  #take(bytes: number): void {
+    this.#used += bytes;
+    if (this.#used === gatheredBytes) this.#flush();
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#room.subarray(0, this.#used));
+    this.#before += this.#used;
+    this.#used = 0;
+  }
+
+  end(): { readonly sizeBytes: number; readonly hex: string } {
+    this.#flush();
+    return { sizeBytes: this.#before, hex: this.#hash.digest("hex") };
+  }
 }
 
 /** The same bytes as a stream, of a tree that may be written to meanwhile. Parts are lent until the next one. */
@@ -64,14 +110,13 @@ export function treeTar(
 
 function* pieces(directory: string, lowerRoot: RootLook | undefined): Generator<Buffer | FileStretch> {
   using tree = Beneath.open(directory);
-  for (const part of packTree(tree, lowerRoot)) {
-    if ("structure" in part) yield part.structure;
-    else {
-      using file = HeldFile.at(tree, part.path);
-      // Gone by now: the header is out, its bytes must follow.
-      using stretch =
-        file?.content(part.sizeBytes) ?? new FileStretch(undefined, { lengthBytes: part.sizeBytes });
-      yield stretch;
-    }
+  for (const { header, path, sizeBytes } of packTree(tree, lowerRoot)) {
+    yield header;
+    if (sizeBytes === 0) continue;
+    using file = HeldFile.at(tree, path);
+    // Gone by now: the header is out, its bytes must follow.
+    using stretch = file?.content(sizeBytes) ?? new FileStretch(undefined, { lengthBytes: sizeBytes });
+    yield stretch;
+    yield paddingAfter(sizeBytes);
   }
 }

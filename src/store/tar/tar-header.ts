@@ -134,26 +134,49 @@ export const octalMax = { seven: 0o7777777, eleven: 0o77777777777 } as const;
 export function encodeHeader(header: PlainHeader): Buffer {
   const block = Buffer.alloc(blockBytes);
   const [prefix, name] = splitName(header.name) ?? ["", header.name.slice(0, 100)];
-  block.write(name, 0, "latin1");
-  put(block, field.mode, header.mode);
-  put(block, field.uid, header.uid);
-  put(block, field.gid, header.gid);
-  put(block, field.size, header.sizeBytes);
-  put(block, field.mtime, header.mtimeSeconds);
-  block.write(header.type, typeOffset, "latin1");
-  block.write(header.linkName.slice(0, 100), field.linkName[0], "latin1");
-  block.write(ustarMagic, field.magic[0], "latin1");
-  put(block, field.major, header.major);
-  put(block, field.minor, header.minor);
-  block.write(prefix, field.prefix[0], "latin1");
-  let sum = 0x20 * field.checksum[1];
-  for (const byte of block) sum += byte;
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, field.checksum[0], "latin1");
+  // Everything else is zeros; the sum counts its own place as blanks.
+  const sum =
+    0x20 * field.checksum[1] +
+    putText(block, field.name[0], name) +
+    putNumber(block, field.mode, header.mode) +
+    putNumber(block, field.uid, header.uid) +
+    putNumber(block, field.gid, header.gid) +
+    putNumber(block, field.size, header.sizeBytes) +
+    putNumber(block, field.mtime, header.mtimeSeconds) +
+    putText(block, typeOffset, header.type) +
+    putText(block, field.linkName[0], header.linkName.slice(0, 100)) +
+    putText(block, field.magic[0], ustarMagic) +
+    putNumber(block, field.major, header.major) +
+    putNumber(block, field.minor, header.minor) +
+    putText(block, field.prefix[0], prefix);
+  const [offset, length] = field.checksum;
+  putNumber(block, [offset, length - 1], sum);
+  block[offset + length - 1] = 0x20;
   return block;
 }
 
-function put(block: Buffer, [offset, length]: Field, value: number): void {
-  block.write(value.toString(8).padStart(length - 1, "0"), offset, "latin1");
+/** Characters are bytes. @returns Their sum. */
+function putText(block: Buffer, offset: number, text: string): number {
+  let sum = 0;
+  for (let index = 0; index < text.length; index++) {
+    const byte = text.charCodeAt(index);
+    block[offset + index] = byte;
+    sum += byte & 0xff;
+  }
+  return sum;
+}
+
+/** Octal digits that fill the field but for a NUL. @returns The sum of its bytes. */
+function putNumber(block: Buffer, [offset, length]: Field, value: number): number {
+  let [sum, left] = [0, value];
+  for (let index = offset + length - 2; index >= offset; index--) {
+    const higher = Math.floor(left / 8);
+    const digit = 0x30 + left - higher * 8;
+    block[index] = digit;
+    sum += digit;
+    left = higher;
+  }
+  return sum;
 }
 
 /** A name as ustar's prefix and name; undefined when it is too long or cannot be split. */

@@ -8,6 +8,7 @@ import { isHousekeeping } from "./overlay-marks.ts";
 export function fileAttributes(path: string): ReadonlyMap<string, Uint8Array> {
   const file = bytePath(path);
   const names = listXattrs(undefined, file).filter((name) => !isHousekeeping(name));
+  if (names.length === 0) return none;
   return new Map(names.sort().map((name) => [name, getXattr(undefined, file, name) ?? Buffer.alloc(0)]));
 }
 
@@ -21,3 +22,5 @@ export function copyFileAttributes(from: string, to: string): void {
       if (!kept) throw error;
     }
 }
+
+const none: ReadonlyMap<string, Uint8Array> = new Map();

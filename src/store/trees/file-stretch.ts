@@ -23,7 +23,7 @@ export class FileStretch implements Disposable {
   /** The next bytes into `room`, as many as come at once; what the file lacks by now are zeros. @returns How many. */
   read(room: Buffer): number {
     const wanted = Math.min(this.#left, room.length);
-    const got = this.#fd === undefined ? 0 : readInto(this.#fd, room, wanted);
+    const got = this.#fd === undefined ? 0 : readInto(this.#fd, room, { length: wanted });
     if (got === 0) room.fill(0, 0, wanted);
     const done = got === 0 ? wanted : got;
     this.#left -= done;
