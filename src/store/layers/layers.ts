@@ -6,8 +6,8 @@
  * something stands on is not removed. Never: an image, or who wants a layer.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Beneath } from "#kernel/files/beneath.ts";
 import { bytePath } from "#kernel/files/byte-path.ts";
@@ -25,6 +25,7 @@ import { bounded, decompress } from "#store/tar/decompress.ts";
 import { LowerTree } from "#store/trees/lower-tree.ts";
 import { type Change, upperChanges } from "#store/trees/upper-changes.ts";
 import { makeApart } from "./apart.ts";
+import { incomingPath, LayerLeftovers, merged, scratch } from "./layer-leftovers.ts";
 import { chainIdOf, LayerIndex, type LayerRecord, type WritableRecord } from "./layer-records.ts";
 import { sealLayer, treeTar } from "./layer-seal.ts";
 import { makeSkeleton } from "./layer-skeleton.ts";
@@ -32,9 +33,7 @@ import { layerTar } from "./layer-tar.ts";
 import { layerNames, type UnpackedLayer, unpackLayer } from "./layer-unpack.ts";
 import { type HeldRoot, type OverlayPaths, openLayers, WritableMounts } from "./writable-mounts.ts";
 
-const kept = { upper: "upper", work: "work", merged: "merged" } as const;
-/** An overlay needs at least one layer below; scratch has none of its own. */
-const scratch = "scratch";
+const kept = { upper: "upper", work: "work", merged } as const;
 const writableId = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
 
 type RootLook = Pick<FileStat, "mode" | "uid" | "gid">;
@@ -62,6 +61,7 @@ export class Layers {
   readonly #root: string;
   readonly #index: LayerIndex;
   readonly #mounts: WritableMounts;
+  readonly #leftovers: LayerLeftovers;
   /** What the roots of stacks look like, by their topmost layer. */
   readonly #looks = new Map<ChainId | undefined, RootLook>();
   #limitsSizes: boolean | undefined;
@@ -70,6 +70,7 @@ export class Layers {
     this.#root = root;
     this.#index = new LayerIndex(records);
     this.#mounts = new WritableMounts(root);
+    this.#leftovers = new LayerLeftovers(root, this.#index, this.#mounts);
   }
 
   /** Makes what is missing and removes what no record speaks of. */
@@ -78,7 +79,10 @@ export class Layers {
       await makeApart(join(root, name), 0o700);
     await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
     const layers = new Layers(root, o.records);
-    await layers.#sweep(o.report ?? (() => undefined));
+    await layers.#leftovers.sweep(
+      async (id) => await layers.removeWritable(id),
+      o.report ?? (() => undefined),
+    );
     return layers;
   }
 
@@ -387,26 +391,12 @@ export class Layers {
 
   /** Directories of layers that no record speaks of; there are none but for tampering. */
   strays(): string[] {
-    const layers = new Set(this.#index.list().map(({ chainId }) => encodedDigest(chainId)));
-    const writables = new Set(this.#index.writables().map(({ id }) => id));
-    const among = (kind: string, known: (name: string) => boolean): string[] =>
-      readdirSync(join(this.#root, kind))
-        .filter((name) => !known(name))
-        .map((name) => join(this.#root, kind, name));
-    return [
-      ...among("layers", (name) => layers.has(name)),
-      ...among("skeletons", (name) => layers.has(name) || name === scratch),
-      ...among("writable", (name) => writables.has(name)),
-    ];
+    return this.#leftovers.strays();
   }
 
   /** One of `strays`. Idempotent. */
   async removeStray(path: string): Promise<void> {
-    if (!this.strays().includes(path)) return;
-    this.#mounts.unmountStray(join(path, kept.merged));
-    const doomed = this.#incoming();
-    renameSync(path, doomed);
-    await discardTree(doomed);
+    await this.#leftovers.removeStray(path);
   }
 
   #lower(parent: ChainId | undefined): LowerTree {
@@ -430,25 +420,7 @@ export class Layers {
   }
 
   #incoming(): string {
-    return join(this.#root, "incoming", randomBytes(12).toString("hex"));
-  }
-
-  /** What cannot be taken away is told, and tried again the next time: it must not keep the engine from starting. */
-  async #sweep(report: (fault: Fault) => void): Promise<void> {
-    const told = async (what: string, work: () => Promise<void>): Promise<void> =>
-      await work().catch((cause: unknown) => {
-        const message = `${what} is left over and cannot be removed: ${Fault.from(cause).message}`;
-        report(new Fault("unavailable", message, { cause }));
-      });
-    const writables = new Set(this.#index.writables().map(({ id }) => id));
-    for (const id of await readdir(join(this.#root, "writable")))
-      if (!writables.has(id)) await told(this.#writableDirectory(id), () => this.removeWritable(id));
-    const layers = new Set(this.#index.list().map(({ chainId }) => encodedDigest(chainId)));
-    for (const kind of ["layers", "skeletons"])
-      for (const name of readdirSync(join(this.#root, kind)))
-        if (!layers.has(name) && name !== scratch) renameSync(join(this.#root, kind, name), this.#incoming());
-    for (const name of readdirSync(join(this.#root, "incoming")))
-      await told(join(this.#root, "incoming", name), () => discardTree(join(this.#root, "incoming", name)));
+    return incomingPath(this.#root);
   }
 }
 
