@@ -302,7 +302,8 @@ export interface LayerPart {
     parent: ChainId | undefined,
     o: { readonly skeleton: boolean; readonly bytesMax?: number | undefined },
   ): Promise<void>;
-  mount(id: string): string;
+  /** `brief`: once; afterwards its changes become a layer, or go. */
+  mount(id: string, o?: { readonly brief?: boolean }): string;
   /** The same file system for those who look in, mounted or not. Disposing closes nothing but the hold. */
   hold(id: string): Disposable & { readonly descriptor: number };
   /** The same, as a path. */

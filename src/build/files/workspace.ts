@@ -50,7 +50,7 @@ export class Workspaces {
     await using stack = new AsyncDisposableStack();
     stack.defer(() => this.#release(id));
     await this.#layers.createWritable(id, parent);
-    const root = this.#layers.mount(id);
+    const root = this.#layers.mount(id, { brief: true });
     const held = stack.move();
     return {
       root,

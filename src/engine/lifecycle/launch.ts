@@ -128,7 +128,8 @@ export class Launch {
     undo.defer(async () => {
       await Promise.allSettled([attaching]);
     });
-    const rootfs = layers.mount(record.id);
+    // A step of a build is never started again.
+    const rootfs = layers.mount(record.id, { brief: record.purpose === "build" });
     const userOf = (root: FileTree) => runtime.userOf(root, record.config.User ?? "");
     const first = record.observed.startedAt === zeroTime;
     const sources = new Map(imageMounts(record).map(({ mount, layer }) => [mount, layers.mount(layer)]));

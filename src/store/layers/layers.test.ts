@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -225,5 +226,28 @@ test("what a crash left is swept when the store opens, what is recorded stays", 
   expect(readdirSync(join(root, "l", "layers")).length).toBe(1);
   expect(readdirSync(join(root, "l", "writable"))).toEqual(["w"]);
   reopened.unmount("w");
+  expect(mountsBeneath(root)).toEqual([]);
+});
+
+test("what is mounted briefly is not written out when it ends, and becomes the same layer", async () => {
+  const below = await base();
+  const layer = async (id: string, brief: boolean) => {
+    await layers.createWritable(id, below);
+    const merged = layers.mount(id, { brief });
+    writeFileSync(join(merged, "made"), "content");
+    utimesSync(join(merged, "made"), 1, 1);
+    const mounted = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+    const { diffId } = await layers.commit(id, { consume: true });
+    return { diffId, line: mounted.find((line) => line.includes(` ${merged} `)) ?? "" };
+  };
+  const [plain, brief] = [await layer("plain", false), await layer("brief", true)];
+  expect(brief.diffId).toBe(plain.diffId);
+  expect(plain.line).not.toContain("volatile");
+  expect(brief.line).toContain("volatile");
+  // One that an engine left mounted is taken away like any other.
+  await layers.createWritable("left", below);
+  layers.mount("left", { brief: true });
+  const reopened = await Layers.open(join(root, "l"), { records });
+  await reopened.removeWritable("left");
   expect(mountsBeneath(root)).toEqual([]);
 });

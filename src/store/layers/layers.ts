@@ -31,7 +31,13 @@ import { sealLayer, treeTar } from "./layer-seal.ts";
 import { makeSkeleton } from "./layer-skeleton.ts";
 import { layerTar } from "./layer-tar.ts";
 import { layerNames, type UnpackedLayer, unpackLayer } from "./layer-unpack.ts";
-import { type HeldRoot, type OverlayPaths, openLayers, WritableMounts } from "./writable-mounts.ts";
+import {
+  type HeldRoot,
+  type MountOptions,
+  type OverlayPaths,
+  openLayers,
+  WritableMounts,
+} from "./writable-mounts.ts";
 
 const kept = { upper: "upper", work: "work", merged } as const;
 const writableId = /^[a-z0-9][a-z0-9_.-]{0,127}$/;
@@ -231,9 +237,9 @@ export class Layers {
   }
 
   /** Mounts a writable layer and what is below it. Idempotent. @returns The root of the file system. */
-  mount(id: string): string {
+  mount(id: string, o: MountOptions = {}): string {
     const paths = this.paths(id);
-    this.#mounts.mount(paths);
+    this.#mounts.mount(paths, o);
     return paths.merged;
   }
 

@@ -5,6 +5,7 @@
  */
 import { type BytePath, bytePath } from "#kernel/files/byte-path.ts";
 import { closeDescriptor, descriptorPath, openAt, openFlag } from "#kernel/files/files-at.ts";
+import { Errno } from "#kernel/libc.ts";
 import {
   attachMount,
   cloneMount,
@@ -25,7 +26,18 @@ export interface OverlayPaths {
 /** What the kernel might default to would put marks into layers that other hosts cannot read. */
 const overlayOptions = ["redirect_dir=off", "metacopy=off", "index=off"] as const;
 
+/**
+ * Nothing is on the disk for sure when it is unmounted; without it the kernel writes all out that the disk's file system
+ * still has in memory, whosever it is, and waits for that. Such an overlay cannot be mounted twice. Since Linux 5.10.
+ */
+const volatile = "volatile";
+
 const currentDirectory = -100;
+
+export interface MountOptions {
+  /** Mounted once: afterwards its changes become a layer, or go. @default false */
+  readonly brief?: boolean;
+}
 
 interface Held {
   /** A mount of the overlay that is mounted nowhere; none as long as it is mounted where it belongs. */
@@ -48,11 +60,11 @@ export class WritableMounts {
   }
 
   /** Idempotent. */
-  mount({ lower, upper, work, merged }: OverlayPaths): void {
+  mount(paths: OverlayPaths, o: MountOptions = {}): void {
+    const { merged } = paths;
     if (this.#mounted.has(merged)) return;
     const held = this.#held.get(merged);
-    if (held?.mount === undefined)
-      mountOverlay({ lower, upper, work, target: merged, options: overlayOptions });
+    if (held?.mount === undefined) mountAtPlace(paths, o.brief === true);
     else {
       attachMount(held.mount, merged);
       closeDescriptor(held.mount);
@@ -110,6 +122,17 @@ export class WritableMounts {
     if (--held.holders > 0) return;
     this.#held.delete(merged);
     if (held.mount !== undefined) closeDescriptor(held.mount);
+  }
+}
+
+function mountAtPlace({ merged, ...paths }: OverlayPaths, brief: boolean): void {
+  const plain = { ...paths, target: merged, options: overlayOptions };
+  try {
+    mountOverlay(brief ? { ...plain, options: [...overlayOptions, volatile] } : plain);
+  } catch (error) {
+    // A kernel that does not know the word, unless something else is wrong: then it is again.
+    if (!brief || !(error instanceof Errno) || error.code !== "EINVAL") throw error;
+    mountOverlay(plain);
   }
 }
 

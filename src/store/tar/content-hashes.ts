@@ -2,8 +2,8 @@
  * What files hold, noted while they were written: who asks later need not read them again.
  * Owns: SHA-256 by inode. Right for a tree that is written once and then only removed, like an archive unpacked.
  */
-import { createHash, type Hash } from "node:crypto";
-import { type FileStat, statDescriptor } from "#kernel/files/files-at.ts";
+import { createHash, type Hash, hash as hashOnce } from "node:crypto";
+import type { FileStat } from "#kernel/files/files-at.ts";
 import type { TarSink } from "./tar-reader.ts";
 
 /** About 40 MB of memory; files beyond are read again. */
@@ -33,16 +33,18 @@ export class ContentHashes {
 /** Notes the files of an archive on their way to the disk; the policy of who writes them. */
 export class ContentNotes {
   readonly #hashes: ContentHashes;
-  #digest: Hash | undefined;
+  /** Of the file that is being written: what came so far, or all of it. */
+  #digest: Hash | string | undefined;
+  #sizeBytes = 0;
 
   constructor(hashes: ContentHashes) {
     this.#hashes = hashes;
   }
 
-  complete(fd: number): void {
-    const stat = statDescriptor(fd);
-    if (this.#digest === undefined) this.#hashes.forget(stat);
-    else this.#hashes.note(stat, this.#digest.digest("hex"));
+  complete(stat: FileStat): void {
+    const digest = this.#digest;
+    if (digest === undefined) this.#hashes.forget(stat);
+    else this.#hashes.note(stat, typeof digest === "string" ? digest : digest.digest("hex"));
   }
 
   before(writer: TarSink): TarSink {
@@ -50,14 +52,23 @@ export class ContentNotes {
       entry: (entry) => {
         const wanted = writer.entry(entry);
         // Of a file with holes only what is between them comes by.
-        this.#digest = wanted && entry.extents === undefined ? createHash("sha256") : undefined;
+        this.#digest = wanted && entry.extents === undefined ? emptyHash : undefined;
+        this.#sizeBytes = entry.sizeBytes;
         return wanted;
       },
       content: (bytes, offset) => {
         writer.content(bytes, offset);
-        this.#digest?.update(bytes);
+        if (this.#digest !== undefined) this.#add(bytes, this.#digest);
       },
       endEntry: () => writer.endEntry(),
     };
   }
+
+  /** Small files come whole, and need no hash that can wait for more. */
+  #add(bytes: Buffer, before: Hash | string): void {
+    if (bytes.length === this.#sizeBytes) this.#digest = hashOnce("sha256", bytes, "hex");
+    else this.#digest = (typeof before === "string" ? createHash("sha256") : before).update(bytes);
+  }
 }
+
+const emptyHash = hashOnce("sha256", "", "hex");

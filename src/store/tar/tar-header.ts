@@ -68,15 +68,16 @@ export function decodeHeader(block: Buffer): TarHeader | undefined {
 /** The sum of all bytes, with blanks in its own place; some old programs summed them as signed. */
 function hasChecksum(block: Buffer): boolean {
   const [offset, length] = field.checksum;
-  let [unsigned, signed] = [0x20 * length, 0x20 * length];
-  for (let index = 0; index < blockBytes; index++) {
-    if (index >= offset && index < offset + length) continue;
-    const byte = block[index] ?? 0;
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
-  }
+  let sum = 0x20 * length;
+  for (let index = 0; index < blockBytes; index++) sum += block[index] ?? 0;
+  for (let index = offset; index < offset + length; index++) sum -= block[index] ?? 0;
   const written = number(block, field.checksum);
-  return written === unsigned || written === signed;
+  return written === sum || written === sum - 256 * negativeBytes(block);
+}
+
+/** Bytes that are less than zero where bytes have a sign; the checksum itself, which is digits, has none. */
+function negativeBytes(block: Buffer): number {
+  return block.reduce((count, byte) => count + (byte > 127 ? 1 : 0), 0);
 }
 
 function text(block: Buffer, [offset, length]: Field): BytePath {

@@ -86,7 +86,7 @@ export class TarReader {
   push(bytes: Uint8Array): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#bytes += buffer.length;
-    for (let at = 0; at < buffer.length; ) at += this.#step(buffer.subarray(at));
+    for (let at = 0; at < buffer.length; ) at += this.#step(buffer, at);
   }
 
   /**
@@ -102,33 +102,33 @@ export class TarReader {
     throw new Fault("invalid", `the archive is cut off${where}: send it again`);
   }
 
-  /** Takes some of `buffer` and says how much. */
-  #step(buffer: Buffer): number {
+  /** Takes some of `buffer` from `at` on and says how much. */
+  #step(buffer: Buffer, at: number): number {
     switch (this.#state) {
       case "header":
       case "old-map":
       case "body-map":
-        return this.#gather(buffer);
+        return this.#gather(buffer, at);
       case "meta":
-        return this.#takeMeta(buffer);
+        return this.#takeMeta(buffer, at);
       case "content":
-        return this.#takeContent(buffer);
+        return this.#takeContent(buffer, at);
       case "padding": {
-        const taken = buffer.subarray(0, this.#padding);
+        const taken = buffer.subarray(at, at + this.#padding);
         this.#sink.structure?.(taken);
         this.#padding -= taken.length;
         if (this.#padding === 0) this.#state = "header";
         return taken.length;
       }
       case "end":
-        this.#sink.structure?.(buffer);
-        return buffer.length;
+        this.#sink.structure?.(buffer.subarray(at));
+        return buffer.length - at;
     }
   }
 
   /** Waits for a whole block. */
-  #gather(buffer: Buffer): number {
-    const taken = buffer.subarray(0, blockBytes - this.#filled);
+  #gather(buffer: Buffer, at: number): number {
+    const taken = buffer.subarray(at, at + blockBytes - this.#filled);
     this.#sink.structure?.(taken);
     if (taken.length === blockBytes) {
       this.#take(taken);
@@ -186,8 +186,8 @@ export class TarReader {
     this.#padding = (blockBytes - (this.#left % blockBytes)) % blockBytes;
   }
 
-  #takeMeta(buffer: Buffer): number {
-    const taken = buffer.subarray(0, this.#left);
+  #takeMeta(buffer: Buffer, at: number): number {
+    const taken = buffer.subarray(at, at + this.#left);
     this.#sink.structure?.(taken);
     this.#meta.push(Buffer.from(taken));
     this.#left -= taken.length;
@@ -291,10 +291,10 @@ export class TarReader {
     };
   }
 
-  #takeContent(buffer: Buffer): number {
+  #takeContent(buffer: Buffer, at: number): number {
     const extent = this.#extents?.[this.#extent];
     const here = extent === undefined ? this.#left : extent.offset + extent.length - this.#offset;
-    const taken = buffer.subarray(0, Math.min(here, this.#left));
+    const taken = buffer.subarray(at, at + Math.min(here, this.#left));
     if (this.#wanted) this.#sink.content(taken, this.#offset);
     else this.#sink.structure?.(taken);
     this.#offset += taken.length;

@@ -92,10 +92,11 @@ export interface UnpackPolicy {
   madeDirectory?(path: BytePath, replaced: boolean): void;
   /** Content of the file at `path`, links in it not resolved, was written. */
   wrote?(path: BytePath, offset: number, length: number): void;
-  /** A file is complete and about to be closed. */
-  complete?(fd: number): void;
+  /** A file is complete and about to be closed; its inode is that of `stat`. */
+  complete?(stat: at.FileStat): void;
 }
 
+const permissionBits = 0o7777;
 const plainDirectory: ImpliedDirectory = { uid: 0, gid: 0, mode: 0o755 };
 const attributeNamespaces = /^(?:user|trusted|security|system\.posix_acl_(?:access|default))(?:\.|$)/;
 
@@ -140,7 +141,9 @@ export class TreeWriter implements TarSink, Disposable {
       case "file":
         this.#create(path, (directory, name) => {
           const { write, create, exclusive, noFollow } = at.openFlag;
-          this.#file = at.openAt(directory, name, write | create | exclusive | noFollow, 0o600);
+          // The process's umask may take bits away, which come back at its end; those that give rights wait for the owner.
+          const mode = entry.mode & 0o777;
+          this.#file = at.openAt(directory, name, write | create | exclusive | noFollow, mode);
         });
         return true;
       case "directory":
@@ -179,13 +182,17 @@ export class TreeWriter implements TarSink, Disposable {
     this.#file = -1;
     try {
       if (entry.extents !== undefined) at.truncate(fd, entry.sizeBytes);
-      at.chownDescriptor(fd, entry.uid, entry.gid);
+      const stat = at.statDescriptor(fd);
+      // Most are made right: to look is cheaper than to change.
+      const owned = stat.uid === entry.uid && stat.gid === entry.gid;
+      if (!owned) at.chownDescriptor(fd, entry.uid, entry.gid);
       for (const [name, value] of entry.xattrs)
         setAttribute(entry, name, () => setXattrDescriptor(fd, name, value));
-      at.chmodDescriptor(fd, entry.mode);
+      const like = owned && entry.xattrs.size === 0 && (stat.mode & permissionBits) === entry.mode;
+      if (!like) at.chmodDescriptor(fd, entry.mode);
       at.setTimesDescriptor(fd, entry.mtimeNano);
       this.#sizeBytes += entry.sizeBytes;
-      this.#policy.complete?.(fd);
+      this.#policy.complete?.(stat);
     } catch (error) {
       throw explained(error, this.#path);
     } finally {
