@@ -21,6 +21,7 @@ describe.skipIf(!canBuild)("a build that cannot work", () => {
       {},
       "dockerfile parse error on line 3: unknown instruction: FOO (did you mean FROM?)",
     ],
+    ["words alone", "FROM busybox\nENV a\n", {}, "failed to parse Dockerfile: ENV must have two arguments"],
     ["no FROM", "RUN x\n", {}, "dockerfile parse error on line 1: no build stage in current context"],
     ["an empty Dockerfile", "", {}, "the Dockerfile (Dockerfile) cannot be empty"],
     [

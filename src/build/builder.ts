@@ -36,7 +36,7 @@ import { memoryDirectory } from "./files/memory-directory.ts";
 import { Workspaces } from "./files/workspace.ts";
 import type { GivenArguments } from "./language/build-args.ts";
 import { parseDockerfile } from "./language/dockerfile.ts";
-import type { Diagnostic } from "./language/lines.ts";
+import { type Diagnostic, mistake } from "./language/lines.ts";
 import { planBuild } from "./language/plan.ts";
 import type { BuildRequest, BuildResult, PlatformResult } from "./request/build-request.ts";
 import { BuildGraph } from "./request/graph.ts";
@@ -424,16 +424,12 @@ function imageTag(text: string): string {
   return familiarReference(withDefaultTag(reference));
 }
 
-/** @throws Fault `invalid` for the first error, with the file's name and the line. */
+/** @throws Fault `invalid` for the first error, with the line, or the file's name. */
 function refuseErrors(name: string, diagnostics: readonly Diagnostic[]): void {
   const error = diagnostics.find(({ severity }) => severity === "error");
   if (error === undefined) return;
-  const { start } = error.lines;
-  if (start === 0) throw new Fault("invalid", error.message);
-  throw new Fault(
-    "invalid",
-    `failed to parse ${name}: dockerfile parse error on line ${start}: ${error.message}`,
-  );
+  const said = mistake(error);
+  throw new Fault("invalid", error.lexical === true ? `failed to parse ${name}: ${said}` : said);
 }
 
 /** Whatever fails because the signal fired is the cancelling itself. */

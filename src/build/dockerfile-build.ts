@@ -18,6 +18,7 @@ import { type CheckSettings, type RuleName, warningOf } from "./check/lint-rules
 import { lintSource, type ReadDockerfile } from "./check/lint-source.ts";
 import type { Workspaces } from "./files/workspace.ts";
 import { type Dockerfile, parseDockerfile } from "./language/dockerfile.ts";
+import { mistake } from "./language/lines.ts";
 import { InstructionFault, refuseCircles, stagesOf, targetOf } from "./language/stage-graph.ts";
 import { fullProvenance, type WantedAttestations, wantedAttestations } from "./request/attest-options.ts";
 import { epochOf, hostOf, noCacheOf, platformsOf, prefixed } from "./request/build-options.ts";
@@ -309,11 +310,7 @@ export class DockerfileBuild {
 export function readDockerfile(source: SourceFile, target: string): ReadDockerfile {
   const [dockerfile, diagnostics] = parseDockerfile(source.text);
   const error = diagnostics.find(({ severity }) => severity === "error");
-  if (error !== undefined) {
-    const { start } = error.lines;
-    const message = start === 0 ? error.message : `dockerfile parse error on line ${start}: ${error.message}`;
-    throw new BuildFault("invalid", message, { source, lines: [error.lines] });
-  }
+  if (error !== undefined) throw new BuildFault("invalid", mistake(error), { source, lines: [error.lines] });
   refuseFrontend(dockerfile, source);
   const stages = stagesOf(dockerfile);
   refuseCircles(stages.list, targetOf(stages.list, target));

@@ -68,4 +68,30 @@ export const refused: readonly ZooCase[] = [
     newer: true,
     fails: "custom frontend",
   },
+  {
+    name: "words that do not fit together",
+    dockerfile: "FROM busybox\nENV a\n",
+    fails: "failed to solve: ENV must have two arguments",
+  },
+  {
+    name: "a program that is not there",
+    dockerfile: 'FROM busybox\nRUN ["/nosuch"]\n',
+    fails: 'failed to solve: process "/nosuch" did not complete successfully: ',
+  },
+  {
+    name: "a user who is not there",
+    dockerfile: "FROM busybox\nUSER nosuch\nRUN id\n",
+    fails:
+      'process "/bin/sh -c id" did not complete successfully: unable to find user nosuch: no matching entries in passwd file',
+  },
+  {
+    name: "a checksum that cannot be",
+    dockerfile: "FROM busybox\nADD --checksum=sha256:00 http://127.0.0.1:1/x /\n",
+    fails: "failed to solve: invalid checksum digest length",
+  },
+  {
+    name: "a base that cannot be had",
+    dockerfile: "FROM 127.0.0.1:1/none:9\n",
+    fails: "failed to solve: 127.0.0.1:1/none:9: failed to resolve source metadata for 127.0.0.1:1/none:9: ",
+  },
 ];

@@ -19,7 +19,7 @@ import {
 import { type Diagnostic, type LogicalLine, lexDockerfile } from "./lines.ts";
 import { parseRunMount } from "./run-mount.ts";
 import { suggestion } from "./suggest.ts";
-import { jsonWords, keyValues, plainWords, quotedWords, splitLine } from "./words.ts";
+import { jsonWords, keyValues, plainWords, quotedWords, splitLine, WordsFault } from "./words.ts";
 
 export interface Dockerfile {
   readonly instructions: readonly Instruction[];
@@ -48,7 +48,8 @@ export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
       instructions.push(parseInstruction(line, escapeChar));
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      diagnostics.push({ severity: "error", message: error.message, lines: line.lines });
+      const lexical = error instanceof WordsFault;
+      diagnostics.push({ severity: "error", message: error.message, lines: line.lines, lexical });
     }
   }
   const stages = instructions.filter(({ kind }) => kind === "from");
@@ -62,6 +63,7 @@ export function parseDockerfile(text: string): [Dockerfile, Diagnostic[]] {
       severity: "error",
       message: "file with no instructions",
       lines: { start: 1, end: 1 },
+      lexical: true,
     });
   diagnostics.sort((left, right) => left.lines.start - right.lines.start);
   return [{ instructions, escapeChar, directives }, diagnostics];

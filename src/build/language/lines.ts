@@ -16,6 +16,13 @@ export interface Diagnostic {
   readonly severity: "error" | "warning";
   readonly message: string;
   readonly lines: LineRange;
+  /** Of the text rather than of what an instruction means: such a mistake is told without its line. */
+  readonly lexical?: boolean;
+}
+
+/** What is wrong, as BuildKit says it. */
+export function mistake({ lexical = false, message, lines: { start } }: Diagnostic): string {
+  return lexical || start === 0 ? message : `dockerfile parse error on line ${start}: ${message}`;
 }
 
 /** One instruction, not yet understood. */
@@ -70,7 +77,8 @@ class Lexer {
       while (this.#at < this.#source.length) this.#instruction();
     } catch (error) {
       if (!(error instanceof LexicalError)) throw error;
-      this.diagnostics.push({ severity: "error", message: error.message, lines: error.lines });
+      const { message, lines } = error;
+      this.diagnostics.push({ severity: "error", message, lines, lexical: true });
     }
   }
 
@@ -153,7 +161,8 @@ class Lexer {
     for (const word of this.#heredocWords(text, range)) {
       let content = "";
       for (;;) {
-        if (this.#at >= this.#source.length) throw new LexicalError("unterminated heredoc", range);
+        if (this.#at >= this.#source.length)
+          throw new LexicalError("unterminated heredoc", this.#toEnd(range));
         const raw = this.#source[this.#at++] ?? "";
         const line = raw.replace(/\r+$/, "");
         if ((word.chomp ? line.replace(/^\t+/, "") : line) === word.name) break;
@@ -162,6 +171,11 @@ class Lexer {
       heredocs.push({ ...word, content });
     }
     return heredocs;
+  }
+
+  #toEnd({ start }: LineRange): LineRange {
+    const end = this.#source.length - (this.#source.at(-1) === "" ? 1 : 0);
+    return { start, end: Math.max(start, end) };
   }
 
   #heredocWords(text: string, range: LineRange) {

@@ -2,8 +2,10 @@
  * Pure. One instruction applied to a stage: what the image's configuration becomes, what its history says, and what
  * work must be done to the file system. The solver does the work; nothing here waits.
  */
+
 import { Fault } from "#spec/fault.ts";
 import { goQuoteList } from "#spec/go-quote.ts";
+import { checkChecksum } from "./checksum.ts";
 import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
 import { exposedPorts } from "./expose.ts";
 import { cleanPath } from "./go-text.ts";
@@ -310,16 +312,19 @@ class Applier {
   #transfer(keyword: "COPY" | "ADD", transfer: Transfer): Step {
     const chown = this.#expand(transfer.chown);
     const chmod = this.#expand(transfer.chmod);
+    const checksum = this.#expand(transfer.checksum);
+    const sources = transfer.sources.map((source) => this.#expand(source));
+    checkChecksum(checksum, sources);
     const expanded: ExpandedTransfer = {
       keyword,
       workingDirectory: this.#state.config.WorkingDir ?? "",
-      sources: transfer.sources.map((source) => this.#expand(source)),
+      sources,
       inline: transfer.inline.map((file) => this.#inline(file)),
       destination: this.#expand(transfer.destination),
       chown,
       chmod,
       from: transfer.from,
-      checksum: this.#expand(transfer.checksum),
+      checksum,
       link: transfer.link,
       parents: transfer.parents,
       exclude: transfer.exclude.map((pattern) => this.#expand(pattern)),

@@ -92,6 +92,13 @@ export function quotedWords(rest: string, escapeChar: string): string[] {
   return words;
 }
 
+/** Words that do not fit together, whatever they mean. */
+export class WordsFault extends Fault {
+  constructor(message: string) {
+    super("invalid", message);
+  }
+}
+
 /** `name=value` words, or the legacy `name value…` where all the rest is one value. @throws Fault `invalid`. */
 export function keyValues(
   rest: string,
@@ -103,14 +110,13 @@ export function keyValues(
   if (first === undefined) throw new Fault("invalid", `${keyword} requires at least one argument`);
   if (!first.includes("=")) {
     const gap = blanks.exec(rest);
-    if (gap === null) throw new Fault("invalid", `${keyword} must have two arguments`);
+    if (gap === null) throw new WordsFault(`${keyword} must have two arguments`);
     return [named(keyword, rest.slice(0, gap.index), rest.slice(gap.index + gap[0].length))];
   }
   return words.map((word) => {
     const equals = word.indexOf("=");
     if (equals < 0)
-      throw new Fault(
-        "invalid",
+      throw new WordsFault(
         `Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`,
       );
     return named(keyword, word.slice(0, equals), word.slice(equals + 1));

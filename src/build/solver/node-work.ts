@@ -182,7 +182,7 @@ async function run(node: BuildNode, operation: Run, o: Running): Promise<NewLaye
   );
   const stubs = mounts.mounts.length === 0 ? [] : await stubsOf(mounts, root, parts);
   const { epochMs } = parts;
-  const ran = await parts.engine.containers.runOnce({
+  const running = parts.engine.containers.runOnce({
     ...(root !== undefined && { chainId: root }),
     config: containerConfig(operation, [...env, ...mounts.env]),
     host: {
@@ -201,13 +201,26 @@ async function run(node: BuildNode, operation: Run, o: Running): Promise<NewLaye
     }),
     onOutput: ({ stream, bytes }) => voice.log(stream, bytes),
   });
+  const ran = await running.catch((thrown: unknown) => {
+    throw notStarted(work.args, thrown);
+  });
   if (ran.exitCode !== 0)
-    throw new Fault(
-      "invalid",
-      `process ${JSON.stringify(work.args.join(" "))} did not complete successfully: exit code: ${ran.exitCode}`,
-      { detail: { exitCode: ran.exitCode, vertex: node.digest } },
-    );
+    throw new Fault("invalid", `${incomplete(work.args)}: exit code: ${ran.exitCode}`, {
+      detail: { exitCode: ran.exitCode, vertex: node.digest },
+    });
   return ran.layer;
+}
+
+function incomplete(args: readonly string[]): string {
+  return `process ${JSON.stringify(args.join(" "))} did not complete successfully`;
+}
+
+/** What a container says of its start, without the words for a container. */
+function notStarted(args: readonly string[], thrown: unknown): unknown {
+  if (!(thrown instanceof Fault) || thrown.kind !== "invalid") return thrown;
+  const { kind, message, detail } = thrown;
+  const why = message.replace(/^failed to create task.*?OCI runtime create failed: (.*): unknown$/s, "$1");
+  return new Fault(kind, `${incomplete(args)}: ${why}`, { cause: thrown, detail });
 }
 
 async function stubsOf(mounts: RunMounts, root: ChainId | undefined, parts: NodeParts) {

@@ -20,7 +20,7 @@ import type { ChainId, Digest } from "#spec/digest.ts";
 import { Fault, isFault } from "#spec/fault.ts";
 import type { ImageConfig, Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
-import { parseReference, withDefaultTag } from "#spec/reference.ts";
+import { familiarReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 import { fetchContext } from "./fetch-context.ts";
 
 export interface InputParts {
@@ -342,7 +342,7 @@ export class BuildInputs implements AsyncDisposable {
       } catch (error) {
         signal.throwIfAborted();
         const fault = Fault.from(error);
-        const message = `${reference}: failed to resolve source metadata for ${reference}: ${fault.message}`;
+        const message = `${familiarReference(parseReference(name))}: failed to resolve source metadata for ${reference}: ${fault.message}`;
         throw new Fault(fault.kind, message, { cause: error });
       }
       // For another platform it is told by a check: whoever names such an image may mean it.
