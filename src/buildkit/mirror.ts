@@ -3,7 +3,7 @@
  * Owns: `files/` and the index beside it. Promises: writes nothing outside `files/`, whatever paths come: a parent is
  * always a directory this copy made itself; a copy that a crash left half changed is never used again.
  */
-import { createHash } from "node:crypto";
+import { createHash, hash as hashOnce } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -121,6 +121,11 @@ export class Mirror {
 
   /** A file whose content is whole. */
   write(stat: FileStat, parts: readonly Uint8Array[]): void {
+    const [only, ...more] = parts;
+    if (only !== undefined && more.length === 0) {
+      this.#writeOne(stat, only);
+      return;
+    }
     const file = this.begin(stat);
     try {
       for (const part of parts) file.write(part);
@@ -129,26 +134,45 @@ export class Mirror {
     }
   }
 
+  /** Most files come in one part, and need no hash that can wait for more. */
+  #writeOne(stat: FileStat, content: Uint8Array): void {
+    const descriptor = this.#create(stat);
+    try {
+      writeAll(descriptor, content);
+    } finally {
+      this.#complete(stat, descriptor);
+    }
+    this.#hashes.set(stat.path, hashOnce("sha256", content, "hex"));
+  }
+
   /** A file whose content comes in parts. */
   begin(stat: FileStat): { write(part: Uint8Array): void; end(): void } {
-    const descriptor = openSync(join(this.directory, stat.path), "wx", 0o600);
+    const descriptor = this.#create(stat);
     const digest = createHash("sha256");
     let bytes = 0;
     return {
       write: (part) => {
         digest.update(part);
         bytes += part.length;
-        for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
+        writeAll(descriptor, part);
       },
       end: () => {
-        fchmodSync(descriptor, permissionsOf(stat.mode));
-        futimesSync(descriptor, seconds(stat.modTime), seconds(stat.modTime));
-        closeSync(descriptor);
-        this.#coming.delete(stat.path);
-        this.#now.set(stat.path, likeness(stat));
+        this.#complete(stat, descriptor);
         if (bytes > 0) this.#hashes.set(stat.path, digest.digest("hex"));
       },
     };
+  }
+
+  #create(stat: FileStat): number {
+    return openSync(`${this.directory}/${stat.path}`, "wx", 0o600);
+  }
+
+  #complete(stat: FileStat, descriptor: number): void {
+    fchmodSync(descriptor, permissionsOf(stat.mode));
+    futimesSync(descriptor, seconds(stat.modTime), seconds(stat.modTime));
+    closeSync(descriptor);
+    this.#coming.delete(stat.path);
+    this.#now.set(stat.path, likeness(stat));
   }
 
   /** Removes what was not listed and makes the copy whole. */
@@ -220,6 +244,10 @@ function likeness(stat: FileStat): string {
   const kind = kindOf(stat.mode);
   if (kind === "directory") return `directory ${stat.mode}`;
   return `${kind} ${stat.mode} ${stat.size} ${stat.modTime} ${stat.linkname}`;
+}
+
+function writeAll(descriptor: number, part: Uint8Array): void {
+  for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
 }
 
 function parentOf(path: string): string {

@@ -302,8 +302,8 @@ function decodeStat(): FileStat {
     mode: outView.getUint16(28, true),
     uid: outView.getUint32(20, true),
     gid: outView.getUint32(24, true),
-    sizeBytes: Number(outView.getBigUint64(40, true)),
-    blocks: Number(outView.getBigUint64(48, true)),
+    sizeBytes: number64(40),
+    blocks: number64(48),
     linkCount: outView.getUint32(16, true),
     inode: outView.getBigUint64(32, true),
     device: `${outView.getUint32(136, true)}:${outView.getUint32(140, true)}`,
@@ -311,6 +311,11 @@ function decodeStat(): FileStat {
     major: outView.getUint32(128, true),
     minor: outView.getUint32(132, true),
   };
+}
+
+/** Without a bigint in between. Exact up to 2^53. */
+function number64(offset: number): number {
+  return outView.getUint32(offset + 4, true) * 0x1_0000_0000 + outView.getUint32(offset, true);
 }
 
 /** The names in an open directory from its position on, without `.` and `..`, in no order. */

@@ -7,7 +7,7 @@ import type { Beneath } from "#kernel/files/beneath.ts";
 import { type BytePath, joinPath, lastName, parentPath } from "#kernel/files/byte-path.ts";
 import * as at from "#kernel/files/files-at.ts";
 import { listXattrsDescriptor } from "#kernel/files/xattr.ts";
-import type { TarEntry, TarKind } from "#store/tar/tar-entry.ts";
+import { blockBytes, type TarEntry, type TarKind } from "#store/tar/tar-entry.ts";
 import { encodeEntry, endOfArchive } from "#store/tar/tar-writer.ts";
 import { FileStretch } from "#store/trees/file-stretch.ts";
 import {
@@ -19,7 +19,7 @@ import {
   whiteoutPrefix,
 } from "#store/trees/overlay-marks.ts";
 
-/** One entry of the tar: `header`, then so many bytes of the file at `path`, then `paddingAfter` them. */
+/** One entry of the tar: `header`, which is lent until the next, so many bytes of the file at `path`, `paddingAfter` them. */
 export interface PackedEntry {
   readonly header: Buffer;
   readonly path: BytePath;
@@ -68,6 +68,7 @@ interface Level {
 /** No generator within a generator: each would be passed through for each entry. */
 function* packEntries(tree: Beneath, still: boolean): Generator<PackedEntry> {
   const links: LinkNames = new Map();
+  const block = Buffer.alloc(blockBytes);
   const levels: Level[] = [{ path: root, names: tree.list(root).reverse() }];
   for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
     const name = level.names.pop();
@@ -80,7 +81,7 @@ function* packEntries(tree: Beneath, still: boolean): Generator<PackedEntry> {
     if (stat === undefined) continue;
     const file = still && hasContent(stat) ? at.openAt(...tree.parent(path), toRead) : undefined;
     try {
-      const entry = packOne(tree, { path, stat, file }, links);
+      const entry = packOne(tree, { path, stat, file }, { links, block });
       if (entry !== undefined) yield entry;
     } finally {
       if (file !== undefined) at.closeDescriptor(file);
@@ -100,6 +101,12 @@ function hasContent(stat: FileStat): boolean {
 /** The first name of each file that has several, by device and inode. */
 type LinkNames = Map<string, BytePath>;
 
+interface Held {
+  readonly links: LinkNames;
+  /** Where headers are written. */
+  readonly block: Buffer;
+}
+
 interface Place {
   readonly path: BytePath;
   readonly stat: FileStat;
@@ -107,7 +114,7 @@ interface Place {
   readonly file?: number | undefined;
 }
 
-function packOne(tree: Beneath, place: Place, links: LinkNames): PackedEntry | undefined {
+function packOne(tree: Beneath, place: Place, { links, block }: Held): PackedEntry | undefined {
   const { path, stat, file } = place;
   if (isWhiteout(stat))
     return mark(joinPath(parentPath(path), (whiteoutPrefix + lastName(path)) as BytePath), stat);
@@ -122,7 +129,7 @@ function packOne(tree: Beneath, place: Place, links: LinkNames): PackedEntry | u
   }
   const entry = entryOf(tree, place, kind);
   return {
-    header: encodeEntry(entry),
+    header: encodeEntry(entry, block),
     path,
     sizeBytes: entry.sizeBytes,
     manyNames,

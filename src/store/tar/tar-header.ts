@@ -131,9 +131,8 @@ export interface PlainHeader {
 /** The largest number that fits `digits` octal digits. */
 export const octalMax = { seven: 0o7777777, eleven: 0o77777777777 } as const;
 
-/** A ustar header. Names and numbers must fit: see `splitName`, `octalMax`. */
-export function encodeHeader(header: PlainHeader): Buffer {
-  const block = Buffer.alloc(blockBytes);
+/** A ustar header, in a block of zeros. Names and numbers must fit: see `splitName`, `octalMax`. */
+export function encodeHeader(header: PlainHeader, block: Buffer = Buffer.alloc(blockBytes)): Buffer {
   const [prefix, name] = splitName(header.name) ?? ["", header.name.slice(0, 100)];
   // Everything else is zeros; the sum counts its own place as blanks.
   const sum =

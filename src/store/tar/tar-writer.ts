@@ -27,8 +27,11 @@ export function paddingAfter(sizeBytes: number): Buffer {
   return zeros.subarray(0, (blockBytes - (sizeBytes % blockBytes)) % blockBytes);
 }
 
-/** The headers before the content, which has exactly `sizeBytes`; a directory's name gets its slash. Ignores `extents`. */
-export function encodeEntry(entry: TarEntry): Buffer {
+/**
+ * The headers before the content, which has exactly `sizeBytes`; a directory's name gets its slash. Ignores `extents`.
+ * Written into `block`, of `blockBytes`, where that is enough: fresh memory costs more than writing a header.
+ */
+export function encodeEntry(entry: TarEntry, block?: Buffer): Buffer {
   const name = entry.kind === "directory" && !entry.name.endsWith("/") ? `${entry.name}/` : entry.name;
   const records: [string, Buffer][] = [];
   const add = (key: string, value: string) => records.push([key, Buffer.from(value, "latin1")]);
@@ -51,21 +54,23 @@ export function encodeEntry(entry: TarEntry): Buffer {
   const mtimeSeconds = entry.mtimeNano >= 0n && seconds <= octalMax.eleven ? Number(seconds) : 0;
   for (const key of [...entry.xattrs.keys()].sort())
     records.push([...xattrRecord(key, entry.xattrs.get(key) ?? new Uint8Array())]);
-  const header = encodeHeader({
-    type: types[entry.kind],
-    name: plainName ? name : name.slice(0, 100),
-    linkName: entry.linkName,
-    mode: entry.mode,
-    uid,
-    gid,
-    sizeBytes,
-    mtimeSeconds,
-    major: entry.major,
-    minor: entry.minor,
-  });
-  return records.length === 0
-    ? header
-    : Buffer.concat([extendedHeader(entry.name, encodePax(records)), header]);
+  const plain = records.length === 0;
+  const header = encodeHeader(
+    {
+      type: types[entry.kind],
+      name: plainName ? name : name.slice(0, 100),
+      linkName: entry.linkName,
+      mode: entry.mode,
+      uid,
+      gid,
+      sizeBytes,
+      mtimeSeconds,
+      major: entry.major,
+      minor: entry.minor,
+    },
+    plain ? block?.fill(0) : undefined,
+  );
+  return plain ? header : Buffer.concat([extendedHeader(entry.name, encodePax(records)), header]);
 }
 
 /** Its own name is for programs that do not know such headers, and unpack them as files. */
