@@ -5,7 +5,7 @@
  * delete is idempotent and gives everything back. Never: a file system, a network, a record.
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as cgroup from "#kernel/cgroups/cgroup.ts";
 import { machineLimits } from "#kernel/cgroups/cgroup-controls.ts";
@@ -15,29 +15,28 @@ import type { ContainerRecord, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
 import type { MachineLimits } from "#spec/machine-limits.ts";
 import type { Confinement, OciSpec } from "#spec/oci-runtime.ts";
-import { encodeSpec, environment, renderProcess } from "./bundle/bundle.ts";
-import { applyOwnLimits, changeLimits } from "./bundle/live-limits.ts";
-import { renderRlimits } from "./bundle/resources.ts";
+import { changeLimits } from "./bundle/live-limits.ts";
 import { openRoot, readUserFiles } from "./bundle/rootfs.ts";
 import type { RunRequest } from "./bundle/run-request.ts";
 import { mountSharedMemory, removeRun, sharedMemoryOf } from "./bundle/shared-memory.ts";
-import { groupOf, type SpecificationParts, specify } from "./bundle/specification.ts";
+import { groupOf, type SpecificationParts } from "./bundle/specification.ts";
 import { type ResolvedUser, resolveUser } from "./bundle/user.ts";
-import { conmonFiles, startConmon } from "./conmon/conmon.ts";
+import { conmonFiles } from "./conmon/conmon.ts";
 import { ConsoleSocket } from "./conmon/console-socket.ts";
+import { makeProcess, type ProcessParts } from "./conmon/container-process.ts";
 import { type ConsoleSize, reopenLog, resizeConsole } from "./conmon/control.ts";
 import { ExitFiles } from "./conmon/exit-files.ts";
 import { startFailure } from "./conmon/failure.ts";
 import { killAll } from "./conmon/kill-all.ts";
-import { conmonVersion, run, runtimeSaid, startCreated } from "./conmon/low-level.ts";
+import { conmonVersion, run, startCreated } from "./conmon/low-level.ts";
 import { installedLowLevels, LowLevels } from "./conmon/low-levels.ts";
 import { oomFile } from "./conmon/oom-file.ts";
 import { execHomes, type RunProcesses, runProcesses } from "./conmon/run-directory.ts";
 import { SeccompCache } from "./conmon/seccomp-cache.ts";
-import { nextUnless } from "./conmon/sync-pipe.ts";
 import { defaultCdiDirectories } from "./devices/cdi-files.ts";
 import { runExec } from "./exec/exec.ts";
 import { findExecs } from "./exec/exec-leftovers.ts";
+import { type ExecRequest, renderExec, workingDirectory } from "./exec/exec-order.ts";
 import { endProbes } from "./exec/probe-remains.ts";
 import type { Input, RunningExec } from "./exec/running-exec.ts";
 import { openProcessRoot } from "./process-root.ts";
@@ -59,21 +58,7 @@ export interface RuntimeOptions {
 }
 
 export type { RunRequest } from "./bundle/run-request.ts";
-
-export interface ExecRequest {
-  readonly args: readonly string[];
-  readonly env: readonly string[];
-  readonly user: string;
-  readonly cwd: string;
-  readonly tty: boolean;
-  readonly stdin: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-  readonly privileged: boolean;
-  readonly consoleSize?: ConsoleSize | undefined;
-  /** It must not outlive the engine. */
-  readonly probe?: boolean | undefined;
-}
+export type { ExecRequest } from "./exec/exec-order.ts";
 
 export type Reality =
   | { readonly state: "running" | "paused"; readonly pid: number }
@@ -106,11 +91,10 @@ export class Runtime implements Disposable {
   readonly #options: RuntimeOptions;
   readonly #lowLevels: LowLevels;
   readonly #exits: ExitFiles;
-  readonly #seccomp: SeccompCache;
   readonly #root: string;
   /** Created containers whose low-level runtime has something to do once they run. */
   readonly #startHooks = new Set<string>();
-  readonly #specification: SpecificationParts;
+  readonly #processParts: ProcessParts;
 
   private constructor(
     o: RuntimeOptions & { readonly lowLevels: LowLevels; readonly conmonVersion: string },
@@ -121,7 +105,6 @@ export class Runtime implements Disposable {
     this.#lowLevels = o.lowLevels;
     const { preferred } = o.lowLevels;
     this.#exits = exits;
-    this.#seccomp = new SeccompCache(join(o.execRoot, "seccomp"), preferred);
     this.#root = join(o.execRoot, "runs");
     this.cgroups = cgroups;
     this.limits = machineLimits(cgroups);
@@ -132,12 +115,14 @@ export class Runtime implements Disposable {
       cdiDirectories: o.cdiDirectories ?? defaultCdiDirectories,
       conmonVersion: o.conmonVersion,
     };
-    this.#specification = {
+    const specification: SpecificationParts = {
       ...{ cgroups, confine: o.confine, groupName: o.name, oomScoreAdj: ownOomScoreAdj() },
       swap: this.limits.swap,
       cdiDirectories: o.cdiDirectories ?? defaultCdiDirectories,
       init: { always: o.init === true, path: o.initPath },
     };
+    const seccomp = new SeccompCache(join(o.execRoot, "seccomp"), preferred);
+    this.#processParts = { lowLevels: o.lowLevels, cgroups, exits, seccomp, specification };
   }
 
   /** @throws Fault `unavailable` that names what to install. */
@@ -161,7 +146,7 @@ export class Runtime implements Disposable {
   /** Makes the process, stopped before its first instruction. */
   async create(request: RunRequest, o: { readonly signal: AbortSignal }): Promise<{ readonly pid: number }> {
     o.signal.throwIfAborted();
-    const { id, config } = request.record;
+    const { id } = request.record;
     const directory = this.#directory(id);
     // What a run before left was removed at its end, but for an engine that died: nothing to wait for.
     if (existsSync(directory)) await removeRun(directory);
@@ -170,34 +155,10 @@ export class Runtime implements Disposable {
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => await this.delete(id));
     const sharedMemory = await this.#sharedMemory(request);
-    const { spec, limits } = await specify({ ...request, sharedMemory }, this.#specification);
-    const { seccomp } = spec.linux;
-    const lowLevel = await this.#lowLevels.named(request.record.host.Runtime);
-    const cached = lowLevel === this.#lowLevels.preferred;
-    if (cached) spec.annotations = { ...spec.annotations, ...this.#seccomp.annotations(seccomp) };
-    await writeFile(join(directory, "config.json"), encodeSpec(spec), { mode: 0o600 });
-    using conmon = await startConmon(lowLevel, {
-      containerId: id,
-      uuid: id,
-      directory,
-      exitDirectory: this.#exits.directory,
-      logPath: request.files.log,
-      tty: config.Tty === true,
-      stdin: config.OpenStdin === true,
-      leaveStdinOpen: config.OpenStdin === true && config.StdinOnce !== true,
-    });
-    const said = await nextUnless(o.signal, conmon.sync);
-    if (said === undefined || said.data <= 0)
-      throw startFailure(
-        "container",
-        (await runtimeSaid(directory)) || (said?.message ?? ""),
-        spec.process.args[0] ?? "",
-      );
-    if (spec.hooks?.poststart !== undefined) this.#startHooks.add(id);
-    if (cached) await this.#seccomp.learn(seccomp, id);
-    await applyOwnLimits(this.cgroups, spec.linux.cgroupsPath.slice(1), limits);
+    const made = await makeProcess({ ...request, directory, sharedMemory }, this.#processParts, o);
+    if (made.startHooks) this.#startHooks.add(id);
     undo.move();
-    return { pid: said.data };
+    return { pid: made.pid };
   }
 
   async #sharedMemory({ record, joined }: RunRequest): Promise<string | undefined> {
@@ -321,7 +282,7 @@ export class Runtime implements Disposable {
 
   /** Changes the limits of a process that runs from those of `before` to those of `after`. */
   async update(id: string, before: HostConfig, after: HostConfig): Promise<void> {
-    await changeLimits(this.#specification, this.#groupOf(id), before, after);
+    await changeLimits(this.#processParts.specification, this.#groupOf(id), before, after);
   }
 
   /** Resolves when the kernel killed one of its processes for want of memory, or when the signal fires. */
@@ -392,38 +353,21 @@ export class Runtime implements Disposable {
   ): Promise<RunningExec> {
     o.signal.throwIfAborted();
     const { id, config, host } = record;
-    const cwd = request.cwd || config.WorkingDir || "/";
-    if (!cwd.startsWith("/")) throw relativeDirectory();
+    const cwd = workingDirectory(record, request);
     const { first } = this.#processes(id);
     if (first === undefined) throw new Fault("conflict", `container ${id} is not running`);
     using root = openRoot(`/proc/${first.pid}/root`);
     const user = resolveUser(request.user || config.User || "", readUserFiles(root), host.GroupAdd ?? []);
     const asked = request.privileged ? { ...record, host: { ...host, Privileged: true } } : record;
     const confinement = this.#options.confine(asked);
-    const env = [...(config.Env ?? []), ...request.env];
     const hostname = config.Hostname || id.slice(0, 12);
-    const process = renderProcess({
-      args: request.args,
-      env: environment({ Env: lastOfEach(env), Tty: request.tty }, hostname, user.home),
-      cwd,
-      tty: request.tty,
-      user,
-      confinement,
-    });
-    const rlimits = renderRlimits(host.Ulimits ?? []);
-    const limits = rlimits.length > 0 ? { rlimits } : {};
+    const { oomScoreAdj } = this.#processParts.specification;
     const home = request.probe === true ? execHomes.probe : execHomes.exec;
-    const size = request.tty && request.consoleSize !== undefined ? { consoleSize: request.consoleSize } : {};
     return await runExec(await this.#lowLevels.holderOf(id), {
       containerId: id,
       execId,
       directory: join(this.#directory(id), home, checkedId(execId)),
-      process: {
-        ...process,
-        ...limits,
-        ...size,
-        oomScoreAdj: host.OomScoreAdj || this.#specification.oomScoreAdj,
-      },
+      process: renderExec(record, request, { cwd, hostname, user, confinement, oomScoreAdj }),
       streams: request,
       orphansLeave: (host.PidMode || "private") === "private",
     });
@@ -451,15 +395,6 @@ export class Runtime implements Disposable {
 function checkedId(id: string): string {
   if (!idPattern.test(id)) throw new Fault("invalid", `${JSON.stringify(id)} is no id of 64 hex characters`);
   return id;
-}
-
-function lastOfEach(env: readonly string[]): string[] {
-  return [...new Map(env.map((each) => [each.split("=", 1)[0], each])).values()];
-}
-
-function relativeDirectory(): Fault {
-  const message = "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown";
-  return new Fault("invalid", message, { detail: { exitCode: 126 } });
 }
 
 function ownOomScoreAdj(): number {
