@@ -94,8 +94,10 @@ export async function startConmon(runtime: LowLevel, o: ConmonRequest): Promise<
     Readable,
     Writable,
   ];
-  // What conmon says first is how the call went; it says nothing only when it ends.
-  for (const event of ["data", "close"]) sync.once(event, () => call[Symbol.dispose]());
+  // What conmon says first is how the call went; it says nothing only when it ends. Letting go waits for the kernel, who
+  // waits for the answer need not.
+  for (const event of ["data", "close"])
+    sync.once(event, () => void setImmediate(() => call[Symbol.dispose]()));
   // From here on what conmon says is kept: it may speak before its first process is seen to end.
   const messages = new SyncPipe(sync);
   const said: Buffer[] = [];

@@ -3,8 +3,8 @@
  * Owns: which program that is and how it is called. Never: a container's process; conmon is its parent.
  */
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { mkdir, open as openFile, readFile, unlink } from "node:fs/promises";
+import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CgroupLayout } from "#kernel/cgroups/cgroup.ts";
 import { sealProgram } from "#kernel/files/sealed-program.ts";
@@ -144,22 +144,29 @@ export async function startCreated(
   id: string,
   o: { readonly hooks: boolean },
 ): Promise<void> {
-  if (runtime.name === "crun" && !o.hooks && (await wroteStartByte(join(runtime.root, id, "exec.fifo"))))
-    return;
+  if (runtime.name === "crun" && !o.hooks && wroteStartByte(join(runtime.root, id, "exec.fifo"))) return;
   await run(runtime, ["start", id]);
 }
 
-/** False when nobody waits there. The pipe's absence is how crun tells a running container from a created one. */
-async function wroteStartByte(path: string): Promise<boolean> {
+/**
+ * False when nobody waits there. The pipe's absence is how crun tells a running container from a created one.
+ * Nothing here can wait, and a way through the thread pool for each call takes longer than all of them.
+ */
+function wroteStartByte(path: string): boolean {
+  let pipe: number;
   try {
-    await using pipe = await openFile(path, constants.O_WRONLY | constants.O_NONBLOCK);
-    await unlink(path);
-    await pipe.write("0");
-    return true;
+    pipe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENXIO"))
       return false;
     throw error;
+  }
+  try {
+    unlinkSync(path);
+    writeSync(pipe, "0");
+    return true;
+  } finally {
+    closeSync(pipe);
   }
 }
 
