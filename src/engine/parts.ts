@@ -105,8 +105,14 @@ export interface RuntimePart {
   };
   /** @throws Fault `invalid` or `unsupported` for security options that cannot be. */
   checkSecurity(host: HostConfig): void;
-  /** Makes the process, stopped before its first instruction. On a Fault (`detail.exitCode` 126, 127 or 125) nothing is left. */
-  create(run: RunRequest, o: Waiting): Promise<{ readonly pid: number }>;
+  /**
+   * Makes the process, stopped before its first instruction, and does `meanwhile` while that takes; before it, where hooks
+   * or settings look at the container's network. On a Fault (`detail.exitCode` 126, 127 or 125) nothing is left.
+   */
+  create(
+    run: RunRequest,
+    o: Waiting & { readonly meanwhile: () => Promise<void> },
+  ): Promise<{ readonly pid: number }>;
   start(id: string): Promise<void>;
   signal(id: string, signal: number): Promise<void>;
   pause(id: string): Promise<void>;
@@ -167,7 +173,10 @@ export interface NetworkPart {
   }): AsyncIterable<Finding>;
   /** Puts right what differs from the records; drops what belongs to none of these containers. */
   prepare(live: ReadonlySet<string>): Promise<void>;
-  /** Idempotent by container. `joins` is the id of the container whose network it shares. */
+  /**
+   * Decides and records what the container has: from here on `detach` gives back. Idempotent by container. `joins` is the
+   * id of the container whose network it shares.
+   */
   attach(
     o: NetworkedContainer & {
       readonly joins?: string | undefined;
@@ -175,6 +184,8 @@ export interface NetworkPart {
       readonly signal: AbortSignal;
     },
   ): Promise<Sandbox>;
+  /** Makes what `attach` recorded; nothing of the container may run before. Idempotent. */
+  plug(containerId: string): Promise<void>;
   /** @returns The endpoints it had. */
   detach(containerId: string): Promise<readonly Endpoint[]>;
   /** For a container that runs; undefined when it has no sandbox any more. */

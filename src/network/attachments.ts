@@ -58,6 +58,8 @@ type Member = Pick<AttachRequest, "containerId" | "name" | "hostname" | "config"
 export class Attachments {
   readonly #parts: AttachmentsParts;
   readonly #ports: PublishedPorts;
+  /** By container: endpoints that are recorded and not made yet, and what was asked of them. */
+  readonly #unplugged = new Map<string, readonly (readonly [Endpoint, EndpointSettings])[]>();
 
   constructor(parts: AttachmentsParts) {
     this.#parts = parts;
@@ -65,7 +67,10 @@ export class Attachments {
     this.#ports = new PublishedPorts({ ownerOf, relays: parts.relays });
   }
 
-  /** Idempotent by container. */
+  /**
+   * Decides and records all that the container has: its namespace, addresses and ports. Idempotent by container.
+   * `plug` makes it.
+   */
   attach(o: AttachRequest): SandboxRecord {
     const { sandboxes, namespaces } = this.#parts;
     const known = sandboxes.get(o.containerId);
@@ -86,18 +91,33 @@ export class Attachments {
     const { opened } = this.#open(o, endpoints);
     try {
       const netnsPath = namespaces.take();
-      const record = sandboxes.put({ ...blank(o), netnsPath, endpoints, ...opened });
-      this.#plug(
-        record,
+      this.#unplugged.set(
+        o.containerId,
         endpoints.map((endpoint, index) => [endpoint, wanted[index]?.[1] ?? {}]),
       );
-      this.#parts.firewall.publish(targetsOf(record));
-      this.#ports.lead(o.containerId, targetsOf(record));
-      return this.#serveNames(record, o);
+      return sandboxes.put(this.#resolving({ ...blank(o), netnsPath, endpoints, ...opened }, o));
     } catch (error) {
+      this.#unplugged.delete(o.containerId);
       this.#ports.release(o.containerId);
       throw error;
     }
+  }
+
+  /** Makes what `attach` recorded: from here on the container has its network. Idempotent; a detach takes back also a half. */
+  plug(containerId: string): void {
+    const endpoints = this.#unplugged.get(containerId);
+    const record = this.#parts.sandboxes.get(containerId);
+    if (endpoints === undefined || record === undefined) return;
+    this.#plug(record, endpoints);
+    this.#unplugged.delete(containerId);
+    this.#parts.firewall.publish(targetsOf(record));
+    this.#ports.lead(containerId, targetsOf(record));
+    this.#serveNames(record);
+  }
+
+  /** Whether all that the record speaks of is there. */
+  isPlugged({ containerId }: Pick<SandboxRecord, "containerId">): boolean {
+    return !this.#unplugged.has(containerId);
   }
 
   #network(name: string, mode?: string): NetworkRecord {
@@ -198,17 +218,17 @@ export class Attachments {
     configureInterfaces(netnsPath, configured, endpoints);
   }
 
-  /** From the first network of a user's on, until the end. */
-  #serveNames(record: SandboxRecord, { host }: Member): SandboxRecord {
-    const { nameServers, sandboxes, dns } = this.#parts;
-    const { containerId, netnsPath } = record;
-    if (netnsPath === undefined || record.endpoints.every(({ dnsNames: names }) => names.length === 0))
-      return record;
-    const asked = dnsOf(host, dns);
-    const resolver = { servers: asked.servers, ndots: setsNdots(asked.options) };
-    const kept = record.resolver === undefined ? sandboxes.put({ ...record, resolver }) : record;
-    nameServers.open(containerId, netnsPath);
-    return kept;
+  /** With how its questions for names are answered: from the first network of a user's on, until the end. */
+  #resolving(record: SandboxRecord, { host }: Pick<Member, "host">): SandboxRecord {
+    if (record.resolver !== undefined || record.netnsPath === undefined) return record;
+    if (record.endpoints.every(({ dnsNames: names }) => names.length === 0)) return record;
+    const asked = dnsOf(host, this.#parts.dns);
+    return { ...record, resolver: { servers: asked.servers, ndots: setsNdots(asked.options) } };
+  }
+
+  #serveNames({ containerId, netnsPath, resolver }: SandboxRecord): void {
+    if (resolver !== undefined && netnsPath !== undefined)
+      this.#parts.nameServers.open(containerId, netnsPath);
   }
 
   /** While the container runs. @throws Fault `denied` when it is on the network already. */
@@ -222,10 +242,11 @@ export class Attachments {
     // What stands for no network at all gives way.
     const kept = before.endpoints.filter(({ interfaceName }) => interfaceName !== "");
     const endpoint = this.#endpoint(o, network, settings, kept);
-    const record = sandboxes.put({ ...before, endpoints: [...kept, endpoint] });
+    const record = sandboxes.put(this.#resolving({ ...before, endpoints: [...kept, endpoint] }, o));
     try {
       this.#plug(record, [[endpoint, settings]]);
-      return this.#settlePorts(before, this.#serveNames(record, o), o);
+      this.#serveNames(record);
+      return this.#settlePorts(before, record, o);
     } catch (error) {
       this.#parts.driver(network).unplug(network, endpoint, record.netnsPath ?? "");
       sandboxes.put(before);
@@ -286,6 +307,7 @@ export class Attachments {
     const { sandboxes, namespaces, firewall } = this.#parts;
     const record = sandboxes.get(containerId);
     if (record === undefined) return [];
+    this.#unplugged.delete(containerId);
     this.#ports.release(containerId);
     this.#parts.nameServers.close(containerId);
     firewall.unpublish(targetsOf(record));
@@ -309,10 +331,10 @@ export class Attachments {
 
   /** For an engine that comes back: the ports of those that live are taken again. */
   resume(): void {
-    const { sandboxes, nameServers, report } = this.#parts;
+    const { sandboxes, report } = this.#parts;
     for (const record of sandboxes.list()) {
-      const { containerId, ports, netnsPath, resolver } = record;
-      if (resolver !== undefined && netnsPath !== undefined) nameServers.open(containerId, netnsPath);
+      const { containerId, ports } = record;
+      this.#serveNames(record);
       for (const { hostIp, hostPort } of this.#ports.retake(containerId, ports))
         report(
           new Fault(

@@ -7,7 +7,7 @@ import type { NetworkRecord } from "#spec/network.ts";
 import type { NetworkDriver } from "./drivers/driver.ts";
 import type { Firewall } from "./firewall/firewall.ts";
 import type { Namespaces } from "./links/namespaces.ts";
-import type { SandboxTable } from "./records/sandbox-table.ts";
+import type { SandboxRecord, SandboxTable } from "./records/sandbox-table.ts";
 
 export interface NetworkCheckParts {
   readonly networks: () => readonly NetworkRecord[];
@@ -17,6 +17,8 @@ export interface NetworkCheckParts {
   readonly driver: (name: string) => NetworkDriver;
   readonly detach: (containerId: string) => void;
   readonly isKnown: (containerId: string) => boolean;
+  /** False while a container starts. */
+  readonly isPlugged: (sandbox: SandboxRecord) => boolean;
   readonly looked: () => void;
 }
 
@@ -59,10 +61,11 @@ function bridges({ driver, looked, networks }: NetworkCheckParts): Finding[] {
   });
 }
 
-function ofContainers({ detach, isKnown, looked, sandboxes }: NetworkCheckParts): Finding[] {
+function ofContainers({ detach, isKnown, isPlugged, looked, sandboxes }: NetworkCheckParts): Finding[] {
   const present = new Set(links().map(({ name }) => name));
   return sandboxes
     .list()
+    .filter(isPlugged)
     .flatMap(({ containerId, containerName, endpoints, joins, netnsPath }): Finding[] => {
       looked();
       const who = `container ${containerName}`;

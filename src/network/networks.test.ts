@@ -27,7 +27,7 @@ async function open(): Promise<Networks> {
     records,
     execRoot: join(directory, "exec"),
     name: "t1",
-    relayThread: new URL("./relay-thread.ts", import.meta.url),
+    relayThread: new URL("../bin/relay-thread.ts", import.meta.url),
     now: () => "2026-01-01T00:00:00Z",
     report: (fault) => reports.push(fault.message),
   });
@@ -63,7 +63,7 @@ async function attach(
 ) {
   const { config = {}, joins } = more;
   const mode = host.NetworkMode ?? "bridge";
-  return await networks.attach({
+  const sandbox = await networks.attach({
     containerId,
     name: `c${containerId[0]}`,
     hostname: "box",
@@ -73,6 +73,8 @@ async function attach(
     joins,
     signal,
   });
+  await networks.plug(containerId);
+  return sandbox;
 }
 
 /** Runs busybox in a namespace until the test ends. */
@@ -192,6 +194,28 @@ describe("the default bridge", () => {
     expect(mountsBeneath(directory).map(({ target }) => target)).not.toContain(netnsPath);
     expect(networks.sandbox(a)).toBeUndefined();
     await attach(b, { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } });
+  });
+
+  test("is decided before it is made: nothing is on the host yet, and a check finds nothing amiss", async () => {
+    const before = linkNames();
+    const host = { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } };
+    const endpoints = { bridge: {} };
+    const request = { containerId: a, name: "ca", hostname: "box", config: {}, host, endpoints, signal };
+    const sandbox = await networks.attach(request);
+    expect(sandbox.endpoints[0]?.ipAddress).not.toBe("");
+    expect(linkNames()).toEqual(before);
+    expect(runNft("list map inet wherry-t1 any")).not.toContain("8080");
+    const findings = networks.findings({ isKnown: () => true, looked: () => undefined });
+    expect(await Array.fromAsync(findings)).toEqual([]);
+    await networks.plug(a);
+    await networks.plug(a);
+    expect(linkNames()).toHaveLength(before.length + 1);
+    expect(runNft("list map inet wherry-t1 any")).toContain("tcp . 8080");
+    await networks.detach(a);
+    await networks.attach(request);
+    await networks.detach(a);
+    await networks.plug(a);
+    expect(networks.sandbox(a)).toBeUndefined();
   });
 
   test("says who has a port that is taken", async () => {

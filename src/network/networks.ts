@@ -105,7 +105,10 @@ export class Networks implements AsyncDisposable {
       content: () => ({
         families: o.ip6tables === false ? [4] : families,
         networks: this.#networks.list().filter(isBridged).map(bridged),
-        published: this.#sandboxes.list().flatMap(targetsOf),
+        published: this.#sandboxes
+          .list()
+          .filter((each) => this.#attachments.isPlugged(each))
+          .flatMap(targetsOf),
       }),
       mode: o.firewall ?? "strict",
       // The beginning of all names that `BridgeDriver.device` makes up.
@@ -199,6 +202,7 @@ export class Networks implements AsyncDisposable {
       firewall: this.#firewall,
       driver: (name) => this.#made.driver(name),
       detach: (containerId) => void this.#attachments.detach(containerId),
+      isPlugged: (sandbox) => this.#attachments.isPlugged(sandbox),
       ...o,
     });
   }
@@ -227,6 +231,11 @@ export class Networks implements AsyncDisposable {
   async attach(o: AttachRequest): Promise<Sandbox> {
     o.signal.throwIfAborted();
     return await this.#withPortsFree(() => this.#attachments.attach(o));
+  }
+
+  /** Makes what `attach` recorded. Idempotent. */
+  async plug(containerId: string): Promise<void> {
+    this.#attachments.plug(containerId);
   }
 
   /** @returns The endpoint; undefined when the container does not run. */

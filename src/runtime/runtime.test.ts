@@ -73,6 +73,47 @@ describe("a run", () => {
     expect(traces(record.id)).toEqual([]);
   });
 
+  test("is not there before what is done meanwhile, nor without it", async () => {
+    const record = fixture.record(sh("echo ran"));
+    const first = Promise.withResolvers<void>();
+    let made = false;
+    const making = fixture.runtime
+      .create(fixture.request(record), { signal, meanwhile: async () => await first.promise })
+      .then(() => {
+        made = true;
+      });
+    // conmon says the pid to nobody who listens yet.
+    while (!existsSync(`${fixture.directory}/exec/runs/${record.id}/pid`)) await Bun.sleep(5);
+    expect(made).toBe(false);
+    first.resolve();
+    await making;
+    expect(await fixture.runtime.reality(record.id)).toEqual({ state: "created" });
+    await fixture.runtime.delete(record.id);
+
+    const other = fixture.record(sh("echo ran"));
+    const meanwhile = async () => {
+      throw new Fault("unavailable", "no network");
+    };
+    const fault = await faultOf(fixture.runtime.create(fixture.request(other), { signal, meanwhile }));
+    expect(fault.message).toBe("no network");
+    expect(traces(other.id)).toEqual([]);
+  });
+
+  test("whose settings look at its network is made after that", async () => {
+    const record = fixture.record(sh("true"), { Sysctls: { "net.ipv4.conf.lo.arp_ignore": "1" } });
+    let conmonWasThere: boolean | undefined;
+    const meanwhile = async () => {
+      conmonWasThere = existsSync(`${fixture.directory}/exec/runs/${record.id}/conmon.pid`);
+      await Bun.sleep(0);
+      throw new Fault("unavailable", "no network");
+    };
+    const netnsPath = "/proc/self/ns/net";
+    await faultOf(fixture.runtime.create(fixture.request(record, { netnsPath }), { signal, meanwhile }));
+    expect(conmonWasThere).toBe(false);
+    expect(await fixture.output(record).catch(() => "never made")).toBe("never made");
+    expect(traces(record.id)).toEqual([]);
+  });
+
   const failures: [string, string[], number, string][] = [
     ["is not there", ["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'],
     ["has a path that is not there", ["/bin/nosuch"], 127, "stat /bin/nosuch: no such file or directory"],

@@ -23,7 +23,7 @@ import { groupOf, type SpecificationParts } from "./bundle/specification.ts";
 import { type ResolvedUser, resolveUser } from "./bundle/user.ts";
 import { conmonFiles } from "./conmon/conmon.ts";
 import { ConsoleSocket } from "./conmon/console-socket.ts";
-import { makeProcess, type ProcessParts } from "./conmon/container-process.ts";
+import { type MakeOptions, makeProcess, type ProcessParts } from "./conmon/container-process.ts";
 import { type ConsoleSize, reopenLog, resizeConsole } from "./conmon/control.ts";
 import { ExitFiles } from "./conmon/exit-files.ts";
 import { startFailure } from "./conmon/failure.ts";
@@ -143,8 +143,8 @@ export class Runtime implements Disposable {
     this.#options.confine({ host });
   }
 
-  /** Makes the process, stopped before its first instruction. */
-  async create(request: RunRequest, o: { readonly signal: AbortSignal }): Promise<{ readonly pid: number }> {
+  /** Makes the process, stopped before its first instruction; see the engine's part of that name. */
+  async create(request: RunRequest, o: MakeOptions): Promise<{ readonly pid: number }> {
     o.signal.throwIfAborted();
     const { id } = request.record;
     const directory = this.#directory(id);

@@ -80,6 +80,7 @@ async function attach(networks: Networks, network: string, host: HostConfig = {}
   await networks.attach({
     ...{ containerId, name, hostname: name, config: {}, host, signal, endpoints: { [network]: {} } },
   });
+  await networks.plug(containerId);
   return containerId;
 }
 

@@ -115,6 +115,7 @@ async function step({ ids, networks }: Walking, roll: (count: number) => number)
     case 0:
     case 1:
       await networks.attach({ ...member(id), endpoints: { [name]: {} }, signal });
+      await networks.plug(id);
       return;
     case 2: {
       const on = networks.sandbox(id)?.endpoints.some(({ networkName }) => networkName === name);

@@ -3,7 +3,7 @@
  * Owns: the order. Promises: whatever fails, nothing acquired in the attempt is left; release and discard are idempotent.
  * Never: changes a record.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Emit } from "#engine/emit.ts";
@@ -31,7 +31,7 @@ import { type LinkTarget, linkNames, linksOf, withTargets } from "./links.ts";
 export interface LaunchParts {
   readonly layers: LayerPart;
   readonly logs: Pick<LogPart, "prepare" | "open" | "keep" | "settle" | "forget">;
-  readonly network: Pick<NetworkPart, "attach" | "detach" | "files" | "find" | "sandbox">;
+  readonly network: Pick<NetworkPart, "attach" | "plug" | "detach" | "files" | "find" | "sandbox">;
   readonly runtime: Pick<RuntimePart, "create" | "start" | "delete" | "reopenLog" | "userOf">;
   readonly volumes: Pick<VolumePart, "mount" | "unmount" | "removeAnonymous">;
   /** Holds one directory per container. */
@@ -142,15 +142,14 @@ export class Launch {
     this.#tellMounts(record);
     const linked = this.linked(record, { strict: true });
     const texts = await this.#nameFiles(linked, sandbox, hostname);
-    await Promise.all([
-      writeFile(files.hosts, texts.hosts),
-      writeFile(files.resolvConf, texts.resolvConf),
-      writeFile(files.hostname, `${hostname}\n`),
-    ]);
+    // A way through the thread pool takes longer than a few lines.
+    writeFileSync(files.hosts, texts.hosts);
+    writeFileSync(files.resolvConf, texts.resolvConf);
+    writeFileSync(files.hostname, `${hostname}\n`);
     const { netnsPath } = sandbox;
     const { pid } = await runtime.create(
       { record: linked, rootfs, netnsPath, hostname, files, mounts, joined },
-      { signal },
+      { signal, meanwhile: async () => await network.plug(record.id) },
     );
     await runtime.start(record.id);
     undo.move();

@@ -2,13 +2,14 @@
  * A container's first process, brought to just before its first instruction.
  * Owns: the order of what leads there. Promises: what a failure leaves is in the run's directory, for who made that.
  */
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupLayout } from "#kernel/cgroups/cgroup.ts";
 import { encodeSpec } from "#runtime/bundle/bundle.ts";
 import { applyOwnLimits } from "#runtime/bundle/live-limits.ts";
 import type { RunRequest } from "#runtime/bundle/run-request.ts";
 import { type SpecificationParts, specify } from "#runtime/bundle/specification.ts";
+import type { HostConfig } from "#spec/container.ts";
 import { startConmon } from "./conmon.ts";
 import type { ExitFiles } from "./exit-files.ts";
 import { startFailure } from "./failure.ts";
@@ -31,11 +32,17 @@ export interface MadeProcess {
   readonly startHooks: boolean;
 }
 
+export interface MakeOptions {
+  readonly signal: AbortSignal;
+  /** What else the process needs before it runs: done while the low-level runtime begins. */
+  readonly meanwhile?: (() => Promise<void>) | undefined;
+}
+
 /** `directory` is the run's, there and empty. @throws Fault with `detail.exitCode` in Docker's words when it cannot be. */
 export async function makeProcess(
   request: RunRequest & { readonly directory: string; readonly sharedMemory: string | undefined },
   parts: ProcessParts,
-  o: { readonly signal: AbortSignal },
+  { signal, meanwhile = async () => undefined }: MakeOptions,
 ): Promise<MadeProcess> {
   const { directory } = request;
   const { id, config, host } = request.record;
@@ -44,8 +51,12 @@ export async function makeProcess(
   const lowLevel = await parts.lowLevels.named(host.Runtime);
   const cached = lowLevel === parts.lowLevels.preferred;
   if (cached) spec.annotations = { ...spec.annotations, ...parts.seccomp.annotations(seccomp) };
-  await writeFile(join(directory, "config.json"), encodeSpec(spec), { mode: 0o600 });
-  using conmon = await startConmon(lowLevel, {
+  // A way through the thread pool takes longer than one file.
+  writeFileSync(join(directory, "config.json"), encodeSpec(spec), { mode: 0o600 });
+  // Hooks and settings of the network find the container's interfaces.
+  const looksAtNetwork = spec.hooks !== undefined || setsNetwork(host);
+  if (looksAtNetwork) await meanwhile();
+  const beginning = startConmon(lowLevel, {
     ...{ containerId: id, uuid: id, directory },
     exitDirectory: parts.exits.directory,
     logPath: request.files.log,
@@ -53,7 +64,12 @@ export async function makeProcess(
     stdin: config.OpenStdin === true,
     leaveStdinOpen: config.OpenStdin === true && config.StdinOnce !== true,
   });
-  const said = await nextUnless(o.signal, conmon.sync);
+  // conmon is a process already: this takes no time of its own.
+  const [begun, other] = await Promise.allSettled([beginning, looksAtNetwork ? undefined : meanwhile()]);
+  if (begun.status === "rejected") throw begun.reason;
+  using conmon = begun.value;
+  if (other.status === "rejected") throw other.reason;
+  const said = await nextUnless(signal, conmon.sync);
   if (said === undefined || said.data <= 0)
     throw startFailure(
       "container",
@@ -63,4 +79,8 @@ export async function makeProcess(
   if (cached) await parts.seccomp.learn(seccomp, id);
   await applyOwnLimits(parts.cgroups, spec.linux.cgroupsPath.slice(1), limits);
   return { pid: said.data, startHooks: spec.hooks?.poststart !== undefined };
+}
+
+function setsNetwork({ Sysctls }: HostConfig): boolean {
+  return Object.keys(Sysctls ?? {}).some((name) => name.startsWith("net."));
 }
