@@ -52,6 +52,7 @@ const volumes: Loader = async () => await import("./commands/volume.ts").then((e
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
 const files: Loader = async () => await import("./commands/files.ts").then((each) => each.commands);
+const contexts: Loader = async () => await import("./commands/context.ts").then((each) => each.commands);
 const committing: Loader = async () => await import("./commands/commit.ts").then((each) => each.commands);
 
 export const commandTable: Readonly<Record<string, CommandEntry>> = {
@@ -125,6 +126,19 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     "why-not-cached",
     "Say which steps of the last build were done again, and what had changed",
   ),
+  "context create": from(contexts, "create", "Create a context"),
+  "context export": from(
+    contexts,
+    "export",
+    "Export a context to a tar archive FILE or a tar stream on STDOUT.",
+  ),
+  "context import": from(contexts, "import", "Import a context from a tar or zip file"),
+  "context inspect": from(contexts, "inspect", "Display detailed information on one or more contexts"),
+  "context ls": from(contexts, "ls", "List contexts"),
+  "context rm": from(contexts, "rm", "Remove one or more contexts"),
+  "context show": from(contexts, "show", "Print the name of the current context"),
+  "context update": from(contexts, "update", "Update a context"),
+  "context use": from(contexts, "use", "Set the current docker context"),
   "builder du": from(buildCache, "du", "Show what builds keep"),
   "builder history export": from(
     buildHistory,
@@ -192,6 +206,8 @@ const aliases: Readonly<Record<string, string>> = {
   "volume remove": "volume rm",
   "network list": "network ls",
   "network remove": "network rm",
+  "context list": "context ls",
+  "context remove": "context rm",
   "system info": "info",
   "system events": "events",
   "builder build": "build",
@@ -205,6 +221,7 @@ const containerVerbs =
 
 export const commandGroups: Readonly<Record<string, string>> = {
   container: "Manage containers",
+  context: "Manage contexts",
   image: "Manage images",
   manifest: "Manage image manifests and manifest lists",
   volume: "Manage volumes",

@@ -50,7 +50,8 @@ async function candidates(
   const before = words.slice(0, -1);
   const typed = words.at(-1) ?? "";
   const { flags, rest, open } = readBefore(before, globalFlags);
-  if (open !== undefined) return { lines: [], directive: noFiles };
+  if (open !== undefined)
+    return { lines: open.name === "context" ? await contexts(io) : [], directive: noFiles };
   const found = resolveCommand(rest);
   const group = groupOf(rest);
   if (found === undefined || (rest.length > 0 && group !== undefined && group.verb === undefined)) {
@@ -143,10 +144,18 @@ async function look(
 ): Promise<Candidates> {
   if (kind === "files") return { lines: words, directive: 0 };
   if (kind === "environment") return { lines: Object.keys(io.env).sort(), directive: noFiles };
-  const names = kind === "nothing" ? [] : await namesFrom(place, io, kind);
+  const names =
+    kind === "nothing" ? [] : kind === "contexts" ? await contexts(io) : await namesFrom(place, io, kind);
   const lines = [...words, ...names.map((name) => prefix + name)];
   const goesOn = lines.length > 0 && words.length > 0 && lines.every((line) => /[=:]$/.test(line));
   return { lines, directive: goesOn ? noFiles | noSpace : noFiles };
+}
+
+/** What is in files is known without an engine; files that cannot be read know nothing. */
+async function contexts(io: CliIo): Promise<string[]> {
+  const { Contexts } = await import("./place/contexts.ts");
+  const known = await new Contexts(io).list().catch(() => []);
+  return ["default", ...known.map(({ Name }) => Name)].sort();
 }
 
 /** An engine that does not answer knows no names. */
@@ -195,6 +204,7 @@ const lists: Readonly<Record<Kind, (client: Client) => Promise<string[]>>> = {
     ]);
     return every.flat();
   },
+  contexts: async () => [],
   environment: async () => [],
   files: async () => [],
   nothing: async () => [],

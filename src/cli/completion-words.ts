@@ -14,6 +14,7 @@ export type Kind =
   | "networks"
   | "volumes"
   | "trash"
+  | "contexts"
   | "objects"
   | "environment"
   | "files"
@@ -58,6 +59,13 @@ const argumentKinds: Readonly<Record<string, readonly Kind[]>> = {
   "container inspect": ["containers"],
   "container protect": ["containers"],
   "container unprotect": ["containers"],
+  "context create": ["nothing"],
+  "context export": ["contexts", "files"],
+  "context import": ["nothing", "files"],
+  "context inspect": ["contexts"],
+  "context rm": ["contexts"],
+  "context update": ["contexts", "nothing"],
+  "context use": ["contexts", "nothing"],
   "image inspect": ["images"],
   "image squash": ["images", "nothing"],
   "network connect": ["networks", "containers", "nothing"],
@@ -155,7 +163,18 @@ const flagValues: Readonly<Record<string, string | Kind>> = {
 };
 
 const kinds: readonly string[] = [
-  ...["containers", "running", "paused", "unpaused", "stopped", "images", "networks", "volumes", "trash"],
+  ...[
+    "containers",
+    "running",
+    "paused",
+    "unpaused",
+    "stopped",
+    "images",
+    "networks",
+    "volumes",
+    "trash",
+    "contexts",
+  ],
   ...["objects", "environment", "files", "nothing"],
 ];
 

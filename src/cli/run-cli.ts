@@ -122,6 +122,7 @@ async function runCommand(
   const invocation: Invocation = {
     io,
     flags: parsed.flags,
+    globals: o.flags,
     args: parsed.rest,
     client: connect,
     nowMs: () => Date.now(),

@@ -17,6 +17,8 @@ export interface CliIo {
 export interface Invocation {
   readonly io: CliIo;
   readonly flags: Flags;
+  /** Those before the command's name. */
+  readonly globals: Flags;
   readonly args: readonly string[];
   /** Connected at the first call. */
   readonly client: () => Promise<Client>;

@@ -21,6 +21,7 @@ const schema = v.looseObject({
   auths: v.optional(v.record(v.string(), entry)),
   credsStore: v.optional(v.string()),
   credHelpers: v.optional(v.record(v.string(), v.string())),
+  currentContext: v.optional(v.string()),
 });
 export type DockerConfig = v.InferOutput<typeof schema>;
 

@@ -1,4 +1,7 @@
-/** Which engine a command talks to, and how: flags before the environment, WHERRY_HOST before DOCKER_HOST. */
+/**
+ * Which engine a command talks to, and how: flags before the environment, WHERRY_HOST before DOCKER_HOST, and both before
+ * a context. The context `default` is what flags and environment say.
+ */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CliIo } from "#cli/flags/command.ts";
@@ -6,14 +9,18 @@ import type { FlagSpec, Flags } from "#cli/flags/flags.ts";
 import type { EngineTls } from "#client/address.ts";
 import { Fault } from "#spec/fault.ts";
 import { configDirectory } from "./config-directory.ts";
+import type { EnginePlace } from "./context-place.ts";
 
-export interface EnginePlace {
-  readonly host: string;
-  readonly tls?: EngineTls;
-}
+export type { EnginePlace };
 
 /** Before the command's name, as docker has them. */
 export const placeFlags: readonly FlagSpec[] = [
+  {
+    name: "context",
+    short: "c",
+    kind: "text",
+    help: 'Name of the context to use to connect to the engine (overrides WHERRY_HOST and DOCKER_HOST env vars and default context set with "wherry context use")',
+  },
   { name: "host", short: "H", kind: "list", help: "Engine to connect to" },
   { name: "tls", kind: "switch", help: "Use TLS; implied by --tlsverify" },
   { name: "tlscacert", kind: "text", help: "Trust certs signed only by this CA (default ~/.docker/ca.pem)" },
@@ -25,10 +32,41 @@ export const placeFlags: readonly FlagSpec[] = [
 const defaultHost = "unix:///run/wherry/wherry.sock";
 const defaultTlsHost = "tcp://localhost:2376";
 
-/** @throws Fault `invalid` for files that TLS needs and that cannot be read. */
+/**
+ * By flags, environment or context.
+ * @throws Fault `invalid` for files that TLS needs and that cannot be read, or for flags that contradict one another;
+ * `not-found` for a context that is not there.
+ */
 export async function enginePlace(flags: Flags, io: CliIo): Promise<EnginePlace> {
+  const name = await contextName(flags, io);
+  if (name === "default") return await defaultPlace(flags, io);
+  const { contextPlace } = await import("./context-place.ts");
+  return await contextPlace(name, io);
+}
+
+/** The variable that says where the engine is, when one does. */
+export function hostVariable({ env }: CliIo): "WHERRY_HOST" | "DOCKER_HOST" | undefined {
+  return (["WHERRY_HOST", "DOCKER_HOST"] as const).find((name) => env[name]);
+}
+
+/** Of the context in use, which may not be there. @throws Fault `invalid` for flags that contradict one another. */
+export async function contextName(flags: Flags, io: CliIo): Promise<string> {
+  const given = flags.text("context");
+  if (flags.has("host") && given)
+    throw new Fault("invalid", "conflicting options: cannot specify both --host and --context");
+  if (given) return given;
+  if (flags.has("host") || hostVariable(io) !== undefined) return "default";
+  const chosen = io.env["DOCKER_CONTEXT"];
+  if (chosen) return chosen;
+  const { readDockerConfig } = await import("./docker-config.ts");
+  return (await readDockerConfig(io)).currentContext || "default";
+}
+
+/** What flags and environment say, whatever context is in use. */
+export async function defaultPlace(flags: Flags, io: CliIo): Promise<EnginePlace> {
   const { env } = io;
-  const given = flags.list("host")[0] ?? env["WHERRY_HOST"] ?? env["DOCKER_HOST"] ?? "";
+  const variable = hostVariable(io);
+  const given = flags.list("host")[0] ?? (variable === undefined ? "" : (env[variable] ?? ""));
   const verify = flags.has("tlsverify") ? flags.on("tlsverify") : Boolean(env["DOCKER_TLS_VERIFY"]);
   const secure = verify || (flags.has("tls") ? flags.on("tls") : Boolean(env["DOCKER_TLS"]));
   if (!secure || given.startsWith("unix://")) return { host: given || defaultHost };

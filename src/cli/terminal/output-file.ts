@@ -55,6 +55,25 @@ export async function writeOutputFile(path: string, bytes: AsyncIterable<Uint8Ar
   }
 }
 
+/** @throws Fault `conflict` when something is there already; then and when writing fails, nothing changes. */
+export async function writeNewFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  let file: number;
+  try {
+    file = openSync(path, "wx", 0o600);
+  } catch (cause) {
+    const taken = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+    throw taken ? new Fault("conflict", `open ${path}: file exists`, { cause }) : cause;
+  }
+  try {
+    await writeAll(file, bytes);
+  } catch (thrown) {
+    await rm(path, { force: true });
+    throw thrown;
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Takes the parts over: nobody else may have them. */
 async function writeAll(file: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const part of bytes) {
