@@ -15,6 +15,9 @@ import type { Records } from "#store/records.ts";
 import type { DaemonOptions } from "./daemon-options.ts";
 import { version } from "./version.ts";
 
+/** Of what builds may leave on disk, for copies of clients' directories. */
+const contextsShare = 0.5;
+
 interface Neighbours {
   readonly builder: Builder;
   readonly engine: Engine;
@@ -32,12 +35,14 @@ export function openBuildkit(
   const socketDirectory = join(o.execRoot, "agents");
   rmSync(socketDirectory, { recursive: true, force: true });
   mkdirSync(socketDirectory, { recursive: true, mode: 0o700 });
+  const mirrors = Mirrors.open(join(o.dataRoot, "contexts"), now, builder.ceilingBytes * contextsShare);
+  builder.leaveRoom(() => mirrors.sizeBytes);
   return new Buildkit({
     ...{ builder, socketDirectory, version, now, report: log },
     sessions: new ClientSessions(),
     jobs: new BuildJobs(now),
     history: new BuildHistory(records, join(o.dataRoot, "build-history"), now),
-    mirrors: Mirrors.open(join(o.dataRoot, "contexts"), now),
+    mirrors,
     architecture: imageArchitecture(process.arch),
     id: () => engine.system.facts().id,
     hostGateway: () => network.hostGateways()[0],

@@ -292,6 +292,16 @@ export class Builder implements AsyncDisposable {
     }));
   }
 
+  /** Bytes that builds may leave on disk. */
+  get ceilingBytes(): number {
+    return this.#shared.cache.ceilingBytes;
+  }
+
+  /** Counts what others keep for builds below the same ceiling. */
+  leaveRoom(besideBytes: () => number): void {
+    this.#shared.cache.leaveRoom(besideBytes);
+  }
+
   /** False when it is in use, stands below another, or is not there. */
   async removeCache(id: string): Promise<boolean> {
     const filters = new Map([["id", [id]]]);

@@ -12,31 +12,21 @@ import {
   lutimesSync,
   mkdirSync,
   openSync,
-  readFileSync,
   rmSync,
   symlinkSync,
   utimesSync,
   writeSync,
 } from "node:fs";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "#spec/fault.ts";
 import { type FileStat, kindOf, permissionsOf } from "#spec/file-packets.ts";
+import { clearAttributes, portableAttributes, setPortableAttributes } from "#store/trees/file-attributes.ts";
+import { type MirrorAbout, readIndex, writeIndex } from "./mirror-index.ts";
 
 /** Entries of one context. */
 export const entriesMax = 1_000_000;
 const pathBytesMax = 4096;
-
-/** What a copy is, in a file of its own that is there only while the copy is whole. */
-export interface MirrorAbout {
-  readonly key: string;
-  /** Of the context, for people. */
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly createdMs: number;
-  readonly usedMs: number;
-  readonly uses: number;
-}
 
 export class Mirror {
   readonly directory: string;
@@ -53,6 +43,7 @@ export class Mirror {
   /** Directories whose times this sync changes. */
   readonly #touched = new Set<string>();
   #sizeBytes = 0;
+  #listed = 0;
 
   private constructor(root: string) {
     this.#root = root;
@@ -63,8 +54,7 @@ export class Mirror {
   static async open(root: string): Promise<Mirror> {
     const mirror = new Mirror(root);
     mkdirSync(mirror.directory, { recursive: true, mode: 0o700 });
-    const known = await readFile(join(root, "index.json"), "utf8").catch(() => undefined);
-    for (const [path, like, hash] of JSON.parse(known ?? "[]") as [string, string, (string | null)?][]) {
+    for (const [path, like, hash] of await readIndex(root)) {
       mirror.#before.set(path, like);
       if (typeof hash === "string") mirror.#hashes.set(path, hash);
     }
@@ -106,6 +96,8 @@ export class Mirror {
         mkdirSync(host);
       }
       chmodSync(host, permissionsOf(stat.mode));
+      if (before?.startsWith("directory") === true) clearAttributes(host);
+      setPortableAttributes(host, portableAttributes(stat.xattrs));
       this.#touched.add(path);
       return false;
     }
@@ -140,7 +132,7 @@ export class Mirror {
     try {
       writeAll(descriptor, content);
     } finally {
-      this.#complete(stat, descriptor);
+      this.#complete(stat, descriptor, content.length);
     }
     this.#hashes.set(stat.path, hashOnce("sha256", content, "hex"));
   }
@@ -157,7 +149,7 @@ export class Mirror {
         writeAll(descriptor, part);
       },
       end: () => {
-        this.#complete(stat, descriptor);
+        this.#complete(stat, descriptor, bytes);
         if (bytes > 0) this.#hashes.set(stat.path, digest.digest("hex"));
       },
     };
@@ -167,8 +159,12 @@ export class Mirror {
     return openSync(`${this.directory}/${stat.path}`, "wx", 0o600);
   }
 
-  #complete(stat: FileStat, descriptor: number): void {
+  #complete(stat: FileStat, descriptor: number, bytes: number): void {
     fchmodSync(descriptor, permissionsOf(stat.mode));
+    const attributes = portableAttributes(stat.xattrs);
+    if (attributes.length > 0) setPortableAttributes(`${this.directory}/${stat.path}`, attributes);
+    // It may have grown or shrunk since it was listed.
+    this.#sizeBytes += bytes - stat.size;
     futimesSync(descriptor, seconds(stat.modTime), seconds(stat.modTime));
     closeSync(descriptor);
     this.#coming.delete(stat.path);
@@ -176,7 +172,7 @@ export class Mirror {
   }
 
   /** Removes what was not listed and makes the copy whole. */
-  async finish(about: Omit<MirrorAbout, "sizeBytes">): Promise<MirrorAbout> {
+  async finish(about: Omit<MirrorAbout, "sizeBytes" | "index" | "bootId">): Promise<MirrorAbout> {
     for (const path of [...this.#before.keys()].reverse()) {
       this.#remove(path);
       this.#touched.add(parentOf(path));
@@ -185,12 +181,8 @@ export class Mirror {
       const time = this.#directories.get(path);
       if (time !== undefined) utimesSync(join(this.directory, path), seconds(time), seconds(time));
     }
-    const whole = { ...about, sizeBytes: this.#sizeBytes };
-    const index = [...this.#now].map(([path, like]) => [path, like, this.#hashes.get(path)]);
-    await writeFile(join(this.#root, "index.json"), JSON.stringify(index));
-    await writeFile(join(this.#root, "about.new"), JSON.stringify(whole));
-    await rename(join(this.#root, "about.new"), join(this.#root, "about.json"));
-    return whole;
+    const index = [...this.#now].map(([path, like]) => [path, like, this.#hashes.get(path) ?? null] as const);
+    return await writeIndex(this.#root, index, { ...about, sizeBytes: this.#sizeBytes });
   }
 
   #check(path: string): void {
@@ -210,7 +202,7 @@ export class Mirror {
       throw new Fault("invalid", `the client lists ${JSON.stringify(path)} in no directory of its listing`);
     if (this.#now.has(path) || this.#coming.has(path))
       throw new Fault("invalid", `the client lists ${JSON.stringify(path)} twice`);
-    if (this.#now.size >= entriesMax)
+    if (++this.#listed > entriesMax)
       throw new Fault("invalid", `a build context can have ${entriesMax} files at most: see .dockerignore`);
   }
 
@@ -230,20 +222,19 @@ export class Mirror {
   }
 }
 
-/** Undefined for one that is not whole. */
-export function readAbout(root: string): MirrorAbout | undefined {
-  try {
-    return JSON.parse(readFileSync(join(root, "about.json"), "utf8")) as MirrorAbout;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Equal for what need not be sent again. A directory's time changes with what is in it. */
 function likeness(stat: FileStat): string {
   const kind = kindOf(stat.mode);
-  if (kind === "directory") return `directory ${stat.mode}`;
-  return `${kind} ${stat.mode} ${stat.size} ${stat.modTime} ${stat.linkname}`;
+  const attributes = portableAttributes(stat.xattrs);
+  const named = attributes.length === 0 ? "" : ` ${fingerprint(attributes)}`;
+  if (kind === "directory") return `directory ${stat.mode}${named}`;
+  return `${kind} ${stat.mode} ${stat.size} ${stat.modTime} ${stat.linkname}${named}`;
+}
+
+function fingerprint(attributes: readonly (readonly [string, Uint8Array])[]): string {
+  const hash = createHash("sha256");
+  for (const [name, value] of attributes) hash.update(`${name}\0${value.length}\0`).update(value);
+  return hash.digest("hex");
 }
 
 function writeAll(descriptor: number, part: Uint8Array): void {

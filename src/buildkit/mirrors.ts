@@ -1,7 +1,7 @@
 /**
  * The copies of clients' directories that are kept between builds, so that only what changed is sent again.
  * Owns: one directory. Promises: a copy has one user at a time, who finds it as the last one left it; the least used are
- * removed beyond `mirrorsMax`. Never: outlives damage: what is not whole at the start is removed.
+ * removed beyond `mirrorsMax`, and beyond the bytes they may have. Never: outlives damage: what is not whole at the start is removed.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -9,7 +9,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LocalContext } from "#build/build-client.ts";
 import { spreadChildren } from "#kernel/files/spread.ts";
-import { Mirror, type MirrorAbout, readAbout } from "./mirror.ts";
+import { Mirror } from "./mirror.ts";
+import { type MirrorAbout, readAbout } from "./mirror-index.ts";
 
 /** Kept when nobody uses them. */
 export const mirrorsMax = 32;
@@ -22,17 +23,19 @@ export interface KeptMirror extends MirrorAbout {
 export class Mirrors {
   readonly root: string;
   readonly #now: () => number;
+  readonly #bytesMax: number;
   readonly #idle = new Map<string, MirrorAbout>();
   readonly #busy = new Map<string, MirrorAbout | undefined>();
 
-  private constructor(root: string, now: () => number) {
+  private constructor(root: string, now: () => number, bytesMax: number) {
     this.root = root;
     this.#now = now;
+    this.#bytesMax = bytesMax;
   }
 
   /** Makes the directory when it is not there. */
-  static open(root: string, now: () => number): Mirrors {
-    const mirrors = new Mirrors(root, now);
+  static open(root: string, now: () => number, bytesMax = Number.POSITIVE_INFINITY): Mirrors {
+    const mirrors = new Mirrors(root, now, bytesMax);
     mkdirSync(root, { recursive: true, mode: 0o700 });
     spreadChildren(root);
     for (const id of readdirSync(root)) {
@@ -41,6 +44,11 @@ export class Mirrors {
       else mirrors.#idle.set(id, about);
     }
     return mirrors;
+  }
+
+  /** Of all of them. */
+  get sizeBytes(): number {
+    return this.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
   list(): KeptMirror[] {
@@ -97,6 +105,7 @@ export class Mirrors {
 
   async #trim(): Promise<void> {
     const oldest = [...this.#idle].sort(([, left], [, right]) => left.usedMs - right.usedMs);
-    for (const [id] of oldest.slice(0, Math.max(0, oldest.length - mirrorsMax))) await this.remove(id);
+    for (const [at, [id]] of oldest.entries())
+      if (oldest.length - at > mirrorsMax || this.sizeBytes > this.#bytesMax) await this.remove(id);
   }
 }

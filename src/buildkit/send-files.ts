@@ -10,6 +10,7 @@ import { closeDescriptor, type FileStat, openFlag } from "#kernel/files/files-at
 import { Fault } from "#spec/fault.ts";
 import { type FileStatWritten, goMode, kindOf, type Packet, packetType } from "#spec/file-packets.ts";
 import type { Read, Written } from "#spec/proto-message.ts";
+import { isHousekeeping } from "#store/trees/overlay-marks.ts";
 
 const chunkBytes = 256 * 1024;
 
@@ -119,9 +120,15 @@ export function entryOf(files: Beneath, path: BytePath, stat: FileStat, prefix: 
     gid: stat.gid,
     size: kind === "file" ? stat.sizeBytes : 0,
     modTime: stat.mtimeNano,
+    ...((kind === "file" || kind === "directory") && { xattrs: attributesOf(files, path) }),
     ...(kind === "symlink" && { linkname: pathText(files.readLink(path)) }),
     ...(kind === "device" && { devmajor: stat.major, devminor: stat.minor }),
   };
+}
+
+function attributesOf(files: Beneath, path: BytePath): Record<string, Uint8Array> {
+  const names = files.listXattrs(path).filter((name) => !isHousekeeping(name));
+  return Object.fromEntries(names.map((name) => [name, files.getXattr(path, name) ?? new Uint8Array(0)]));
 }
 
 function* contentOf(files: Beneath, path: BytePath): Generator<Uint8Array> {

@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +18,10 @@ import type { LocalContext } from "#build/build-client.ts";
 import { type Answer, unary } from "#grpc/grpc-server.ts";
 import { BytesMessage } from "#spec/buildkit-llb.ts";
 import { session } from "#spec/buildkit-session.ts";
-import { goMode } from "#spec/file-packets.ts";
+import { goMode, Packet, packetType } from "#spec/file-packets.ts";
 import { GrpcError, grpcCode } from "#spec/grpc-status.ts";
+import { fileAttributes } from "#store/trees/file-attributes.ts";
+import { entriesMax, Mirror } from "./mirror.ts";
 import { Mirrors } from "./mirrors.ts";
 import { SessionClient } from "./session-client.ts";
 import { filesAnswer, type SentFile, sessionsWith } from "./session-double.ts";
@@ -127,6 +138,72 @@ describe("a client's files", () => {
     expect(local.contentHash?.("d/b")).toBeUndefined();
   });
 
+  test("keep a user's attributes, and none that steer an overlay; others make another file", async () => {
+    const mirrors = Mirrors.open(root, () => ++clock);
+    const xattrs = (value: string) => ({
+      xattrs: {
+        "user.colour": Buffer.from(value),
+        "trusted.overlay.opaque": Buffer.from("y"),
+        "system.posix_acl_access": Buffer.from("x"),
+      },
+    });
+    const sync = async (value: string): Promise<unknown[]> => {
+      const asked: string[] = [];
+      const sent = [
+        { ...directory("d"), ...xattrs(value) },
+        { ...file("d/a", "1"), ...xattrs(value) },
+      ];
+      await using open = await client([filesAnswer(sent, asked)], mirrors);
+      await using local = (await open.client.local("context", { signal }))!;
+      const found = ["d", "d/a"].map((path) =>
+        [...fileAttributes(join(local.directory, path))].map(
+          ([name, each]) => `${name}=${Buffer.from(each)}`,
+        ),
+      );
+      return [asked, ...found];
+    };
+    expect(await sync("red")).toEqual([["d/a"], ["user.colour=red"], ["user.colour=red"]]);
+    expect(await sync("red")).toEqual([[], ["user.colour=red"], ["user.colour=red"]]);
+    expect(await sync("blue")).toEqual([["d/a"], ["user.colour=blue"], ["user.colour=blue"]]);
+  });
+
+  test("take no more room than they may: the copy used longest ago goes", async () => {
+    const mirrors = Mirrors.open(root, () => ++clock, 10);
+    for (const name of ["one", "two"]) {
+      await using open = await client([filesAnswer([file("a", "123456")])], mirrors);
+      await using _ = (await open.client.local(name, { signal }))!;
+    }
+    expect(mirrors.list().map(({ name, sizeBytes }) => [name, sizeBytes])).toEqual([["two", 6]]);
+    expect(mirrors.sizeBytes).toBe(6);
+  });
+
+  test("are looked at once more when the machine was started since, and sent again when something is amiss", async () => {
+    const sent = [directory("d"), file("d/a", "123"), link("l", "d")];
+    const asked: string[] = [];
+    const sync = async (): Promise<string> => {
+      await using open = await client(
+        [filesAnswer(sent, asked)],
+        Mirrors.open(root, () => ++clock),
+      );
+      await using _ = (await open.client.local("context", { signal }))!;
+      const [id = ""] = readdirSync(root);
+      return join(root, id);
+    };
+    const harm = (place: string, work: (place: string) => void): void => {
+      const about = JSON.parse(readFileSync(join(place, "about.json"), "utf8"));
+      work(place);
+      writeFileSync(join(place, "about.json"), JSON.stringify({ ...about, bootId: "of another run" }));
+    };
+    harm(await sync(), () => undefined);
+    harm(await sync(), (place) => writeFileSync(join(place, "files/d/a"), ""));
+    expect(asked).toEqual(["d/a"]);
+    harm(await sync(), (place) => writeFileSync(join(place, "index.json"), ""));
+    expect(asked).toEqual(["d/a", "d/a"]);
+    harm(await sync(), (place) => rmSync(join(place, "files/l")));
+    await sync();
+    expect(asked).toEqual(["d/a", "d/a", "d/a", "d/a"]);
+  });
+
   test("at the same time: one copy within a session, two for two sessions", async () => {
     const asked: string[] = [];
     await using one = await client([filesAnswer([file("a", "1")], asked)]);
@@ -154,6 +231,36 @@ describe("a client's files", () => {
     await using open = await client([filesAnswer(sent)]);
     expect(await refusal(open.client.local("context", { signal }))).toContain("the client lists");
     expect(readdirSync(root)).toEqual([]);
+  });
+
+  test("that never come are no more than those that do", async () => {
+    const mirror = await Mirror.open(join(root, "m"));
+    const stat = (path: string) => ({
+      ...{ path, mode: goMode(0o100600), uid: 0, gid: 0, size: 1, modTime: 1n },
+      ...{ linkname: "", devmajor: 0, devminor: 0, xattrs: {} },
+    });
+    for (let at = 0; at < entriesMax; at++) mirror.place(stat(`f${at}`));
+    expect(() => mirror.place(stat("one more"))).toThrow(`can have ${entriesMax} files at most`);
+  });
+
+  test("of another size than listed are taken as they came, and counted so", async () => {
+    const listed: [string, Answer] = [
+      session.fileSync.path,
+      async (call) => {
+        const stat = { ...file("a", ""), size: 3 };
+        await call.send(Packet.encode({ type: packetType.stat, stat }));
+        await call.send(Packet.encode({ type: packetType.stat }));
+        for (const data of ["longer than that", ""])
+          await call.send(Packet.encode({ type: packetType.data, ID: 0, data: Buffer.from(data) }));
+        for await (const bytes of call.requests)
+          if (Packet.decode(bytes).type === packetType.end)
+            return void (await call.send(Packet.encode({ type: packetType.end })));
+      },
+    ];
+    await using open = await client([listed]);
+    await using local = (await open.client.local("context", { signal }))!;
+    expectHashes(local);
+    expect(open.mirrors.sizeBytes).toBe(16);
   });
 
   test("that cannot be read end the build in the client's words", async () => {

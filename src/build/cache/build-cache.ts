@@ -43,6 +43,9 @@ export class BuildCache {
   /** Layers that builds in progress stand on. */
   readonly #held = new Map<ChainId, number>();
 
+  /** Bytes of others that stand below the same ceiling. */
+  #besideBytes = (): number => 0;
+
   constructor(parts: BuildCacheParts) {
     this.#parts = parts;
     this.#steps = parts.records.table("build-steps");
@@ -197,8 +200,18 @@ export class BuildCache {
     return gone;
   }
 
+  get ceilingBytes(): number {
+    return this.#parts.ceilingBytes;
+  }
+
+  /** From now on the cache leaves room below its ceiling for these. */
+  leaveRoom(besideBytes: () => number): void {
+    this.#besideBytes = besideBytes;
+  }
+
   /** Brings the cache below its ceiling. What an image has too would free nothing. */
   async collect(): Promise<void> {
-    await this.prune({ all: false, filters: new Map(), keepBytes: this.#parts.ceilingBytes, keepMs: 0 });
+    const keepBytes = Math.max(1, this.#parts.ceilingBytes - this.#besideBytes());
+    await this.prune({ all: false, filters: new Map(), keepBytes, keepMs: 0 });
   }
 }

@@ -116,7 +116,7 @@ export function setXattrDescriptor(fd: number, attribute: string, bytes: Uint8Ar
 }
 
 /** False when there was none. */
-export function removeXattr(directory: number, file: BytePath, attribute: string): boolean {
+export function removeXattr(directory: AttributeDirectory, file: BytePath, attribute: string): boolean {
   const target = fillPath(directory, file);
   if (c.lremovexattr(target, fillName(attribute)) === 0) return true;
   const failure = new Errno(errno(), `remove attribute ${attribute} of ${pathText(file)}`);
