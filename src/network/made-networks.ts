@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { usedSubnets } from "#kernel/network/addresses.ts";
 import { Netlink } from "#kernel/network/netlink.ts";
 import { Fault } from "#spec/fault.ts";
+import { parseSubnet } from "#spec/ip.ts";
 import {
   type NetworkCreateRequest,
   type NetworkPool,
@@ -58,6 +59,16 @@ export class MadeNetworks {
         prefixLength,
         owner: interfaceName === "" ? "a route of the host" : `the host's route through ${interfaceName}`,
       }));
+  }
+
+  /** That, and what networks of this engine have. */
+  used(): UsedBy[] {
+    const own = this.#o.table
+      .list()
+      .flatMap(({ name, pools }) =>
+        pools.map(({ subnet }) => ({ ...parseSubnet(subnet), owner: `network ${name}` })),
+      );
+    return [...this.usedByHost(), ...own];
   }
 
   /** Those the host has routes into. */

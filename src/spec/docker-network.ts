@@ -57,6 +57,11 @@ export interface NetworkAuditAnswer {
     readonly Address: string;
     readonly Verdict: string;
     readonly Why: string;
+    /** What a probe met, when probes were asked for. */
     readonly Probe?: string;
+    /** Why none was sent. */
+    readonly Untried?: string;
+    /** `rules`, `probe` or `contradicted`: what speaks for the verdict. */
+    readonly ShownBy: string;
   }[];
 }

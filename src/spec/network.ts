@@ -169,6 +169,29 @@ export interface AuditRow {
   /** `host filter`: rules that are not the engine's decide. */
   readonly verdict: "open" | "closed" | "host filter";
   readonly why: string;
-  /** What a connection met, when one was asked for; `refused`: reached, and nobody listens. */
-  readonly probe?: "open" | "refused" | "no answer" | "not tried";
+  /** What a probe met, when probes were asked for. */
+  readonly probe?: ProbeResult;
+  /** Why none was sent: `not tried` alone. */
+  readonly untried?: string;
+}
+
+/**
+ * `open`: a connection was made, or a datagram answered. `open or silent`: a datagram arrived at the container, and nothing came
+ * back. `refused`: it was reached, and nobody listens. `rejected`: refused on the way, it was never reached. `no answer`: nothing
+ * came back, and no datagram arrived.
+ */
+export type ProbeResult = "open" | "open or silent" | "refused" | "rejected" | "no answer" | "not tried";
+
+/** What speaks for a verdict: the rules alone, a probe too, or a probe against it. */
+export type Evidence = "rules" | "probe" | "contradicted";
+
+/** Pure. Where the host's own rules decide, whatever a probe meets is right. */
+export function evidenceOf({
+  probe,
+  verdict,
+}: Pick<AuditRow, "verdict"> & { readonly probe: ProbeResult | undefined }): Evidence {
+  if (probe === undefined || probe === "not tried") return "rules";
+  const reached = probe === "open" || probe === "open or silent" || probe === "refused";
+  if (verdict === "host filter") return "probe";
+  return reached === (verdict === "open") ? "probe" : "contradicted";
 }

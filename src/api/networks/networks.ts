@@ -22,7 +22,7 @@ import {
   matchesPattern,
   parseFilters,
 } from "#spec/filters.ts";
-import { type NetworkRecord, predefinedNetworks } from "#spec/network.ts";
+import { evidenceOf, type NetworkRecord, predefinedNetworks } from "#spec/network.ts";
 import { networkInspect } from "./network-wire.ts";
 
 const listFilters = ["dangling", "driver", "id", "label", "name", "scope", "type"] as const;
@@ -121,9 +121,11 @@ async function audit({ engine }: ApiParts, request: ApiRequest): Promise<Reply> 
   });
   const answer: NetworkAuditAnswer = {
     Firewall: firewall,
-    Rows: rows.map(({ from, to, address, verdict, why, probe }) => ({
+    Rows: rows.map(({ from, to, address, verdict, why, probe, untried }) => ({
       ...{ From: from, To: to, Address: address, Verdict: verdict, Why: why },
       ...(probe !== undefined && { Probe: probe }),
+      ...(untried !== undefined && { Untried: untried }),
+      ShownBy: evidenceOf({ probe, verdict }),
     })),
   };
   return jsonReply(answer);

@@ -18,6 +18,7 @@ import type { EndpointSettings } from "#spec/container.ts";
 import type { NetworkInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import { printObjects } from "./inspect.ts";
+import { audit } from "./network-audit.ts";
 
 const headers = {
   ID: "NETWORK ID",
@@ -282,49 +283,6 @@ const trace: Command = {
     }));
     await write(io.stdout, formatRows(rows, columns, { format: flags.text("format"), headers: labels }));
     return found.Addresses.length > 0 ? 0 : 1;
-  },
-};
-
-const audit: Command = {
-  usage: "[OPTIONS]",
-  flags: [
-    formatFlag,
-    { name: "from", kind: "text", value: "string", help: "Only from there: outside, host or a network" },
-    { name: "open", kind: "switch", help: "Only what is not closed" },
-    { name: "probe", kind: "switch", help: "Try it by real connections from the host and from containers" },
-  ],
-  least: 0,
-  most: 0,
-  run: async ({ client, flags, io }) => {
-    const { Rows } = await (await client()).networks.audit({ probe: flags.on("probe") });
-    const from = flags.text("from");
-    const rows = Rows.filter(
-      ({ From, Verdict }) =>
-        (from === undefined || From === from || From === `network ${from}`) &&
-        (!flags.on("open") || Verdict !== "closed"),
-    ).map((row) => ({ ...row, Probe: row.Probe ?? "" }));
-    const labels = {
-      From: "FROM",
-      To: "TO",
-      Address: "ADDRESS",
-      Verdict: "VERDICT",
-      Probe: "PROBE",
-      Why: "WHY",
-    };
-    const shown = (["From", "To", "Address", "Verdict", "Probe", "Why"] as const).filter(
-      (field) => field !== "Probe" || flags.on("probe"),
-    );
-    const columns = shown.map((field) => ({ header: labels[field], field }));
-    await write(io.stdout, formatRows(rows, columns, { format: flags.text("format"), headers: labels }));
-    // What is said to be closed and is not is what an audit is for.
-    const wrong = rows.filter(
-      ({ Probe, Verdict }) =>
-        (Verdict === "closed" && ["open", "refused"].includes(Probe)) ||
-        (Verdict === "open" && Probe === "no answer"),
-    );
-    for (const { From, To, Address, Verdict, Probe } of wrong)
-      await write(io.stderr, `${To} at ${Address} should be ${Verdict} from ${From}, but is: ${Probe}\n`);
-    return wrong.length > 0 ? 1 : 0;
   },
 };
 

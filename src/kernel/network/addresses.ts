@@ -77,6 +77,32 @@ export function removeDefaultRoute(netlink: Netlink, family: Family): void {
   }
 }
 
+/** Where packets to an address go: to this host itself, or out by an interface. */
+export type NextHop = { readonly kind: "local" } | { readonly kind: "link"; readonly index: number };
+
+/** As the kernel decides now, for what this namespace sends. Undefined where nothing leads there. */
+export function routeTo(netlink: Netlink, address: string): NextHop | undefined {
+  const family = familyOf(address);
+  const body = Buffer.alloc(routeBytes);
+  body.writeUInt8(number[family], 0);
+  body.writeUInt8(8 * addressBytes(address).length, 1);
+  let answers: NetlinkMessage[];
+  try {
+    const asked = [[route.destination, Buffer.from(addressBytes(address))]] as const;
+    answers = netlink.ask(message.getRoute, body, asked, `look for the way to ${address}`);
+  } catch (error) {
+    if (error instanceof Errno) return undefined;
+    throw error;
+  }
+  const payload = answers[0]?.payload;
+  if (payload === undefined) return undefined;
+  const [unicast, local] = [1, 2];
+  const type = payload.readUInt8(7);
+  const index = decodeAttributes(payload, routeBytes).get(route.interface)?.readInt32LE(0);
+  if (type === local) return { kind: "local" };
+  return type === unicast && index !== undefined ? { kind: "link", index } : undefined;
+}
+
 export interface UsedSubnet extends Subnet {
   /** Name of the interface that leads there; empty when the kernel names none. */
   readonly interfaceName: string;

@@ -25,6 +25,7 @@ export const link = {
   parent: 5,
   master: 10,
   protocolInfo: 12,
+  operationalState: 16,
   linkInfo: 18,
   netnsDescriptor: 28,
 } as const;
@@ -32,12 +33,16 @@ const linkInfo = { kind: 1, data: 2, vethPeer: 1 } as const;
 /** `IFLA_BRPORT_MODE` and `_ISOLATED`, and the flag of an attribute that holds others. */
 const [portHairpin, portIsolated, nested] = [4, 33, 0x8000];
 const isUp = 1;
+/** `IF_OPER_UP`. */
+const stateUp = 6;
 const bridgeFamily = 7;
 
 export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
+  /** Packets pass: both ends are up, and the kernel has seen that they are. */
+  readonly running: boolean;
   /** Index of the bridge it belongs to. */
   readonly master?: number | undefined;
 }
@@ -69,6 +74,7 @@ function linkOf(payload: Buffer): Link {
     index: payload.readInt32LE(4),
     name: untilNul(attributes.get(link.name) ?? Buffer.alloc(0)),
     up: (payload.readUInt32LE(8) & isUp) !== 0,
+    running: attributes.get(link.operationalState)?.[0] === stateUp,
     master: attributes.get(link.master)?.readUInt32LE(0),
   };
 }

@@ -1,13 +1,13 @@
 /**
  * Pure. What is reachable from where, and why: the records and the rules, walked as a packet walks them. From outside the host,
- * from the host, and from the containers of each network.
+ * from the host, and from the containers of each network. And what a probe of it would have to try.
  */
 
 import { bridgeOptions } from "#network/records/bridge-options.ts";
 import type { SandboxRecord } from "#network/records/sandbox-table.ts";
 import type { FirewallMode } from "#network/rules/host-rules.ts";
 import { isRelayed } from "#network/rules/ports.ts";
-import { bracketed, familyOf } from "#spec/ip.ts";
+import { bracketed, type Family, familyOf, isAnywhere } from "#spec/ip.ts";
 import {
   type AuditRow,
   addressesOf,
@@ -34,13 +34,31 @@ export interface HostFacts {
   readonly barred: readonly number[];
 }
 
+export interface Claim {
+  readonly row: AuditRow;
+  /** Undefined where nothing can be sent there. */
+  readonly aim?: Aim | undefined;
+}
+
+/** Where a probe goes. */
+export interface Aim {
+  readonly source: Source;
+  readonly protocol: "tcp" | "udp";
+  readonly family: Family;
+  /** Empty for an address of the host's own. */
+  readonly address: string;
+  readonly port: number;
+  /** The container that it comes to, in its namespace. */
+  readonly leadsTo?: { readonly containerId: string; readonly netnsPath: string; readonly port: number };
+}
+
 type Finding = Pick<AuditRow, "verdict" | "why">;
-type Source = { readonly name: string; readonly network?: NetworkRecord };
+export type Source = { readonly name: string; readonly network?: NetworkRecord };
 
 const open = (why: string): Finding => ({ verdict: "open", why });
 const closed = (why: string): Finding => ({ verdict: "closed", why });
 
-export function auditRows(o: AuditInput): AuditRow[] {
+export function auditClaims(o: AuditInput): Claim[] {
   const live = o.networks.filter(
     ({ configOnly, driver }) => !configOnly && !["host", "null"].includes(driver),
   );
@@ -50,40 +68,50 @@ export function auditRows(o: AuditInput): AuditRow[] {
     ...live.map((network) => ({ name: `network ${network.name}`, network })),
   ];
   return sources.flatMap((source) => [
-    ...o.host.barred.map((port) => engineRow(source, port)),
-    ...o.sandboxes.flatMap((sandbox) => sandboxRows(source, sandbox, o)),
+    ...o.host.barred.flatMap((port) => engineClaims(source, port)),
+    ...o.sandboxes.flatMap((sandbox) => sandboxClaims(source, sandbox, o)),
   ]);
 }
 
-function engineRow(source: Source, port: number): AuditRow {
+function engineClaims(source: Source, port: number): Claim[] {
   const finding =
     source.network?.driver === "bridge"
       ? closed("the engine keeps containers from its own ports (set barred)")
       : open("the engine listens there; the host's own filter decides");
-  return { from: source.name, to: "the engine", address: `the host:${port}/tcp`, ...finding };
+  const row = { from: source.name, to: "the engine", address: `the host:${port}/tcp`, ...finding };
+  return [{ row, aim: { source, protocol: "tcp", family: 4, address: "", port } }];
 }
 
-function sandboxRows(source: Source, sandbox: SandboxRecord, o: AuditInput): AuditRow[] {
+function sandboxClaims(source: Source, sandbox: SandboxRecord, o: AuditInput): Claim[] {
   const to = `container ${sandbox.containerName}`;
   if (sandbox.joins !== undefined) return [];
   const listening = o.listening(sandbox.containerId);
-  if (sandbox.netnsPath === undefined)
-    return source.network === undefined
-      ? [
-          {
-            ...{ from: source.name, to, address: "the host's, any port" },
-            ...open("it shares the host's network; the host's own filter decides"),
-          },
-        ]
-      : [];
+  const { containerId, netnsPath } = sandbox;
+  if (netnsPath === undefined) {
+    const row = {
+      ...{ from: source.name, to, address: "the host's, any port" },
+      ...open("it shares the host's network; the host's own filter decides"),
+    };
+    return source.network === undefined ? [{ row }] : [];
+  }
   const published = sandbox.ports
     .filter(({ hostPort }) => hostPort !== 0)
-    .map((port) => ({
-      ...{ from: source.name, to, address: `${bracketed(port.hostIp)}:${port.hostPort}/${port.protocol}` },
-      ...publishedFinding(source, port, { ...o.host, isRelayed: isLedByHand(sandbox, port) }),
-    }));
+    .map((port): Claim => {
+      const { containerPort, hostIp, hostPort, protocol } = port;
+      const finding = publishedFinding(source, port, { ...o.host, isRelayed: isLedByHand(sandbox, port) });
+      const address = isAnywhere(hostIp) ? "" : hostIp;
+      return {
+        row: { from: source.name, to, address: `${bracketed(hostIp)}:${hostPort}/${protocol}`, ...finding },
+        ...(protocol !== "sctp" && {
+          aim: {
+            ...{ source, protocol, family: familyOf(hostIp), address, port: hostPort },
+            leadsTo: { containerId, netnsPath, port: containerPort },
+          },
+        }),
+      };
+    });
   const own = sandbox.endpoints.flatMap((endpoint) =>
-    endpointRows(source, sandbox, endpoint, { ...o, to, listening }),
+    endpointClaims(source, { ...sandbox, netnsPath }, endpoint, { ...o, to, listening }),
   );
   return [...published, ...own];
 }
@@ -125,21 +153,37 @@ interface EndpointContext extends Pick<AuditInput, "networks"> {
   readonly listening: readonly string[];
 }
 
-function endpointRows(
+function endpointClaims(
   source: Source,
-  sandbox: SandboxRecord,
+  sandbox: SandboxRecord & { readonly netnsPath: string },
   endpoint: Endpoint,
   o: EndpointContext,
-): AuditRow[] {
+): Claim[] {
   const network = o.networks.find(({ id }) => id === endpoint.networkId);
   if (network === undefined) return [];
   const ports = o.listening.length > 0 ? o.listening : ["nothing listens"];
   return addressesOf(endpoint).flatMap((address) =>
-    ports.map((port) => ({
-      ...{ from: source.name, to: o.to, address: `${bracketed(address)}:${port}` },
-      ...ownFinding(source, network, { address, sandbox, port }),
-    })),
+    ports.map((port): Claim => {
+      const finding = ownFinding(source, network, { address, sandbox, port });
+      return {
+        row: { from: source.name, to: o.to, address: `${bracketed(address)}:${port}`, ...finding },
+        aim: ownAim(source, sandbox, address, port),
+      };
+    }),
   );
+}
+
+function ownAim(
+  source: Source,
+  { containerId, netnsPath }: SandboxRecord & { readonly netnsPath: string },
+  address: string,
+  listening: string,
+): Aim | undefined {
+  const [, digits = "", protocol] = /^(\d+)\/(tcp|udp)$/.exec(listening) ?? [];
+  if (protocol !== "tcp" && protocol !== "udp") return undefined;
+  const port = Number(digits);
+  const leadsTo = { containerId, netnsPath, port };
+  return { source, protocol, family: familyOf(address), address, port, leadsTo };
 }
 
 function ownFinding(

@@ -17,6 +17,7 @@ const loopback = 1;
 export class Namespaces implements Disposable {
   readonly #directory: string;
   readonly #ready: string[] = [];
+  readonly #lent = new Set<string>();
   #refill: Timer | undefined;
   #disposed = false;
 
@@ -33,6 +34,19 @@ export class Namespaces implements Disposable {
       this.fill();
     }, refillMs);
     return path;
+  }
+
+  /** As `take`, for as long as it is held: no record speaks of it, and an engine that dies meanwhile leaves it to the next. */
+  lend(): Disposable & { readonly path: string } {
+    const path = this.take();
+    this.#lent.add(path);
+    return {
+      path,
+      [Symbol.dispose]: () => {
+        this.#lent.delete(path);
+        removeNamespace(path);
+      },
+    };
   }
 
   /** Makes ready as many as there should be, one at a time. */
@@ -63,12 +77,12 @@ export class Namespaces implements Disposable {
     for (const path of this.strays(kept)) removeNamespace(path);
   }
 
-  /** Neither `kept` nor ready-made. */
+  /** Neither `kept` nor ready-made nor lent. */
   strays(kept: ReadonlySet<string>): string[] {
-    const ready = new Set(this.#ready);
+    const own = new Set([...this.#ready, ...this.#lent]);
     return readdirSync(this.#directory)
       .map((name) => join(this.#directory, name))
-      .filter((path) => !kept.has(path) && !ready.has(path));
+      .filter((path) => !kept.has(path) && !own.has(path));
   }
 
   /** Throws away those that were made ready. */

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { inNamespace } from "#kernel/network/netns.ts";
+import { anywhere, familyOf } from "#spec/ip.ts";
 import { answers, rcode, rcodeOf } from "./dns-answer.ts";
 
 export interface Upstream {
@@ -113,6 +114,8 @@ async function openUdp(
 ): Opened {
   try {
     const socket = await Bun.udpSocket({
+      // Of the server's family: Bun takes IPv4 where nothing is said.
+      hostname: anywhere[familyOf(address)],
       connect: { hostname: address, port },
       socket: { data: (_, bytes) => take(bytes), error: () => fail(undefined) },
     });

@@ -17,6 +17,8 @@ import { NameServers } from "./name-server.ts";
 let directory: string;
 let home: Disposable;
 let servers: NameServers;
+/** Whom the host asks. */
+let hosts: readonly string[];
 const closing: (() => void)[] = [];
 const box = (name: string) => join(directory, name);
 const endpoint: Endpoint = {
@@ -35,8 +37,8 @@ beforeEach(() => {
   home = stayInNamespace(box("host"));
   const names = new NameIndex();
   names.add(endpoint);
-  const hostServers = async () =>
-    ["127.0.0.51", "127.0.0.52", "127.0.0.53"].map((address) => ({ address, port: 53 }));
+  hosts = ["127.0.0.51", "127.0.0.52", "127.0.0.53"];
+  const hostServers = async () => hosts.map((address) => ({ address, port: 53 }));
   servers = new NameServers({
     resolver: new NameResolver({ names, forwarder: new DnsForwarder({ timeoutMs: 150 }), hostServers }),
     sandbox: () => ({
@@ -118,6 +120,14 @@ test("servers on the host's loopback are asked from the host; a silent one gives
   expect(await ask("example.com")).toBe("192.0.2.7");
   expect(await ask("example.org")).toBe("192.0.2.7");
   expect([silent, knows]).toEqual([["example.com"], ["example.com", "example.org"]]);
+});
+
+test("a server of IPv6 is asked as well as one of IPv4", async () => {
+  const heard = await serve("::1", "192.0.2.6");
+  hosts = ["::1"];
+  servers.open("c", box("box"));
+  expect(await ask("example.com")).toBe("192.0.2.6");
+  expect(heard).toEqual(["example.com"]);
 });
 
 test("nobody there is a failure, not silence", async () => {
