@@ -20,6 +20,7 @@ import { Records } from "#store/records.ts";
 import { Additions } from "./additions.ts";
 import { ignoreFilter } from "./ignore-patterns.ts";
 import { type PlaceOptions, place } from "./place.ts";
+import { lookAt } from "./rooted-path.ts";
 import type { Source } from "./source-tree.ts";
 import { type Workspace, Workspaces } from "./workspace.ts";
 
@@ -153,6 +154,71 @@ describe.skipIf(process.getuid?.() !== 0)("copying past the overlay", () => {
         expect(lstatSync(join(from, "new")).mode & 0o7777).toBe(0o4755);
         expect(lstatSync(join(from, "new")).uid).toBe(0);
       });
+
+  /** What two directories make when they are copied into `/app/`, one after the other. */
+  async function layerOfBoth(both: readonly string[], past: boolean) {
+    await using workspace: Workspace = await workspaces.acquire(image);
+    const additions = past ? new Additions(workspace.root) : undefined;
+    const options = {
+      owner: { uid: 0, gid: 0 },
+      signal,
+      shares: past ? ("all" as const) : ("none" as const),
+    };
+    for (const path of both) {
+      additions?.next();
+      const source = { name: "x", directory: true, hash: "", path };
+      await place(source, { root: workspace.root, path: "/app/" }, { ...options, additions });
+    }
+    const settle = async (changes: string) => {
+      await additions?.put(changes, options);
+      evenOut(changes);
+    };
+    return await workspace.commit({ signal, always: true, settle });
+  }
+
+  /** Times of directories in which the second copy changed what the first had put there are of that moment. */
+  function evenOut(changes: string): void {
+    for (const path of ["app/fresh/x/y", "app/fresh/x", "app/fresh", "app/both", "app/was-file", "app", "."])
+      if (lookAt(join(changes, path))?.isDirectory() === true) utimesSync(join(changes, path), 1, 1);
+  }
+
+  function another(files: Readonly<Record<string, string>>): string {
+    const from = mkdtempSync(join(directory, "another-"));
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(from, path)), { recursive: true });
+      writeFileSync(join(from, path), text);
+      for (let at = path; at !== "."; at = dirname(at))
+        utimesSync(join(from, at), timeSeconds, timeSeconds + 2);
+    }
+    return from;
+  }
+
+  const seconds = [
+    ["brings other files", { "fresh/w": "w", "both/more": "more" }],
+    ["replaces files", { new: "newer", "fresh/x/y/z": "another z", "both/old": "again" }],
+    ["has a file for a new directory", { "fresh/x": "a file" }],
+    ["has a file for a directory of both", { both: "a file" }],
+    ["has a file where the first made a directory of a file", { "was-file": "a file" }],
+    ["has a directory for a new file", { "new/inside": "inside", "fresh/x/symlink/inside": "inside" }],
+    ["has a directory for what became a file", { "was-directory/inside": "inside" }],
+  ] as const;
+  for (const [name, files] of seconds)
+    test(`the second of two sources ${name}`, async () => {
+      const both = [sources(), another(files)];
+      const through = await layerOfBoth(both, false);
+      expect(await layerOfBoth(both, true)).toEqual(through);
+      expect(await layerOfBoth(both.toReversed(), true)).toEqual(await layerOfBoth(both.toReversed(), false));
+    });
+
+  test("a file that two sources of one copy bring is two files", async () => {
+    const from = sources();
+    const made = await layerOfBoth([from, join(from, "fresh")], true);
+    await using seen = await workspaces.acquire(made?.chainId);
+    const inode = (path: string) => lstatSync(join(seen.root, "app", path)).ino;
+    expect(inode("x/y/z")).not.toBe(inode("fresh/x/y/z"));
+    expect(inode("x/y/z")).toBe(inode("x/y/other-name"));
+    expect(await layerOfBoth([from, join(from, "fresh")], false)).toEqual(made);
+  });
 
   test("a file that is copied twice is two files to who sees both", async () => {
     const from = sources();

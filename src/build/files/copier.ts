@@ -36,6 +36,8 @@ export interface CopyOptions {
    * name of one. `unshared`: of one that nobody shares yet. @default none
    */
   readonly shares?: Sharing;
+  /** Inodes of files that the layer has by names from elsewhere: of those it does not get another name. */
+  readonly shared?: ReadonlySet<number>;
   readonly signal: AbortSignal;
 }
 
@@ -52,6 +54,8 @@ export interface AddedTree {
 export interface AdditionTaker {
   tree(added: AddedTree): void;
   file(from: string, to: string): void;
+  /** What was added in it before goes. */
+  displaced(directory: string): void;
   /** Of a directory that is in both. */
   times(from: string, to: string): void;
 }
@@ -72,6 +76,7 @@ export class Copier {
   readonly #additions: AdditionTaker | undefined;
   /** Files with several names: device and inode → where the first name went. */
   readonly #linked = new Map<string, string>();
+  readonly #names: number[] = [];
   #shares: Sharing;
   #count = 0;
 
@@ -80,6 +85,11 @@ export class Copier {
     this.#o = o;
     this.#shares = o.shares ?? "none";
     this.#additions = additions;
+  }
+
+  /** Inodes of the files that got another name, where `shared` was given. */
+  get linked(): readonly number[] {
+    return this.#names;
   }
 
   /** The contents of a directory, but for what is left out, into one that is there. `prefix`: of those below it alone. */
@@ -118,8 +128,10 @@ export class Copier {
     const there = lookAt(to);
     if (there === undefined && this.#additions !== undefined && !stat.isDirectory())
       return this.#additions.file(from, to);
-    if (there !== undefined && !(there.isDirectory() && stat.isDirectory()))
+    if (there !== undefined && !(there.isDirectory() && stat.isDirectory())) {
       rmSync(to, { recursive: true, force: true });
+      if (there.isDirectory()) this.#additions?.displaced(to);
+    }
     if (stat.isDirectory()) {
       if (there?.isDirectory() !== true) mkdirSync(to, directoryMode);
     } else if (stat.isSymbolicLink()) symlinkSync(readlinkSync(from), to);
@@ -151,12 +163,15 @@ export class Copier {
 
   /** False also when something has the name. */
   #share(from: string, to: string, stat: Stats): boolean {
+    const { owner, shared } = this.#o;
     if (this.#shares === "none" || (this.#shares === "unshared" && stat.nlink > 1)) return false;
-    const { uid, gid } = this.#o.owner ?? stat;
+    if (shared?.has(stat.ino) === true) return false;
+    const { uid, gid } = owner ?? stat;
     if (uid !== stat.uid || gid !== stat.gid || this.#mode(stat) !== (stat.mode & permissionBits))
       return false;
     try {
       linkSync(from, to);
+      if (shared !== undefined) this.#names.push(stat.ino);
       return true;
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : undefined;

@@ -87,9 +87,15 @@ export async function prepareTransfer(
       shares: sharing(parent, o.settle !== undefined),
       signal: o.signal,
     };
-    // Of several sources a later one may meet what an earlier one brought.
-    const additions = sources.length === 1 ? new Additions(workspace.root) : undefined;
-    for (const source of sources) await placeSource(source, destination, transfer, { ...options, additions });
+    // What --parents or an archive makes in between may meet what an earlier source brought.
+    const additions =
+      sources.length === 1 || (transfer.keyword === "COPY" && !transfer.parents)
+        ? new Additions(workspace.root)
+        : undefined;
+    for (const source of sources) {
+      additions?.next();
+      await placeSource(source, destination, transfer, { ...options, additions });
+    }
     const settle = async (changes: string): Promise<void> => {
       await additions?.put(changes, options);
       await o.settle?.(changes);
