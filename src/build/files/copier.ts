@@ -104,7 +104,9 @@ export class Copier {
         continue;
       }
       if (entry.directory) directories.push(entry);
-      await this.entry(`${from}/${entry.path}`, target);
+      const source = `${from}/${entry.path}`;
+      if (!this.#becameName(source, target)) await this.entry(source, target);
+      else if (++this.#count % filesPerBreath === 0) await this.#breathe();
     }
     // What was put into them changed their times.
     for (const { path } of directories) {
@@ -118,13 +120,23 @@ export class Copier {
     if (stat !== undefined) copyTimes(stat, to);
   }
 
-  async entry(from: string, to: string): Promise<void> {
-    if (++this.#count % filesPerBreath === 0) await new Promise(setImmediate);
+  /** What most entries come to: one more name of a file, where nothing is yet. The kernel says when there is something. */
+  #becameName(from: string, to: string): boolean {
+    if (this.#shares === "none" || this.#additions !== undefined) return false;
+    const stat = lookAt(from);
+    return stat?.isFile() === true && this.#share(from, to, stat);
+  }
+
+  async #breathe(): Promise<void> {
+    await new Promise(setImmediate);
     this.#o.signal.throwIfAborted();
+  }
+
+  async entry(from: string, to: string): Promise<void> {
+    this.#o.signal.throwIfAborted();
+    if (++this.#count % filesPerBreath === 0) await this.#breathe();
     const stat = lookAt(from);
     if (stat === undefined) throw new Fault("internal", `${from} disappeared while it was copied`);
-    // Mostly nothing is there yet: the kernel says so when it is tried.
-    if (this.#additions === undefined && stat.isFile() && this.#share(from, to, stat)) return;
     const there = lookAt(to);
     if (there === undefined && this.#additions !== undefined && !stat.isDirectory())
       return this.#additions.file(from, to);

@@ -75,7 +75,10 @@ export function* walkTree(
 /** @returns Names in a directory, as the source has it. */
 type NamesElsewhere = (directory: string) => Promise<string[]>;
 
-/** SHA-256 of a regular file's content in hex, where it is known without reading. `path`: in the tree, without a slash in front. */
+/**
+ * SHA-256 of a regular file's content in hex, where it is known without reading, and that it has no extended attributes.
+ * `path`: in the tree, without a slash in front.
+ */
 export type KnownContent = (stat: Stats, path: string) => string | undefined;
 
 export interface SourceTreeOptions {
@@ -167,7 +170,9 @@ export class SourceTree {
     const key = `${directory ? "" : name}\0${host}\0${o.exclude?.join("\0") ?? ""}`;
     const hash =
       this.#hashes.get(key) ??
-      (directory ? this.#hashDirectory(host, filter, o.signal) : this.#hashOne(host, name, stat));
+      (directory
+        ? this.#hashDirectory(host, filter, o.signal)
+        : Promise.resolve(this.#hashOne(host, name, stat)));
     this.#hashes.set(key, hash);
     const shown = cleanPath(`/${path}`).slice(1);
     const described = { path: host, name, directory, relative: shown, filter };
@@ -212,7 +217,8 @@ export class SourceTree {
       signal.throwIfAborted();
       const stat = lookAt(`${host}/${path}`);
       if (stat === undefined) continue;
-      const hash = await this.#hashOne(`${host}/${path}`, path, stat);
+      const hashing = this.#hashOne(`${host}/${path}`, path, stat);
+      const hash = typeof hashing === "string" ? hashing : await hashing;
       digest.update(hash);
       if (listing.length < listedFilesMax && !stat.isDirectory())
         listing.push([path, hash.slice(0, listedDigits)]);
@@ -222,23 +228,21 @@ export class SourceTree {
     return whole;
   }
 
-  async #hashOne(host: string, name: string, stat: Stats): Promise<string> {
+  #hashOne(host: string, name: string, stat: Stats): string | Promise<string> {
     const owner = this.#kind === "image" ? `${stat.uid}:${stat.gid}` : "0:0";
     const about = JSON.stringify([name, stat.mode, owner, stat.isFile() ? stat.size : 0, stat.rdev]);
-    const attributes = stat.isSymbolicLink() ? [] : [...fileAttributes(host)];
-    const held = await this.#held(host, stat);
-    // Almost all have none.
-    if (attributes.length === 0) return sha256(about + held);
-    const digest = createHash("sha256").update(about);
-    for (const [attribute, value] of attributes) digest.update(`${attribute}=${value.length}:`).update(value);
-    return digest.update(held).digest("hex");
+    if (stat.isSymbolicLink()) return sha256(about + readlinkSync(host));
+    const known = stat.isFile() ? this.#contentHash(stat, host.slice(this.#root.length + 1)) : undefined;
+    if (known !== undefined) return sha256(stat.size === 0 ? about : about + known);
+    return this.#readOne(host, about, stat);
   }
 
-  /** What of it is not told by its look, as text: where a link leads, the hash of a file's content. */
-  #held(host: string, stat: Stats): string | Promise<string> {
-    if (stat.isSymbolicLink()) return readlinkSync(host);
-    if (!stat.isFile() || stat.size === 0) return "";
-    return this.#contentHash(stat, host.slice(this.#root.length + 1)) ?? hashContent(host, stat.size);
+  async #readOne(host: string, about: string, stat: Stats): Promise<string> {
+    const digest = createHash("sha256").update(about);
+    for (const [attribute, value] of fileAttributes(host))
+      digest.update(`${attribute}=${value.length}:`).update(value);
+    if (stat.isFile() && stat.size > 0) digest.update(await hashContent(host, stat.size));
+    return digest.digest("hex");
   }
 }
 

@@ -12,7 +12,7 @@ const filesMax = 250_000;
 export class ContentHashes {
   readonly #byInode = new Map<number, string>();
 
-  /** In hex; undefined for a file that was not noted. `stat` is of a regular file in the tree. */
+  /** In hex, of one that has no extended attributes; undefined for a file that was not noted. `stat` is of a regular file in the tree. */
   of(stat: { readonly ino: number }): string | undefined {
     return this.#byInode.get(stat.ino);
   }
@@ -51,8 +51,9 @@ export class ContentNotes {
     return {
       entry: (entry) => {
         const wanted = writer.entry(entry);
-        // Of a file with holes only what is between them comes by.
-        this.#digest = wanted && entry.extents === undefined ? emptyHash : undefined;
+        // Of a file with holes only what is between them comes by; one with attributes holds more than content.
+        const whole = wanted && entry.extents === undefined && entry.xattrs.size === 0;
+        this.#digest = whole ? emptyHash : undefined;
         this.#sizeBytes = entry.sizeBytes;
         return wanted;
       },
