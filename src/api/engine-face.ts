@@ -284,6 +284,8 @@ export interface EngineImages {
   /** @throws Fault `not-found`, also when it is here only for another platform. */
   get(ref: string, platform?: Platform): ImageDetail;
   list(o: { all: boolean; filters: Filters }): ImageDetail[];
+  /** Everything a name stands for, one image for each platform, the name's own first. */
+  candidates(reference: string): ImageDetail[];
   /** What the image's names stand for on each platform, itself first. */
   variants(id: Digest): ImageVariant[];
   /** Bytes of layers that other images have too, by image. */
@@ -322,6 +324,15 @@ export interface EngineTransfers {
     /** The text of the manifest or index. */
     readonly manifest: string;
   }>;
+  /** A list of manifests that are in its registry already, each under the name given with it. */
+  pushList(
+    name: string,
+    list: {
+      readonly text: string;
+      readonly manifests: readonly { readonly name: string; readonly digest: Digest }[];
+    },
+    o: RegistryAccess,
+  ): Promise<void>;
   signIn(serverAddress: string, o: RegistryAccess): Promise<void>;
   /** @returns JSON of registry API 1. */
   search(term: string, limit: number, o: RegistryAccess): Promise<string>;

@@ -35,6 +35,9 @@ export function transfersDouble(memory: Memory): EngineTransfers {
       const descriptor = { mediaType: "m", digest, size: 7 };
       return { descriptor, platforms: [{ os: "linux", architecture: "amd64" }], manifest: "{}" };
     },
+    pushList: async (name, list, { credentials }) => {
+      asked("push list", name, list, credentials);
+    },
     signIn: async (address, { credentials }) => {
       asked("sign in", address, credentials);
       if (credentials?.password !== "right") throw new Fault("unauthorized", "login attempt failed");
@@ -76,11 +79,12 @@ export function collectorDouble(digest: Digest): EngineCollector {
 }
 
 /** What is told of images that share layers, and of several platforms. */
-export function variantsDouble(id: Digest): Pick<EngineImages, "variants" | "sharedSizes"> {
+export function variantsDouble(id: Digest): Pick<EngineImages, "variants" | "sharedSizes" | "candidates"> {
   const platform = { os: "linux", architecture: "arm64" };
   const descriptor = { mediaType: "m", digest: id, size: 7, platform };
   return {
     variants: () => [{ id, descriptor, platform, sizeBytes: 5, containers: ["c"] }],
+    candidates: () => [],
     sharedSizes: () => new Map([[id, 3]]),
   };
 }

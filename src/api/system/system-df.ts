@@ -2,7 +2,7 @@
 
 import type { ApiParts } from "#api/api-parts.ts";
 import { containerSummary } from "#api/containers/container-summary.ts";
-import type { EngineFace } from "#api/engine-face.ts";
+import type { EngineFace, ImageDetail } from "#api/engine-face.ts";
 import type { ApiRequest } from "#api/http/api-request.ts";
 import { jsonReply, type Reply } from "#api/http/reply.ts";
 import { type Route, route } from "#api/http/router.ts";
@@ -10,6 +10,7 @@ import { imageSummary } from "#api/images/image-wire.ts";
 import { trashed } from "#api/trash/trash.ts";
 import { volumeInspect } from "#api/trash/volume-wire.ts";
 import type { CacheRecord } from "#buildkit/buildkit-parts.ts";
+import type { Digest } from "#spec/digest.ts";
 import type { BuildCacheUsage } from "#spec/docker-df.ts";
 import type { ContainerSummary, ImageSummary, VolumeInspect } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
@@ -60,9 +61,10 @@ function cacheUsage(record: CacheRecord): BuildCacheUsage {
   };
 }
 
-/** The total has the layers of other platforms' images too, which stand behind a name and have no row. */
+/** Images of other platforms, which stand behind a name, have rows of their own under that name: their layers count, too. */
 function imageUsage(engine: EngineFace, version: number): { total: number; summaries: ImageSummary[] } {
-  const images = engine.images.list({ all: false, filters: {} });
+  const listed = engine.images.list({ all: false, filters: {} });
+  const images = [...listed, ...behindNames(engine, listed)];
   const kept = engine.images.list({ all: true, filters: {} }).filter(({ record }) => !record.intermediate);
   const layers = new Map(kept.map(({ record }) => [record.id, engine.diskUse.layersOf(record.chainId)]));
   const uses = new Map<string, number>();
@@ -80,6 +82,20 @@ function imageUsage(engine: EngineFace, version: number): { total: number; summa
     Containers: containers.filter((container) => container.image.id === image.record.id).length,
   }));
   return { total, summaries };
+}
+
+/** What names stand for on other platforms, each with the names that lead there. */
+function behindNames(engine: EngineFace, listed: readonly ImageDetail[]): ImageDetail[] {
+  const own = new Set(listed.map(({ record }) => record.id));
+  const found = new Map<Digest, ImageDetail>();
+  for (const name of listed.flatMap(({ references }) => references))
+    for (const image of engine.images.candidates(name)) {
+      const { id } = image.record;
+      if (own.has(id)) continue;
+      const references = [...(found.get(id)?.references ?? []), name];
+      found.set(id, { ...image, references });
+    }
+  return [...found.values()];
 }
 
 async function containerUsage(engine: EngineFace, version: number): Promise<ContainerSummary[]> {
