@@ -52,6 +52,7 @@ const volumes: Loader = async () => await import("./commands/volume.ts").then((e
 const networks: Loader = async () => await import("./commands/network.ts").then((each) => each.commands);
 const copying: Loader = async () => await import("./commands/cp.ts").then((each) => each.commands);
 const files: Loader = async () => await import("./commands/files.ts").then((each) => each.commands);
+const lists: Loader = async () => await import("./commands/manifest.ts").then((each) => each.commands);
 const contexts: Loader = async () => await import("./commands/context.ts").then((each) => each.commands);
 const committing: Loader = async () => await import("./commands/commit.ts").then((each) => each.commands);
 
@@ -112,7 +113,15 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   "image inspect": from(looking, "image inspect", "Display detailed information on one or more images"),
   "image prune": from(storing, "image prune", "Remove unused images"),
   "image squash": from(committing, "squash", "Put the layers of an image into one"),
-  "manifest inspect": from(registry, "manifest inspect", "Display an image manifest, or manifest list"),
+  "manifest annotate": from(lists, "annotate", "Add additional information to a local image manifest"),
+  "manifest create": from(
+    lists,
+    "create",
+    "Create a local manifest list for annotating and pushing to a registry",
+  ),
+  "manifest inspect": from(lists, "inspect", "Display an image manifest, or manifest list"),
+  "manifest push": from(lists, "push", "Push a manifest list to a repository"),
+  "manifest rm": from(lists, "rm", "Delete one or more manifest lists from local storage"),
   "container inspect": from(
     looking,
     "container inspect",

@@ -184,6 +184,19 @@ export class ImagesClient {
     return await this.#connection.json("GET", path, { query: { manifest: true }, registryAuth: o.auth });
   }
 
+  /** Puts a list of manifests into a registry that has these under the names given; wherry's own. */
+  async pushList(
+    name: string,
+    list: {
+      readonly Text: string;
+      readonly Manifests: readonly { readonly Name: string; readonly Digest: string }[];
+    },
+    o: { readonly auth?: string | undefined } = {},
+  ): Promise<void> {
+    const path = `/distribution/${at(name).slice("/images/".length)}/list`;
+    await this.#connection.done("POST", path, { body: list, registryAuth: o.auth });
+  }
+
   build(
     context: AsyncIterable<Uint8Array>,
     o: BuildOptions,

@@ -17,6 +17,7 @@ import { Leases } from "./images/leases.ts";
 import { Provenance } from "./images/provenance.ts";
 import type { RegistryPart } from "./parts.ts";
 import { type LoadOptions, loadImages } from "./transfers/image-load.ts";
+import { ManifestLists } from "./transfers/manifest-lists.ts";
 import { Pulls } from "./transfers/pull.ts";
 import { Pushes } from "./transfers/push.ts";
 import { RemoteArtifacts } from "./transfers/remote-artifacts.ts";
@@ -65,6 +66,7 @@ export async function openImageRoom(parts: ImageRoomParts): Promise<ImageRoom> {
     registry: parts.registry,
     pulls: new Pulls(shared),
     pushes: new Pushes(shared),
+    lists: new ManifestLists(parts.registry),
     artifacts: new RemoteArtifacts(shared),
   });
   await clearSpools(parts.spoolRoot);

@@ -3,8 +3,9 @@ import * as v from "valibot";
 import type { ApiParts } from "#api/api-parts.ts";
 import { type ApiRequest, flag, integer, json, param, text } from "#api/http/api-request.ts";
 import { progressReply } from "#api/http/progress-reply.ts";
-import { jsonReply, type Reply } from "#api/http/reply.ts";
+import { emptyReply, jsonReply, type Reply } from "#api/http/reply.ts";
 import { type Route, route } from "#api/http/router.ts";
+import { type Digest, isDigest } from "#spec/digest.ts";
 import type { DistributionInspect, SearchResult } from "#spec/docker-images.ts";
 import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
@@ -15,6 +16,8 @@ export function transferRoutes(parts: ApiParts): Route[] {
   return [
     route("POST", "/images/{name}/push", (request) => push(parts, request)),
     route("GET", "/distribution/{name}/json", (request) => look(parts, request)),
+    // This engine's own: a list of what a registry has, made by the command line.
+    route("POST", "/distribution/{name}/list", (request) => pushList(parts, request)),
     route("POST", "/auth", (request) => signIn(parts, request)),
     route("GET", "/images/search", (request) => search(parts, request)),
   ];
@@ -75,6 +78,24 @@ async function look({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
     ...(flag(request, "manifest") && { Manifest: found.manifest }),
   };
   return jsonReply(answer);
+}
+
+const listSchema = v.object({
+  Text: v.string(),
+  Manifests: v.array(
+    v.object({
+      Name: v.string(),
+      Digest: v.custom<Digest>((value) => typeof value === "string" && isDigest(value), "no digest"),
+    }),
+  ),
+});
+
+async function pushList({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {
+  const { Text, Manifests } = await json(request, listSchema);
+  const manifests = Manifests.map(({ Name, Digest }) => ({ name: Name, digest: Digest }));
+  const access = { credentials: credentialsOf(request), signal: request.signal };
+  await engine.transfers.pushList(param(request, "name"), { text: Text, manifests }, access);
+  return emptyReply(204);
 }
 
 async function signIn({ engine }: ApiParts, request: ApiRequest): Promise<Reply> {

@@ -221,31 +221,10 @@ const search: Command = {
   },
 };
 
-const manifestInspect: Command = {
-  usage: "[OPTIONS] MANIFEST",
-  flags: [
-    {
-      name: "insecure",
-      kind: "switch",
-      help: "Allow communication with an insecure registry (the engine decides)",
-    },
-  ],
-  least: 1,
-  most: 1,
-  run: async ({ args, client, io }) => {
-    const [image = ""] = args;
-    const found = await (await client()).images.distribution(image, { auth: await headerFor(io, image) });
-    const manifest: unknown = JSON.parse(found.Manifest ?? "null");
-    await write(io.stdout, `${JSON.stringify(manifest, undefined, "\t")}\n`);
-    return 0;
-  },
-};
-
 export const commands: Readonly<Record<string, Command>> = {
   pull,
   push,
   login,
   logout,
   search,
-  "manifest inspect": manifestInspect,
 };

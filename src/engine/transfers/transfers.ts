@@ -13,6 +13,7 @@ import { configBytesMax, readImageConfig } from "#spec/image-config.ts";
 import { isImageConfigType, parseManifest, runnable } from "#spec/manifest.ts";
 import { parsePlatform } from "#spec/platform.ts";
 import { defaultDomain, parseReference, parseTag, type Reference, withDefaultTag } from "#spec/reference.ts";
+import type { ManifestList, ManifestLists } from "./manifest-lists.ts";
 import type { Pulls } from "./pull.ts";
 import type { Pushes } from "./push.ts";
 import type { RemoteArtifacts } from "./remote-artifacts.ts";
@@ -38,6 +39,7 @@ export class Transfers {
   readonly #registry: RegistryPart;
   readonly #pulls: Pulls;
   readonly #pushes: Pushes;
+  readonly #lists: ManifestLists;
   /** What is not an image. */
   readonly artifacts: RemoteArtifacts;
 
@@ -45,11 +47,13 @@ export class Transfers {
     readonly registry: RegistryPart;
     readonly pulls: Pulls;
     readonly pushes: Pushes;
+    readonly lists: ManifestLists;
     readonly artifacts: RemoteArtifacts;
   }) {
     this.#registry = o.registry;
     this.#pulls = o.pulls;
     this.#pushes = o.pushes;
+    this.#lists = o.lists;
     this.artifacts = o.artifacts;
   }
 
@@ -83,6 +87,11 @@ export class Transfers {
     const reference = referenceOf(o);
     if (reference.digest !== undefined) throw new Fault("invalid", "cannot push a digest reference");
     await this.#pushes.push(reference, { ...o, platform: platformOf(o) });
+  }
+
+  /** See `ManifestLists.push`. */
+  async pushList(name: string, list: ManifestList, o: RegistryAccess): Promise<void> {
+    await this.#lists.push(name, list, o);
   }
 
   /** What a registry has under a name, without fetching it. */
