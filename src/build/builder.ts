@@ -28,6 +28,7 @@ import { CacheMounts } from "./cache/cache-mounts.ts";
 import type { CacheUsage, PruneOptions } from "./cache/cache-record.ts";
 import type { LintReport, Outline, QuestionRequest, Targets } from "./check/build-questions.ts";
 import type { QuestionParts } from "./check/lint-source.ts";
+import { ClassicMisses } from "./classic/classic-misses.ts";
 import type { StageImage } from "./classic/image-sources.ts";
 import { type SolveRequest, solve } from "./classic/solve.ts";
 import { StepCache } from "./classic/step-cache.ts";
@@ -167,7 +168,8 @@ export class Builder implements AsyncDisposable {
     const channel = new MessageChannel();
     if (downloadedBytes !== undefined && request.quiet !== true)
       await channel.push(downloaded(request.remote, downloadedBytes));
-    const running = this.#run(prepared, tags, channel, request.quiet === true);
+    const misses = new ClassicMisses(this.#shared.missRecords, placeOf(request, tags));
+    const running = this.#run(prepared, { tags, misses, channel, quiet: request.quiet === true });
     stack.defer(async () => {
       abort.abort();
       channel.end();
@@ -353,9 +355,17 @@ export class Builder implements AsyncDisposable {
   /** Never rejects: a failure is the channel's last message. */
   async #run(
     request: SolveRequest,
-    tags: readonly string[],
-    channel: MessageChannel,
-    quiet: boolean,
+    {
+      tags,
+      misses,
+      channel,
+      quiet,
+    }: {
+      readonly tags: readonly string[];
+      readonly misses: ClassicMisses;
+      readonly channel: MessageChannel;
+      readonly quiet: boolean;
+    },
   ): Promise<void> {
     // A quiet build hands over what it would have said only when it fails.
     const told = quiet ? new HeldMessages(channel) : channel;
@@ -364,8 +374,8 @@ export class Builder implements AsyncDisposable {
     const { workspaces, steps: cache } = this.#shared;
     try {
       const image = await cancellable(request.signal, () =>
-        solve({ engine, workspaces, cache, reporter }, request),
-      );
+        solve({ engine, workspaces, cache, misses, reporter }, request),
+      ).finally(() => misses.end(this.#now().getTime()));
       const id = await this.#reveal(image);
       await reporter.say(`Successfully built ${shortId(id)}\n`);
       for (const tag of tags) {
@@ -393,6 +403,12 @@ export class Builder implements AsyncDisposable {
       intermediate: false,
     });
   }
+}
+
+/** Which builds are compared: a client of the classic builder says nothing of where its files are. */
+function placeOf({ dockerfile = "", target = "", remote = "" }: ClassicRequest, tags: readonly string[]) {
+  const origin = tags[0] === undefined ? "" : `image:${tags[0]}`;
+  return { dockerfile: dockerfile || "Dockerfile", target, context: remote, origin };
 }
 
 /** A tenth of the disk, at least 2 GiB. */

@@ -26,6 +26,7 @@ import type { JsonMessage } from "#spec/docker-wire.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import { formatPlatform } from "#spec/platform.ts";
+import type { ClassicMisses, ClassicStep } from "./classic-misses.ts";
 import { ImageSources, type StageImage, type StageResults } from "./image-sources.ts";
 import { SpeakingTurns } from "./speaking-turns.ts";
 import type { StepCache } from "./step-cache.ts";
@@ -34,6 +35,7 @@ export interface SolveParts {
   readonly engine: BuildEngine;
   readonly workspaces: Workspaces;
   readonly cache: StepCache;
+  readonly misses: ClassicMisses;
   readonly reporter: StepReporter;
 }
 
@@ -183,11 +185,13 @@ class Solver implements StageResults {
       if (name === "") throw new Fault("invalid", `base name (${stage.from.base}) should not be blank`);
       return await sources.base(stage.index, name, this.#expandGlobal(stage.from.platform, globals));
     });
+    const several = this.#request.plan.stages.length > 1;
     const runner = new StageRunner({ ...this.#parts, reporter }, this.#request, {
       base,
       scope: globals.stage(),
       tree: (from) => sources.tree(stage.index, from),
       context: this.#context,
+      prefix: several ? `[${stage.name || `stage-${stage.index}`}] ` : "",
     });
     await this.#triggers(runner, stage, base.config.config.OnBuild ?? [], reporter);
     await reporter.say(` ---> ${shortId(runner.image.id ?? "")}\n`);
@@ -256,6 +260,8 @@ interface StageInputs {
   readonly base: StageImage;
   readonly scope: ArgumentScope;
   readonly context: SourceTree;
+  /** Before the names of its steps. */
+  readonly prefix: string;
   /** The files of what `COPY --from` names. */
   tree(from: string): Promise<SourceTree>;
 }
@@ -268,12 +274,15 @@ class StageRunner {
   readonly #inputs: StageInputs;
   #state: StageState;
   #image: StageImage;
+  /** What the next step stands on, in words. */
+  #before: string;
 
   constructor(parts: SolveParts, request: SolveRequest, inputs: StageInputs) {
     this.#parts = parts;
     this.#request = request;
     this.#inputs = inputs;
     this.#image = inputs.base;
+    this.#before = inputs.base.built ? "the stage it is built on" : "the base image";
     this.#state = beginStage(inputs.base.config.config, inputs.scope);
   }
 
@@ -301,6 +310,8 @@ class StageRunner {
     };
     const { useCache } = this.#request;
     const hit = useCache ? (cache.find(identity) ?? (await this.#inImages(step, identity))) : undefined;
+    const outcome = hit !== undefined ? "cached" : useCache ? "done" : "refused";
+    this.#parts.misses.step(this.#reading(instruction, step, { transfer, below: identity.parent }), outcome);
     if (hit !== undefined) {
       await reporter.say(" ---> Using cache\n");
       const { id, chainId } = hit.record;
@@ -312,6 +323,26 @@ class StageRunner {
       this.#image = await this.#keep(this.#child(step, identity, { layer, created }), identity);
     }
     this.#state = step.next;
+    this.#before = `the step before it, ${instruction.source.split("\n", 1)[0]}`;
+  }
+
+  #reading(
+    { source }: Instruction,
+    { work, createdBy }: Step,
+    o: { readonly transfer: PreparedTransfer | undefined; readonly below: string },
+  ): ClassicStep {
+    const shared = {
+      name: this.#inputs.prefix + source.split("\n", 1)[0],
+      base: this.#before,
+      below: o.below,
+    };
+    const none = () => ({});
+    if (work.kind === "transfer")
+      return { ...shared, variables: [], meaning: work.transfer, reads: o.transfer?.reads ?? none };
+    if (work.kind !== "run") return { ...shared, variables: [], meaning: createdBy(""), reads: none };
+    const given = work.env.filter((line) => !work.hidden.includes(line.split("=", 1)[0] ?? ""));
+    const variables = [...(configOf(this.#state).Env ?? []), ...given];
+    return { ...shared, variables, meaning: [work.args, work.script], reads: none };
   }
 
   /** The step as an image of `cachefrom` has it, as a step of this build's own. */

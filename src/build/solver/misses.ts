@@ -39,7 +39,7 @@ export interface BuildOutcome {
 /** What tells a build from others: those of one place are compared. */
 export type BuildPlace = Pick<BuildOutcome, "dockerfile" | "target" | "context" | "origin">;
 
-interface Reading {
+export interface Reading {
   readonly reads: Readonly<Record<string, string>>;
   readonly operation: Readonly<Record<string, string>>;
   /** What it stands on, in words, and its layers. */

@@ -19,7 +19,10 @@ export function cachePage(outcome: BuildOutcomeAnswer, nowMs: number): string {
 
 function placeOf({ Dockerfile, Target, Context, Origin }: BuildOutcomeAnswer): string {
   const from = Context || /^wherry:(.+)$/.exec(Origin)?.[1];
-  return `${Dockerfile}${Target === "" ? "" : `, ${Target}`}${from === undefined ? "" : ` of ${from}`}`;
+  // The classic builder's clients say only what the image is to be called.
+  const image = /^image:(.+)$/.exec(Origin)?.[1];
+  const place = from === undefined ? "" : ` of ${from}`;
+  return `${Dockerfile}${Target === "" ? "" : `, ${Target}`}${place}${image === undefined ? "" : ` for ${image}`}`;
 }
 
 function reasons({ Kind, Changes }: Missed): string[] {
@@ -29,7 +32,9 @@ function reasons({ Kind, Changes }: Missed): string[] {
     case "refused":
       return ["It was to be done again (--no-cache)."];
     case "gone":
-      return ["Nothing that it reads changed: what it came to is not in the cache any more (pruned)."];
+      return [
+        "Nothing that it reads changed, but what it came to is not in the cache: it failed then, or was pruned since.",
+      ];
     case "changed": {
       const shown = Changes.slice(0, changesShownMax);
       const more = Changes.length - shown.length;
