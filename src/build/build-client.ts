@@ -22,7 +22,7 @@ export interface LocalFilter {
 export interface LocalContext extends AsyncDisposable {
   /** On this machine; the builder only reads. */
   readonly directory: string;
-  /** SHA-256 in hex of what a file holds, by its path in the directory, where it is known without reading. */
+  /** SHA-256 in hex of what a file holds, by its path in the directory, where it is known without reading, and that it has no attributes. */
   readonly contentHash?: ((path: string) => string | undefined) | undefined;
 }
 

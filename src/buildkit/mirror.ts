@@ -34,7 +34,7 @@ export class Mirror {
   /** Path to what it was like when it was written. */
   readonly #before = new Map<string, string>();
   readonly #now = new Map<string, string>();
-  /** SHA-256 in hex of what files hold, by path. */
+  /** SHA-256 in hex of what files without attributes hold, by path. */
   readonly #hashes = new Map<string, string>();
   /** Listed, content on its way. */
   readonly #coming = new Set<string>();
@@ -67,7 +67,7 @@ export class Mirror {
     return this.#sizeBytes;
   }
 
-  /** Undefined for what is no file with content. Of a copy that is whole. */
+  /** Undefined for what is no file with content, or has attributes beside it. Of a copy that is whole. */
   contentHash(path: string): string | undefined {
     return this.#hashes.get(path);
   }
@@ -134,7 +134,7 @@ export class Mirror {
     } finally {
       this.#complete(stat, descriptor, content.length);
     }
-    this.#hashes.set(stat.path, hashOnce("sha256", content, "hex"));
+    this.#note(stat, hashOnce("sha256", content, "hex"));
   }
 
   /** A file whose content comes in parts. */
@@ -150,9 +150,13 @@ export class Mirror {
       },
       end: () => {
         this.#complete(stat, descriptor, bytes);
-        if (bytes > 0) this.#hashes.set(stat.path, digest.digest("hex"));
+        if (bytes > 0) this.#note(stat, digest.digest("hex"));
       },
     };
+  }
+
+  #note(stat: FileStat, hash: string): void {
+    if (portableAttributes(stat.xattrs).length === 0) this.#hashes.set(stat.path, hash);
   }
 
   #create(stat: FileStat): number {

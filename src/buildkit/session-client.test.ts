@@ -160,6 +160,8 @@ describe("a client's files", () => {
           ([name, each]) => `${name}=${Buffer.from(each)}`,
         ),
       );
+      // Whoever makes a key of the file has to look at it.
+      expect(local.contentHash?.("d/a")).toBeUndefined();
       return [asked, ...found];
     };
     expect(await sync("red")).toEqual([["d/a"], ["user.colour=red"], ["user.colour=red"]]);
