@@ -74,8 +74,9 @@ export class ArchivesClient extends FilesClient {
     this.#connection = connection;
   }
 
+  /** In parts that are lent until the next one. */
   async export(id: string): Promise<AsyncIterable<Uint8Array>> {
-    return (await this.#connection.send("GET", `${at(id)}/export`)).body;
+    return (await this.#connection.send("GET", `${at(id)}/export`, { bulk: true })).body;
   }
 
   async changes(id: string): Promise<FilesystemChange[]> {

@@ -16,6 +16,8 @@ export interface RequestOptions {
   /** Sent as JSON, or a stream sent as it is. */
   readonly body?: unknown;
   readonly stream?: AsyncIterable<Uint8Array>;
+  /** The answer is large: parts of its body are lent until the next one. Only for requests without a JSON body. */
+  readonly bulk?: boolean;
   readonly contentType?: string;
   /** `X-Registry-Auth`, `X-Registry-Config`. */
   readonly registryAuth?: string | undefined;
@@ -103,6 +105,7 @@ export class Connection {
         headers,
         body,
         stream: o.stream,
+        bulk: o.bulk,
         signal: o.signal,
       });
     } catch (cause) {
@@ -119,7 +122,7 @@ async function wholeText(body: AsyncIterable<Uint8Array>): Promise<string> {
     total += part.length;
     if (total > answerBytesMax)
       throw new Fault("internal", "the engine's answer is larger than any should be");
-    parts.push(part);
+    parts.push(Buffer.from(part));
   }
   return Buffer.concat(parts).toString("utf8");
 }

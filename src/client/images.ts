@@ -141,13 +141,13 @@ export class ImagesClient {
     return this.#connection.lines("POST", `${at(o.name)}/push`, { query, registryAuth, signal: o.signal });
   }
 
-  /** An archive of images. `platforms` as JSON; none: all there are. */
+  /** An archive of images, in parts that are lent until the next one. `platforms` as JSON; none: all there are. */
   async save(
     names: readonly string[],
     o: { readonly platforms?: readonly string[] } = {},
   ): Promise<AsyncIterable<Uint8Array>> {
     const query = { names, platform: o.platforms };
-    return (await this.#connection.send("GET", "/images/get", { query })).body;
+    return (await this.#connection.send("GET", "/images/get", { query, bulk: true })).body;
   }
 
   /** `platforms` as JSON; none: all there are. */

@@ -1,13 +1,15 @@
 /**
- * One request whose body is a stream, over a socket of its own, in Node and in Bun: node:http copies what it sends.
- * Owns: the socket. Promises: the answer may come, and be read, before everything is sent; a refusal ends the sending;
+ * One request whose body, or whose answer's, is a stream, over a wire of its own: node:http and fetch copy what passes.
+ * Owns: the wire. Promises: the answer may come, and be read, before everything is sent; a refusal ends the sending;
  * leaving the answer's body early closes the connection.
  */
-import type { Socket } from "node:net";
 import { ChunkDecoder } from "#spec/chunk-decoder.ts";
+import { giveBack } from "#spec/give-back.ts";
 import type { EngineAddress } from "./address.ts";
 import type { Answer } from "./answer.ts";
-import { closedEarly, dial } from "./dial.ts";
+import { closedEarly } from "./dial.ts";
+import { openWire } from "./open-wire.ts";
+import type { Wire } from "./wire.ts";
 
 export interface StreamedExchange {
   readonly method: string;
@@ -15,7 +17,9 @@ export interface StreamedExchange {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Parts may be lent: each is sent, or copied, before the next is asked for. */
-  readonly stream: AsyncIterable<Uint8Array>;
+  readonly stream?: AsyncIterable<Uint8Array> | undefined;
+  /** The answer's parts are lent until the next one, not the reader's to keep. @default false */
+  readonly lends?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,8 +27,6 @@ export interface StreamedExchange {
 const headBytesMax = 64 << 10;
 /** Parts of fewer bytes are framed in one piece: that costs less than more calls. */
 const joinedBytesMax = 64 << 10;
-/** What a socket takes at once: of more it would copy the rest. */
-const chunkBytesMax = 128 << 10;
 const lineEnd = Buffer.from("\r\n");
 const headEnd = Buffer.from("\r\n\r\n");
 const lastChunk = Buffer.from("0\r\n\r\n");
@@ -39,8 +41,7 @@ interface Head {
 /** @throws What the platform throws when nobody answers, what `stream` throws, or what the signal was aborted with. */
 export async function exchangeStream(address: EngineAddress, o: StreamedExchange): Promise<Answer> {
   o.signal?.throwIfAborted();
-  const socket = await dial(address);
-  const exchange = new Exchange(socket, o);
+  const exchange = new Exchange(await openWire(address), o);
   try {
     return await exchange.run();
   } catch (thrown) {
@@ -50,16 +51,15 @@ export async function exchangeStream(address: EngineAddress, o: StreamedExchange
 }
 
 class Exchange {
-  readonly #socket: Socket;
+  readonly #wire: Wire;
   readonly #o: StreamedExchange;
   /** Why the connection was given up, where that was decided here. */
   #failure: { readonly thrown: unknown } | undefined;
   #refused = false;
 
-  constructor(socket: Socket, o: StreamedExchange) {
-    this.#socket = socket;
+  constructor(wire: Wire, o: StreamedExchange) {
+    this.#wire = wire;
     this.#o = o;
-    socket.on("error", () => undefined);
     o.signal?.addEventListener("abort", this.#abort);
     if (o.signal?.aborted === true) this.#abort();
   }
@@ -68,7 +68,7 @@ class Exchange {
 
   #fail(thrown: unknown): void {
     this.#failure ??= { thrown };
-    this.#socket.destroy(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    this.#wire.destroy(thrown instanceof Error ? thrown : new Error(String(thrown)));
   }
 
   reason(thrown: unknown): unknown {
@@ -77,12 +77,11 @@ class Exchange {
 
   close(): void {
     this.#o.signal?.removeEventListener("abort", this.#abort);
-    this.#socket.destroy();
+    this.#wire.destroy();
   }
 
   async run(): Promise<Answer> {
-    const socket = this.#socket;
-    const incoming: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]();
+    const { incoming } = this.#wire;
     this.#send().catch((thrown: unknown) => this.#fail(thrown));
     let head = await readHead(incoming, Buffer.alloc(0));
     while (head.status < 200) head = await readHead(incoming, head.rest);
@@ -92,35 +91,32 @@ class Exchange {
 
   async #send(): Promise<void> {
     const { method, target, headers, stream } = this.#o;
-    const lines = [`${method} ${target} HTTP/1.1`, "Connection: close", "Transfer-Encoding: chunked"];
+    const lines = [`${method} ${target} HTTP/1.1`, "Connection: close"];
+    if (stream !== undefined) lines.push("Transfer-Encoding: chunked");
     for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
-    this.#socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+    await this.#wire.send(Buffer.from(`${lines.join("\r\n")}\r\n\r\n`));
+    if (stream === undefined) return;
     for await (const part of stream) {
-      if (this.#refused || !this.#socket.writable) return;
-      for (let at = 0; at < part.length; at += chunkBytesMax)
-        await this.#sendChunk(part.length <= chunkBytesMax ? part : part.subarray(at, at + chunkBytesMax));
+      if (this.#refused || !this.#wire.writable) return;
+      if (part.length > 0) await this.#sendChunk(part);
     }
-    this.#socket.write(lastChunk);
+    await this.#wire.send(lastChunk);
   }
 
   async #sendChunk(part: Uint8Array): Promise<void> {
+    const wire = this.#wire;
     const size = Buffer.from(`${part.length.toString(16)}\r\n`, "latin1");
-    let free: boolean;
-    if (part.length < joinedBytesMax) free = this.#socket.write(Buffer.concat([size, part, lineEnd]));
-    else {
-      this.#socket.write(size);
-      this.#socket.write(part);
-      free = this.#socket.write(lineEnd);
-    }
-    if (!free) await drained(this.#socket);
+    if (part.length < joinedBytesMax) return await wire.send(Buffer.concat([size, part, lineEnd]));
+    for (const bytes of [size, part, lineEnd]) await wire.send(bytes);
   }
 
-  async *#body(head: Head, incoming: AsyncIterator<Buffer>): AsyncGenerator<Uint8Array> {
+  async *#body(head: Head, incoming: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
     try {
       const length = head.headers["content-length"];
       const parts = from(head.rest, incoming);
       if (head.status === 204 || head.status === 304) return;
-      if (/\bchunked\b/i.test(head.headers["transfer-encoding"] ?? "")) yield* dechunked(parts);
+      if (/\bchunked\b/i.test(head.headers["transfer-encoding"] ?? ""))
+        yield* dechunked(parts, this.#o.lends === true);
       else if (length !== undefined) yield* first(parts, Number(length));
       else yield* parts;
     } catch (thrown) {
@@ -131,21 +127,7 @@ class Exchange {
   }
 }
 
-/** Resolves when more may be written, or never will be. */
-async function drained(socket: Socket): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      socket.off("drain", done);
-      socket.off("close", done);
-      resolve();
-    };
-    socket.on("drain", done);
-    socket.on("close", done);
-    if (socket.destroyed) done();
-  });
-}
-
-async function readHead(incoming: AsyncIterator<Buffer>, begun: Buffer): Promise<Head> {
+async function readHead(incoming: AsyncIterator<Uint8Array>, begun: Buffer): Promise<Head> {
   let seen = begun;
   for (;;) {
     const end = seen.indexOf(headEnd);
@@ -170,23 +152,24 @@ function parseHead(text: string, rest: Buffer): Head {
   return { status: Number(status), headers, rest };
 }
 
-async function* from(rest: Buffer, incoming: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+async function* from(rest: Buffer, incoming: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (rest.length > 0) yield rest;
   for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) yield next.value;
 }
 
-async function* dechunked(parts: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+async function* dechunked(parts: AsyncIterable<Uint8Array>, lends: boolean): AsyncGenerator<Uint8Array> {
   const decoder = new ChunkDecoder();
   for await (const part of parts) {
     const data: Uint8Array[] = [];
     decoder.push(part, data);
     yield* data;
     if (decoder.ended) return;
+    if (lends) giveBack(part);
   }
   throw closedEarly();
 }
 
-async function* first(parts: AsyncIterable<Buffer>, bytes: number): AsyncGenerator<Uint8Array> {
+async function* first(parts: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Uint8Array> {
   let left = bytes;
   if (left === 0) return;
   for await (const part of parts) {

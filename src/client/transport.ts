@@ -1,6 +1,6 @@
 /**
  * One request and its answer, by the quickest way the platform has: Bun's own `fetch` knows unix sockets and is there
- * without loading anything; Node's does not. Bodies that are streams have a way of their own on both.
+ * without loading anything; Node's does not. Bodies that are streams, and answers that are large, have a way of their own.
  */
 import type { EngineAddress } from "./address.ts";
 import type { Answer } from "./answer.ts";
@@ -13,15 +13,16 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly stream?: AsyncIterable<Uint8Array> | undefined;
+  /** The answer is large, and its parts may be lent until the next one. */
+  readonly bulk?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws What the platform throws when nobody answers. */
 export async function exchange(address: EngineAddress, o: Exchange): Promise<Answer> {
-  const { stream } = o;
-  if (stream !== undefined) {
+  if (o.stream !== undefined || o.bulk === true) {
     const { exchangeStream } = await import("./streamed-exchange.ts");
-    return await exchangeStream(address, { ...o, stream });
+    return await exchangeStream(address, { ...o, lends: o.bulk });
   }
   return "Bun" in globalThis ? await byFetch(address, o) : await byHttp(address, o);
 }

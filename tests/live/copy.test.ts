@@ -69,7 +69,7 @@ describe("what a container's files are", () => {
     await run(id, "echo x > /volume/x; echo y > /memory/y; mkdir /made; echo z > /made/z");
     const names = async () => {
       const listed = spawn("tar", ["tf", "-"], { stdio: ["pipe", "pipe", "inherit"] });
-      for await (const part of await lab.client.archives.export(id)) listed.stdin.write(part);
+      for await (const part of await lab.client.archives.export(id)) listed.stdin.write(Buffer.from(part));
       listed.stdin.end();
       return (await whole(listed.stdout)).toString().split("\n").filter(Boolean);
     };

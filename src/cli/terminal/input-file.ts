@@ -6,8 +6,8 @@ import type { CliIo } from "#cli/flags/command.ts";
 import { giveBack } from "#spec/give-back.ts";
 import { redirectedFile } from "./redirected.ts";
 
-/** Of one read: what a socket takes at once. */
-const partBytes = 128 << 10;
+/** Of one read, and of one chunk. */
+const partBytes = 1 << 20;
 const readSome = promisify(read);
 
 /** A file's bytes, or stdin's when none is named. Parts are lent until the next one is asked for. */
