@@ -14,6 +14,7 @@ test.each([
   ["layers/layers/cc", "layers nobody needs"],
   ["layers/writable/id", "container changes"],
   ["layers/incoming", "layers coming or going"],
+  ["layers/outgoing", "layers coming or going"],
   ["layers/odd", "everything else"],
   ["volumes/data", "named volumes"],
   [`volumes/${"0".repeat(64)}`, "anonymous volumes"],

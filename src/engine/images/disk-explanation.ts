@@ -45,6 +45,7 @@ const layerKinds = {
   skeletons: "mount points and scratch",
   scratch: "mount points and scratch",
   incoming: "layers coming or going",
+  outgoing: "layers coming or going",
 } as const;
 
 const topKinds: Readonly<Record<string, PartName>> = {

@@ -22,6 +22,11 @@ export function incomingPath(root: string): string {
   return join(root, "incoming", randomBytes(12).toString("hex"));
 }
 
+export function leftOver(what: string, cause: unknown): Fault {
+  const message = `${what} is left over and cannot be removed: ${Fault.from(cause).message}`;
+  return new Fault("unavailable", message, { cause });
+}
+
 export class LayerLeftovers {
   readonly #root: string;
   readonly #index: LayerIndex;
@@ -60,10 +65,7 @@ export class LayerLeftovers {
   /** At the start. What cannot be taken away is told, and tried again the next time: it must not keep the engine from starting. */
   async sweep(removeWritable: (id: string) => Promise<void>, report: (fault: Fault) => void): Promise<void> {
     const told = async (what: string, work: () => Promise<void>): Promise<void> =>
-      await work().catch((cause: unknown) => {
-        const message = `${what} is left over and cannot be removed: ${Fault.from(cause).message}`;
-        report(new Fault("unavailable", message, { cause }));
-      });
+      await work().catch((cause: unknown) => report(leftOver(what, cause)));
     const writables = this.#writables();
     for (const id of await readdir(join(this.#root, "writable")))
       if (!writables.has(id)) await told(join(this.#root, "writable", id), () => removeWritable(id));
@@ -72,8 +74,11 @@ export class LayerLeftovers {
       for (const name of readdirSync(join(this.#root, kind)))
         if (!layers.has(name) && name !== scratch)
           renameSync(join(this.#root, kind, name), incomingPath(this.#root));
-    for (const name of readdirSync(join(this.#root, "incoming")))
-      await told(join(this.#root, "incoming", name), () => discardTree(join(this.#root, "incoming", name)));
+    for (const kind of ["incoming", "outgoing"])
+      for (const name of readdirSync(join(this.#root, kind))) {
+        const path = join(this.#root, kind, name);
+        await told(path, async () => await discardTree(path));
+      }
   }
 
   #layers(): ReadonlySet<string> {

@@ -110,7 +110,8 @@ describe("a layer", () => {
     await layers.removeWritable("one");
     expect(await layers.remove(below)).toBe(true);
     expect(await layers.remove(below)).toBe(false);
-    for (const name of ["layers", "skeletons", "writable", "incoming"])
+    await layers.removed();
+    for (const name of ["layers", "skeletons", "writable", "incoming", "outgoing"])
       expect(readdirSync(join(root, "l", name))).toEqual([]);
   });
 });
@@ -218,11 +219,12 @@ test("what a crash left is swept when the store opens, what is recorded stays", 
   await layers.createWritable("w", below);
   const merged = layers.mount("w");
   mkdirSync(join(root, "l", "incoming", "half"));
+  mkdirSync(join(root, "l", "outgoing", "half"));
   mkdirSync(join(root, "l", "layers", "0".repeat(64)));
   mkdirSync(join(root, "l", "writable", "nobody"));
   const reopened = await Layers.open(join(root, "l"), { records });
   expect(reopened.mount("w")).toBe(merged);
-  expect(readdirSync(join(root, "l", "incoming"))).toEqual([]);
+  for (const name of ["incoming", "outgoing"]) expect(readdirSync(join(root, "l", name))).toEqual([]);
   expect(readdirSync(join(root, "l", "layers")).length).toBe(1);
   expect(readdirSync(join(root, "l", "writable"))).toEqual(["w"]);
   reopened.unmount("w");

@@ -1,7 +1,7 @@
 /**
  * Layers: the file systems of images, and of the containers that stand on them.
  * Owns: `layers/<hex>` for what never changes, `writable/<id>` for what does, `skeletons/<hex>` between the two, and
- * `incoming` for what is being made or taken away.
+ * `incoming` and `outgoing` for what is being made and taken away.
  * Promises: a recorded layer is whole; what a crash leaves has no record and goes at the next `open()`; a layer that
  * something stands on is not removed. Never: an image, or who wants a layer.
  */
@@ -20,12 +20,13 @@ import { Breath } from "#store/breath.ts";
 import { discardTree } from "#store/discard.ts";
 import { explainFull } from "#store/disk-full.ts";
 import { diskUsage } from "#store/disk-usage.ts";
+import { Outgoing } from "#store/outgoing.ts";
 import type { Records } from "#store/records.ts";
 import { bounded, decompress } from "#store/tar/decompress.ts";
 import { LowerTree } from "#store/trees/lower-tree.ts";
 import { type Change, upperChanges } from "#store/trees/upper-changes.ts";
 import { makeApart } from "./apart.ts";
-import { incomingPath, LayerLeftovers, merged, scratch } from "./layer-leftovers.ts";
+import { incomingPath, LayerLeftovers, leftOver, merged, scratch } from "./layer-leftovers.ts";
 import { chainIdOf, LayerIndex, type LayerRecord, type WritableRecord } from "./layer-records.ts";
 import { sealLayer, treeTar } from "./layer-seal.ts";
 import { makeSkeleton } from "./layer-skeleton.ts";
@@ -59,7 +60,7 @@ export interface ApplyOptions {
 
 export interface LayersOptions {
   readonly records: Records;
-  /** Told of what an earlier engine left and nobody can take away. */
+  /** Told of what nobody can take away. */
   readonly report?: (fault: Fault) => void;
 }
 
@@ -68,23 +69,25 @@ export class Layers {
   readonly #index: LayerIndex;
   readonly #mounts: WritableMounts;
   readonly #leftovers: LayerLeftovers;
+  readonly #outgoing: Outgoing;
   /** What the roots of stacks look like, by their topmost layer. */
   readonly #looks = new Map<ChainId | undefined, RootLook>();
   #limitsSizes: boolean | undefined;
 
-  private constructor(root: string, records: Records) {
+  private constructor(root: string, { records, report }: LayersOptions) {
     this.#root = root;
     this.#index = new LayerIndex(records);
+    this.#outgoing = new Outgoing(join(root, "outgoing"), (path, thrown) => report?.(leftOver(path, thrown)));
     this.#mounts = new WritableMounts(root);
     this.#leftovers = new LayerLeftovers(root, this.#index, this.#mounts);
   }
 
   /** Makes what is missing and removes what no record speaks of. */
   static async open(root: string, o: LayersOptions): Promise<Layers> {
-    for (const name of ["layers", "writable", "skeletons", "incoming"])
+    for (const name of ["layers", "writable", "skeletons", "incoming", "outgoing"])
       await makeApart(join(root, name), 0o700);
     await mkdir(join(root, scratch), { recursive: true, mode: 0o755 });
-    const layers = new Layers(root, o.records);
+    const layers = new Layers(root, o);
     await layers.#leftovers.sweep(
       async (id) => await layers.removeWritable(id),
       o.report ?? (() => undefined),
@@ -329,20 +332,21 @@ export class Layers {
     await discardTree(doomed);
   }
 
-  /** False when there is none. @throws Fault `conflict` while something stands on it. */
+  /** False when there is none. Its files may leave the disk a little later. @throws Fault `conflict` while something stands on it. */
   async remove(chainId: ChainId): Promise<boolean> {
     if (this.#index.find(chainId) === undefined) return false;
     const user = this.#index.userOf(chainId);
     if (user !== undefined) throw new Fault("conflict", `layer ${chainId} is in use by ${user}`);
     this.#index.delete(chainId);
     this.#looks.delete(chainId);
-    for (const path of [this.#layerPath(chainId), this.#skeletonPath(chainId)]) {
-      const doomed = this.#incoming();
-      if (!existsSync(path)) continue;
-      renameSync(path, doomed);
-      await discardTree(doomed);
-    }
+    for (const path of [this.#layerPath(chainId), this.#skeletonPath(chainId)])
+      if (existsSync(path)) await this.#outgoing.take(path);
     return true;
+  }
+
+  /** Resolves when all layers removed so far are off the disk. */
+  async removed(): Promise<void> {
+    await this.#outgoing.settled();
   }
 
   /** The uncompressed tar: exactly the bytes whose digest is the layer's `diffId`, in parts that are lent. @throws Fault `not-found` at once. */
