@@ -127,20 +127,8 @@ export class EngineUnderTest implements AsyncDisposable {
   /** `busybox:latest`, with the programs that tests run. */
   async importBusybox(): Promise<void> {
     const client = await this.client();
-    const tar = pack();
-    // The same layer on every engine: tests compare what is built upon it.
-    const mtime = new Date("2026-01-01");
-    const file = (name: string, content: string | Buffer, mode = 0o644): unknown =>
-      tar.entry({ name, mode, mtime }, content);
-    file("bin/busybox", readFileSync("/bin/busybox"), 0o755);
-    for (const name of applets.split(" "))
-      tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox", mtime });
-    for (const name of ["tmp/", "root/", "www/"]) tar.entry({ name, type: "directory", mode: 0o777, mtime });
-    file("etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/www:/bin/sh\n");
-    file("etc/group", "root:x:0:\nwww:x:44:\n");
-    tar.finalize();
     const o = { repo: "busybox", tag: "latest", changes: ["CMD sh"] };
-    for await (const message of client.images.import(tar as AsyncIterable<Uint8Array>, o))
+    for await (const message of client.images.import(baseArchive(), o))
       if (message.error !== undefined) throw new Error(message.error);
   }
 
@@ -270,3 +258,20 @@ export class EngineUnderTest implements AsyncDisposable {
 
 /** The docker CLI, where the machine has one; tests that need it say so when they are skipped. */
 export const dockerCli = Bun.which("docker");
+
+/** What `busybox:latest` is made of. The same layer on every engine: tests compare what is built upon it. */
+export function baseArchive(directories: readonly string[] = []): AsyncIterable<Uint8Array> {
+  const tar = pack();
+  const mtime = new Date("2026-01-01");
+  const file = (name: string, content: string | Buffer, mode = 0o644): unknown =>
+    tar.entry({ name, mode, mtime }, content);
+  for (const name of directories) tar.entry({ name, type: "directory", mode: 0o755, mtime });
+  file("bin/busybox", readFileSync("/bin/busybox"), 0o755);
+  for (const name of applets.split(" "))
+    tar.entry({ name: `bin/${name}`, type: "symlink", linkname: "busybox", mtime });
+  for (const name of ["tmp/", "root/", "www/"]) tar.entry({ name, type: "directory", mode: 0o777, mtime });
+  file("etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/www:/bin/sh\n");
+  file("etc/group", "root:x:0:\nwww:x:44:\n");
+  tar.finalize();
+  return tar as AsyncIterable<Uint8Array>;
+}

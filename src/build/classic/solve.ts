@@ -390,7 +390,10 @@ class StageRunner {
       case "transfer":
         return await transfer?.perform(this.#image.chainId, this.#request);
       case "make-directory":
-        return this.#parts.workspaces.makeDirectory(this.#image.chainId, work.path, this.#request);
+        return this.#parts.workspaces.makeDirectory(this.#image.chainId, work.path, {
+          ...this.#request,
+          user: work.user,
+        });
     }
   }
 

@@ -7,18 +7,24 @@ const files = {
 };
 
 test("parseOwner() takes names, numbers and both", () => {
-  expect(parseOwner("web", files)).toEqual({ uid: 33, gid: 35 });
-  expect(parseOwner("web:staff", files)).toEqual({ uid: 33, gid: 50 });
-  expect(parseOwner("1000:web", files)).toEqual({ uid: 1000, gid: 35 });
-  expect(parseOwner("7", files)).toEqual({ uid: 7, gid: 7 });
+  const both = (text: string) => [parseOwner(text, files, "classic"), parseOwner(text, files, "buildkit")];
+  expect(both("web")).toEqual([
+    { uid: 33, gid: 35 },
+    { uid: 33, gid: 34 },
+  ]);
+  expect(both("web:staff")).toEqual(Array(2).fill({ uid: 33, gid: 50 }));
+  expect(both("1000:web")).toEqual(Array(2).fill({ uid: 1000, gid: 35 }));
+  expect(both("7")).toEqual(Array(2).fill({ uid: 7, gid: 7 }));
 });
 
 test("parseOwner() says which name the image does not know", () => {
-  expect(() => parseOwner("nobody", files)).toThrow(
+  expect(() => parseOwner("nobody", files, "buildkit")).toThrow(
     "unable to convert uid/gid chown string to host mapping: can't find uid for user nobody: no such user: nobody",
   );
-  expect(() => parseOwner("web:none", files)).toThrow("can't find gid for group none: no such group: none");
-  expect(() => parseOwner("a:b:c", files)).toThrow("invalid chown string format: a:b:c");
+  expect(() => parseOwner("web:none", files, "buildkit")).toThrow(
+    "can't find gid for group none: no such group: none",
+  );
+  expect(() => parseOwner("a:b:c", files, "buildkit")).toThrow("invalid chown string format: a:b:c");
 });
 
 test("parseMode() takes octal", () => {
@@ -37,7 +43,9 @@ const symbolic: [change: string, before: number, directory: boolean, after: numb
   ["+x", 0o644, false, 0o755],
   ["go-rwx", 0o777, false, 0o700],
   ["u+s,+t", 0o755, true, 0o5755],
-  ["g=u", 0, false, Number.NaN],
+  ["g=u", 0o750, false, 0o770],
+  ["o+g,u=o", 0o340, false, 0o444],
+  ["g=ux", 0, false, Number.NaN],
 ];
 for (const [change, before, directory, after] of symbolic)
   test(`parseMode() ${change}`, () => {

@@ -1,5 +1,6 @@
 /** Pure. `--chown` and `--chmod`: names looked up in the image's own files. */
-import { Fault } from "#spec/fault.ts";
+import type { Dialect } from "#build/language/step.ts";
+import { Fault, isFault } from "#spec/fault.ts";
 
 export interface Owner {
   readonly uid: number;
@@ -13,31 +14,50 @@ export interface AccountFiles {
 }
 
 /**
- * `user[:group]`, names or numbers; without a group the user's word is taken for the group too, as Docker does.
+ * `user[:group]`, names or numbers. Without a group, the classic builder takes the user's word for the group too; BuildKit
+ * a name's own group, and for a number the same.
  * @throws Fault `invalid` in Docker's words for a name the image does not know.
  */
-export function parseOwner(text: string, files: AccountFiles): Owner {
-  const [user = "", group = user, ...more] = text.split(":");
+export function parseOwner(text: string, files: AccountFiles, dialect: Dialect): Owner {
+  const [user = "", group, ...more] = text.split(":");
   if (more.length > 0) throw new Fault("invalid", `invalid chown string format: ${text}`);
+  if (dialect === "buildkit" && group === undefined && !/^\d+$/.test(user))
+    return {
+      uid: lookUp(user, files.passwd, "uid for user", "user"),
+      gid: Number(fieldsOf(user, files.passwd)?.[3] ?? 0),
+    };
   return {
     uid: lookUp(user, files.passwd, "uid for user", "user"),
-    gid: lookUp(group, files.group, "gid for group", "group"),
+    gid: lookUp(group ?? user, files.group, "gid for group", "group"),
   };
 }
 
 function lookUp(word: string, file: string, what: string, noun: string): number {
   if (/^\d+$/.test(word)) return Number(word);
-  // passwd is name:password:uid:…, group is name:password:gid:….
-  const fields = file
-    .split("\n")
-    .map((line) => line.split(":"))
-    .find(([name]) => name === word);
-  const id = fields?.[2];
+  const id = fieldsOf(word, file)?.[2];
   if (word !== "" && id !== undefined && /^\d+$/.test(id)) return Number(id);
   throw new Fault(
     "invalid",
     `unable to convert uid/gid chown string to host mapping: can't find ${what} ${word}: no such ${noun}: ${word}`,
   );
+}
+
+/** Who owns a WORKDIR made while `user` is USER: root for a name that the image does not know, as BuildKit has it. */
+export function directoryOwner(user: string, files: AccountFiles): Owner {
+  try {
+    return user === "" ? { uid: 0, gid: 0 } : parseOwner(user, files, "buildkit");
+  } catch (error) {
+    if (!isFault(error, "invalid")) throw error;
+    return { uid: 0, gid: 0 };
+  }
+}
+
+/** passwd is name:password:uid:gid:…, group is name:password:gid:…. */
+function fieldsOf(word: string, file: string): string[] | undefined {
+  return file
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find(([name]) => name === word);
 }
 
 /** New permission bits from old ones. */
@@ -53,15 +73,17 @@ export function parseMode(text: string): ModeChange | undefined {
     const bits = Number.parseInt(text, 8);
     return () => bits;
   }
-  const clauses = text.split(",").map((clause) => /^([ugoa]*)((?:[-+=][rwxXst]*)+)$/.exec(clause));
+  const clauses = text.split(",").map((clause) => /^([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)$/.exec(clause));
   if (clauses.some((clause) => clause === null))
     throw new Fault(
       "invalid",
-      `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777, or symbolic as in u=rwX,go-w`,
+      /^\d/.test(text)
+        ? `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`
+        : `invalid chmod parameter: '${text}'. it should be octal, or symbolic as in u=rwX,go-w`,
     );
   const changes = clauses.flatMap((clause) => {
     const [, who = "", operations = ""] = clause ?? [];
-    return [...operations.matchAll(/([-+=])([rwxXst]*)/g)].map(([, operator = "", what = ""]) =>
+    return [...operations.matchAll(/([-+=])([ugo]|[rwxXst]*)/g)].map(([, operator = "", what = ""]) =>
       symbolicChange(who === "" || who.includes("a") ? "ugo" : who, operator, what),
     );
   });
@@ -73,8 +95,10 @@ const special: Readonly<Record<string, number>> = { u: 0o4000, g: 0o2000, o: 0 }
 
 function symbolicChange(who: string, operator: string, what: string): ModeChange {
   return (bits, directory) => {
+    const copied = shifts[what];
     const execute = what.includes("x") || (what.includes("X") && (directory || (bits & 0o111) !== 0));
-    const three = (what.includes("r") ? 4 : 0) | (what.includes("w") ? 2 : 0) | (execute ? 1 : 0);
+    const listed = (what.includes("r") ? 4 : 0) | (what.includes("w") ? 2 : 0) | (execute ? 1 : 0);
+    const three = copied === undefined ? listed : (bits >> copied) & 0o7;
     let set = what.includes("t") ? 0o1000 : 0;
     let cleared = 0;
     for (const class_ of who) {

@@ -41,7 +41,9 @@ export async function place(source: Source, destination: Destination, o: PlaceOp
   const target = resolveInRoot(destination.root, destination.path);
   const copier = new Copier(o, o.additions);
   if (source.directory) {
-    makeDirectories(destination.root, target, root);
+    if (lookAt(target)?.isDirectory() === false)
+      throw new Fault("invalid", `cannot copy to non-directory: ${target.slice(destination.root.length)}`);
+    makeDirectories(destination.root, target, o.owner ?? root);
     await copier.directory(source.path, target, source.filter);
     if (o.additions?.isEmpty === false) raise(target);
     return;

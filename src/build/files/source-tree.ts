@@ -7,7 +7,7 @@
 import { createHash, hash as hashOnce } from "node:crypto";
 import { createReadStream, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { basename } from "node:path";
-import { cleanPath, hasWildcards, pathMatcher } from "#build/language/go-text.ts";
+import { cleanPath, deepMatcher, hasWildcards, pathMatcher } from "#build/language/go-text.ts";
 import { suggestion } from "#build/language/suggest.ts";
 import { Fault } from "#spec/fault.ts";
 import { fileAttributes } from "#store/trees/file-attributes.ts";
@@ -92,6 +92,8 @@ export interface SourceTreeOptions {
 export interface FindOptions {
   /** Patterns of what is left out of what is found. */
   readonly exclude?: readonly string[] | undefined;
+  /** `**` stands for directories of any number. */
+  readonly anyDepth?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -151,7 +153,7 @@ export class SourceTree {
     if (this.#kind === "context" && climbsOut(path))
       throw new Fault("invalid", `forbidden path outside the build context: ${pattern} ()`);
     if (!hasWildcards(path)) return [await this.#source(path, o)];
-    const matches = pathMatcher(path);
+    const matches = o.anyDepth === true ? deepMatcher(path) : pathMatcher(path);
     const sources: Source[] = [];
     for (const { path: found } of walkTree(this.#root, this.#hidden))
       if (matches(found)) sources.push(await this.#source(found, o));

@@ -7,6 +7,8 @@ import { randomBytes } from "node:crypto";
 import type { ChainId, Digest } from "#spec/digest.ts";
 import type { Layers } from "#store/layers/layers.ts";
 import type { Records, Table } from "#store/records.ts";
+import { accountFiles } from "./account-files.ts";
+import { directoryOwner } from "./ownership.ts";
 import { makeDirectories } from "./place.ts";
 import { resolveInRoot } from "./rooted-path.ts";
 
@@ -68,11 +70,12 @@ export class Workspaces {
   async makeDirectory(
     parent: ChainId | undefined,
     path: string,
-    o: CommitOptions,
+    o: CommitOptions & { readonly user: string },
   ): Promise<NewLayer | undefined> {
     await using workspace = await this.acquire(parent);
     const host = resolveInRoot(workspace.root, path);
-    if (!makeDirectories(workspace.root, host, { uid: 0, gid: 0 }) && o.always !== true) return undefined;
+    const owner = directoryOwner(o.user, accountFiles(workspace.root));
+    if (!makeDirectories(workspace.root, host, owner) && o.always !== true) return undefined;
     return await workspace.commit(o);
   }
 

@@ -11,6 +11,8 @@ export const proxyArguments: readonly string[] = [
   "ALL_PROXY",
 ].flatMap((name) => [name, name.toLowerCase()]);
 
+const none: ReadonlySet<string> = new Set();
+
 /** What the request gave: `null` for a name without a value. */
 export type GivenArguments = Readonly<Record<string, string | null>>;
 
@@ -24,17 +26,21 @@ export class ArgumentScope {
   readonly #declared: Declared;
   /** Declared in a stage that this one stands on. */
   readonly #inherited: ReadonlySet<string>;
+  /** Those that hide an ENV of their name, which stands before them. */
+  readonly #above: ReadonlySet<string>;
 
   private constructor(
     given: GivenArguments,
     global: Declared,
     declared: Declared,
-    inherited: ReadonlySet<string> = new Set(),
+    inherited: ReadonlySet<string> = none,
+    above: ReadonlySet<string> = none,
   ) {
     this.#given = given;
     this.#global = global;
     this.#declared = declared;
     this.#inherited = inherited;
+    this.#above = above;
   }
 
   static from(given: GivenArguments): ArgumentScope {
@@ -57,7 +63,30 @@ export class ArgumentScope {
     const inherited = this.#inherited.has(key)
       ? new Set([...this.#inherited].filter((name) => name !== key))
       : this.#inherited;
-    return new ArgumentScope(this.#given, this.#global, this.#declared.with(key, fallback), inherited);
+    const declared = this.#declared.with(key, fallback);
+    return new ArgumentScope(this.#given, this.#global, declared, inherited, this.#above);
+  }
+
+  /** BuildKit's: one with a value hides an ENV before it. */
+  declareAbove(key: string, fallback: string | undefined): ArgumentScope {
+    const scope = this.declare(key, fallback);
+    if (scope.get(key) === undefined) return scope;
+    return scope.#withAbove(new Set([...this.#above, key]));
+  }
+
+  /** Behind an ENV of these names, which hides them. */
+  behind(keys: readonly string[]): ArgumentScope {
+    if (!keys.some((key) => this.#above.has(key))) return this;
+    return this.#withAbove(new Set([...this.#above].filter((name) => !keys.includes(name))));
+  }
+
+  /** True for one that hides an ENV. */
+  isAbove(key: string): boolean {
+    return this.#above.has(key);
+  }
+
+  #withAbove(above: ReadonlySet<string>): ArgumentScope {
+    return new ArgumentScope(this.#given, this.#global, this.#declared, this.#inherited, above);
   }
 
   /** What FROM, and ARG before it, may refer to. */
@@ -73,13 +102,14 @@ export class ArgumentScope {
   /** What is in scope in the stage and not hidden by one of `environment`'s names; sorted by name. */
   inScope(environment: ReadonlyMap<string, string>): Map<string, string> {
     const values = this.#values(this.#declared);
-    for (const name of environment.keys()) values.delete(name);
+    for (const name of environment.keys()) if (!this.#above.has(name)) values.delete(name);
     return values;
   }
 
   /** The scope of a stage that stands on this one: what was declared is known, and not of that stage's own. */
   derive(): ArgumentScope {
-    return new ArgumentScope(this.#given, this.#global, this.#declared, new Set(this.#declared.keys()));
+    const inherited = new Set(this.#declared.keys());
+    return new ArgumentScope(this.#given, this.#global, this.#declared, inherited, this.#above);
   }
 
   /** What ARGs of the stage itself named, in the order of the first naming. */

@@ -17,7 +17,7 @@ import {
   type Transfer,
 } from "./instruction.ts";
 import { type Diagnostic, type LogicalLine, lexDockerfile } from "./lines.ts";
-import { parseRunMount } from "./run-mount.ts";
+import { refuseVariableFrom } from "./run-mount.ts";
 import { suggestion } from "./suggest.ts";
 import { jsonWords, keyValues, plainWords, quotedWords, splitLine, WordsFault } from "./words.ts";
 
@@ -142,15 +142,22 @@ const grammar: Readonly<Record<Keyword, (words: Words) => InstructionBody>> = {
     });
     words.used = flags.used;
     const mounts = flags.list("mount");
-    // A mistake is told with its line; what holds a variable is looked at when its value is known.
-    for (const mount of mounts) if (!mount.includes("$")) parseRunMount(mount, (value) => value);
+    for (const mount of mounts) refuseVariableFrom(mount);
     const command = commandLine(words);
     return {
       kind: "run",
       command,
       mounts,
-      network: oneOf("network", flags.text("network"), ["default", "none", "host"]),
-      security: oneOf("security", flags.text("security"), ["sandbox", "insecure"]),
+      network: oneOf(
+        flags.text("network"),
+        ["default", "none", "host"],
+        (value) => `invalid network mode ${value}`,
+      ),
+      security: oneOf(
+        flags.text("security"),
+        ["sandbox", "insecure"],
+        (value) => `security ${value} is not valid`,
+      ),
       devices: flags.list("device"),
     };
   },
@@ -183,9 +190,9 @@ function argument(word: string): { key: string; value?: string } {
   return { key: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
-function oneOf(flag: string, value: string, allowed: readonly string[]): string {
+function oneOf(value: string, allowed: readonly string[], refusal: (quoted: string) => string): string {
   if (value === "" || allowed.includes(value)) return value;
-  throw new Fault("invalid", `${flag} mode ${JSON.stringify(value)} is not supported`);
+  throw new Fault("invalid", refusal(JSON.stringify(value)));
 }
 
 function commandLine({ rest, line }: Words): CommandLine {
@@ -278,11 +285,7 @@ function shell(words: Words): readonly string[] {
   const exec = jsonWords(words.rest);
   if (words.rest === "" || exec?.length === 0)
     throw new Fault("invalid", "SHELL requires at least one argument");
-  if (exec === undefined)
-    throw new Fault(
-      "invalid",
-      'SHELL requires the arguments to be in JSON form, such as SHELL ["/bin/sh", "-c"]',
-    );
+  if (exec === undefined) throw new Fault("invalid", "SHELL requires the arguments to be in JSON form");
   return exec;
 }
 

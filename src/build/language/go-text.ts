@@ -30,6 +30,17 @@ export function pathMatcher(pattern: string): (path: string) => boolean {
   return (path) => expression.test(path);
 }
 
+/** The same, where `**` crosses `/`, and with the slash behind it also stands for nothing. */
+export function deepMatcher(pattern: string): (path: string) => boolean {
+  const parts = pattern.split("**").map(globSource);
+  if (parts.includes(undefined)) return () => false;
+  const source = parts.reduce((whole = "", part = "") =>
+    part.startsWith("\\/") ? `${whole}(?:.*\\/)?${part.slice(2)}` : `${whole}.*${part}`,
+  );
+  const expression = new RegExp(`^${source}$`, "su");
+  return (path) => expression.test(path);
+}
+
 function globSource(pattern: string): string | undefined {
   let source = "";
   const chars = [...pattern];

@@ -58,29 +58,40 @@ const belongs: Readonly<Record<string, readonly RunMount["type"][]>> = {
   env: ["secret"],
 };
 
-/** @throws Fault `invalid` naming the key. `expand` replaces variables; `from` takes none. */
+/** Stages are found before any variable has its value. @throws Fault `invalid` for a `from` with one in it. */
+export function refuseVariableFrom(text: string): void {
+  for (const field of csvFields(text))
+    if (/^from=.*\$./i.test(field))
+      throw new Fault("invalid", "'from' doesn't support variable expansion, define alias stage instead");
+}
+
+/** @throws Fault `invalid` in BuildKit's words. `expand` replaces variables; `from` takes none. */
 export function parseRunMount(text: string, expand: (value: string) => string): RunMount {
-  const given = new Map<string, string>();
+  const given = new Map<string, Given>();
   for (const field of csvFields(text)) {
     const equals = field.indexOf("=");
     const written = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     const key = aliases[written] ?? written;
-    if (!keys.includes(key))
-      throw new Fault("invalid", `unexpected key '${written}' in '${field}'${suggestion(written, keys)}`);
     if (equals < 0 && !["readonly", "readwrite", "required"].includes(key))
       throw new Fault("invalid", `invalid field '${field}' must be a key=value pair`);
+    if (!keys.includes(key))
+      throw new Fault("invalid", `unexpected key '${written}' in '${field}'${suggestion(written, keys)}`);
     const raw = equals < 0 ? "true" : field.slice(equals + 1);
-    if (key === "from" && raw.includes("$"))
-      throw new Fault("invalid", `'${raw}' cannot be used in a mount's from: it takes no variables`);
-    given.set(key, key === "from" ? raw : expand(raw));
+    given.set(key, { value: key === "from" ? raw : expand(raw), written });
   }
   return new Fields(given).mount();
 }
 
-class Fields {
-  readonly #given: ReadonlyMap<string, string>;
+/** A key's value, and the key in the user's word for it. */
+interface Given {
+  readonly value: string;
+  readonly written: string;
+}
 
-  constructor(given: ReadonlyMap<string, string>) {
+class Fields {
+  readonly #given: ReadonlyMap<string, Given>;
+
+  constructor(given: ReadonlyMap<string, Given>) {
     this.#given = given;
   }
 
@@ -93,12 +104,14 @@ class Fields {
         `unsupported mount type ${JSON.stringify(written)}${suggestion(written, types)}`,
       );
     for (const key of this.#given.keys())
-      if (belongs[key]?.includes(type) === false)
-        throw new Fault("invalid", `unexpected key '${key}' for mount type '${type}'`);
+      if (belongs[key]?.includes(type) === false) throw new Fault("invalid", misplaced(key, type));
+    if (type === "secret") this.#checkSecret();
+    if (type === "ssh" && this.#given.has("source"))
+      throw new Fault("invalid", "ssh does not support source");
     const env = this.#text("env");
     const id = this.#text("id");
     const source = this.#text("source");
-    const target = this.#target(type, id, env);
+    const target = this.#target(type, id);
     return {
       ...{ type, target, env, source },
       from: this.#text("from"),
@@ -115,18 +128,17 @@ class Fields {
   }
 
   #text(key: string): string {
-    return this.#given.get(key) ?? "";
+    return this.#given.get(key)?.value ?? "";
   }
 
-  #target(type: RunMount["type"], id: string, env: string): string {
+  #target(type: RunMount["type"], id: string): string {
     const target = this.#text("target");
     if (target !== "" || type === "ssh") return target;
     if (type === "secret") {
       const name = id || this.#text("source");
-      if (name === "" && env === "") throw new Fault("invalid", "one of source, target required");
       return `/run/secrets/${name.split("/").at(-1)}`;
     }
-    throw new Fault("invalid", `target is required for mount type ${JSON.stringify(type)}`);
+    throw new Fault("invalid", 'invalid mount target ""');
   }
 
   #readOnly(type: RunMount["type"]): boolean {
@@ -148,7 +160,15 @@ class Fields {
     const value = this.#text(key);
     if (["", "false", "0", "f"].includes(value.toLowerCase())) return false;
     if (["true", "1", "t"].includes(value.toLowerCase())) return true;
-    throw new Fault("invalid", `invalid value for ${key}: ${value}`);
+    throw new Fault("invalid", `invalid value for ${this.#given.get(key)?.written}: ${value}`);
+  }
+
+  #checkSecret(): void {
+    if (this.#text("from") !== "") throw new Fault("invalid", "secret mount should not have a from");
+    const [source, target, id] = [this.#text("source"), this.#text("target"), this.#text("id")];
+    if (source === "" && target === "" && id === "")
+      throw new Fault("invalid", "invalid secret mount. one of source, target required");
+    if (source !== "" && id !== "") throw new Fault("invalid", "both source and id can't be set");
   }
 
   #number(key: string, radix: 8 | 10): number | undefined {
@@ -166,6 +186,14 @@ class Fields {
     if (number === "") throw new Fault("invalid", `invalid value for size: ${value}`);
     return Math.floor(Number(number) * 1024 ** " kmgtp".indexOf(unit === "" ? " " : unit.toLowerCase()));
   }
+}
+
+function misplaced(key: string, type: RunMount["type"]): string {
+  if (key === "mode" || key === "uid" || key === "gid") return `${key} not allowed for "${type}" type mounts`;
+  if (key !== "sharing") return `unexpected key '${key}' for mount type '${type}'`;
+  return type === "secret"
+    ? "secret mount should not define sharing"
+    : `invalid cache sharing set for ${type} mount`;
 }
 
 /** Fields between commas; a field in double quotes may hold commas, `""` is a quote in it (RFC 4180). */

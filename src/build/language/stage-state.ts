@@ -97,6 +97,7 @@ export function configOf({ config, env, labels, ports, volumes }: StageState): I
 export function stageEnvironment({ env, scope }: StageState): Environment {
   return {
     get: (name) => {
+      if (scope.isAbove(name)) return scope.get(name);
       const line = env.get(name);
       return line === undefined ? scope.get(name) : line.slice(name.length + 1);
     },

@@ -5,12 +5,13 @@
 
 import { Fault } from "#spec/fault.ts";
 import { goQuoteList } from "#spec/go-quote.ts";
+import { proxyArguments } from "./build-args.ts";
 import { checkChecksum } from "./checksum.ts";
 import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
 import { exposedPorts } from "./expose.ts";
 import { cleanPath } from "./go-text.ts";
 import { formatHealthcheck, quoteHealthcheck } from "./healthcheck.ts";
-import { heredocBody } from "./heredoc.ts";
+import { heredocBody, parseHeredocWord } from "./heredoc.ts";
 import type { CommandLine, InlineFile, Instruction, InstructionOf, Transfer } from "./instruction.ts";
 import { parseRunMount, type RunMount } from "./run-mount.ts";
 import { grown, type StageState, stageEnvironment } from "./stage-state.ts";
@@ -20,7 +21,8 @@ import { checkStopSignal } from "./stop-signal.ts";
 export type Work =
   | { readonly kind: "none" }
   | ({ readonly kind: "run" } & RunWork)
-  | { readonly kind: "make-directory"; readonly path: string }
+  /** `user` owns what is made, empty for root. */
+  | { readonly kind: "make-directory"; readonly path: string; readonly user: string }
   | { readonly kind: "transfer"; readonly transfer: ExpandedTransfer };
 
 /** A command with every word expanded. */
@@ -210,7 +212,8 @@ class Applier {
       shown.push(line);
       env = env.with(key, line);
     }
-    return this.#metadata(`ENV ${shown.join(" ")}`, {}, { env });
+    const scope = this.#state.scope.behind(lines.map(([key]) => key));
+    return this.#metadata(`ENV ${shown.join(" ")}`, {}, { env, scope });
   }
 
   #label({ pairs, literal }: InstructionOf<"label">): Step {
@@ -229,7 +232,7 @@ class Applier {
       ({ key, value }) => [this.#expand(key), value === undefined ? undefined : this.#expand(value)] as const,
     );
     for (const [key, value] of expanded) {
-      scope = scope.declare(key, value);
+      scope = this.#dialect === "buildkit" ? scope.declareAbove(key, value) : scope.declare(key, value);
       asked.push(key);
       shown.push(value === undefined ? key : `${key}=${value}`);
     }
@@ -273,7 +276,13 @@ class Applier {
       this.#dialect === "classic"
         ? [...this.#shell(), `#(nop) WORKDIR ${absolute}`].join(" ")
         : `WORKDIR ${absolute}`;
-    return this.#step({ config }, () => createdBy, { work: { kind: "make-directory", path: absolute } });
+    // BuildKit makes nothing of the root, and gives the rest to the user of the moment.
+    const buildkit = this.#dialect === "buildkit";
+    if (buildkit && absolute === "/") return this.#step({ config }, () => createdBy);
+    const user = buildkit ? (config.User ?? "") : "";
+    return this.#step({ config }, () => createdBy, {
+      work: { kind: "make-directory", path: absolute, user },
+    });
   }
 
   #run(instruction: InstructionOf<"run">): Step {
@@ -286,7 +295,7 @@ class Applier {
     const args = long === undefined ? words : [...this.#shell(), `. /dev/pipes/${long.name}`];
     const environment = environmentOf(this.#state.env.values());
     const scope = this.#state.scope;
-    const inScope = [...scope.inScope(environment)];
+    const inScope = [...withBothCases(scope.inScope(environment))];
     const visible = inScope
       .filter(([name]) => scope.isVisible(name))
       .map(([name, value]) => `${name}=${value}`);
@@ -368,14 +377,25 @@ class Applier {
 
   #words(command: CommandLine): string[] {
     if (command.form === "exec") return [...command.args];
-    return [...this.#shell(), ...command.args.map((line) => withHeredocs(line, command))];
+    return [...this.#shell(), withHeredocs(command.args[0] ?? "", command)];
   }
+}
+
+/** A proxy has its name in both cases: programs disagree on which to ask for. */
+function withBothCases(values: ReadonlyMap<string, string>): Map<string, string> {
+  const all = new Map(values);
+  for (const [name, value] of values) {
+    if (!proxyArguments.includes(name)) continue;
+    for (const twin of [name.toUpperCase(), name.toLowerCase()]) if (!all.has(twin)) all.set(twin, value);
+  }
+  return all;
 }
 
 /** A heredoc that is all of a command and begins with `#!`. */
 function scriptOf({ args, heredocs }: CommandLine): RunWork["script"] {
   const [heredoc, ...more] = heredocs;
-  if (heredoc === undefined || more.length > 0 || !/^\d*<<-?\s*\S+$/.test(args[0] ?? "")) return undefined;
+  if (heredoc === undefined || more.length > 0 || parseHeredocWord(args[0] ?? "") === undefined)
+    return undefined;
   const content = heredocBody(heredoc);
   return content.startsWith("#!") ? { name: heredoc.name, content } : undefined;
 }
@@ -391,6 +411,6 @@ function tooLong(text: string): RunWork["script"] {
 function withHeredocs(line: string, { heredocs }: CommandLine): string {
   const [first, ...more] = heredocs;
   if (first === undefined) return line;
-  if (more.length === 0 && /^<<-?\s*\S+$/.test(line)) return heredocBody(first);
+  if (more.length === 0 && parseHeredocWord(line) !== undefined) return heredocBody(first);
   return `${line}\n${heredocs.map((heredoc) => `${heredoc.content}${heredoc.name}`).join("\n")}`;
 }

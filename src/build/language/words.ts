@@ -143,6 +143,6 @@ export function jsonWords(rest: string): string[] | undefined {
   if (!Array.isArray(value)) return undefined;
   return value.map((item: unknown) => {
     if (typeof item === "string") return item;
-    throw new Fault("invalid", "when using JSON array syntax, arrays must be comprised of strings only");
+    throw new WordsFault("when using JSON array syntax, arrays must be comprised of strings only");
   });
 }

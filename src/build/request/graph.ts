@@ -25,7 +25,7 @@ export type Operation =
     }
   /** `input` as for mounts; `linked`: made without the file system below and laid upon it. */
   | { readonly kind: "transfer"; readonly transfer: ExpandedTransfer; readonly input: number | undefined }
-  | { readonly kind: "make-directory"; readonly path: string };
+  | { readonly kind: "make-directory"; readonly path: string; readonly user: string };
 
 export interface BuildNode {
   readonly digest: Digest;

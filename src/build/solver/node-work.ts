@@ -67,7 +67,7 @@ export async function prepareNode(
   const { operation } = node;
   switch (operation.kind) {
     case "make-directory":
-      return makeDirectory(operation.path, parts);
+      return makeDirectory(operation, parts);
     case "transfer":
       return await transferWork(operation, open, parts, signal);
     case "run":
@@ -90,12 +90,15 @@ function settleOf(parts: NodeParts): { settle?: (changes: string) => Promise<voi
   return epochMs === undefined ? {} : { settle: async (changes) => await clampTimes(changes, epochMs) };
 }
 
-function makeDirectory(path: string, parts: NodeParts): PreparedWork {
+function makeDirectory(
+  { path, user }: Extract<Operation, { readonly kind: "make-directory" }>,
+  parts: NodeParts,
+): PreparedWork {
   return {
     key: path,
     reads: () => ({}),
     perform: async (root, { signal }) =>
-      await parts.workspaces.makeDirectory(root, path, { signal, always: true, ...settleOf(parts) }),
+      await parts.workspaces.makeDirectory(root, path, { user, signal, always: true, ...settleOf(parts) }),
   };
 }
 

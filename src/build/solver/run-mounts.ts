@@ -186,6 +186,10 @@ export class RunMounts implements AsyncDisposable {
   async #ssh(mount: RunMount, target: string, env: readonly string[]): Promise<void> {
     const number = this.#agents++;
     const id = mount.id || "default";
+    const path = target || `/run/buildkit/ssh_agent.${number}`;
+    // Said also when nobody listens there, as BuildKit does.
+    const known = [...env, ...this.env].some((line) => line.startsWith("SSH_AUTH_SOCK="));
+    if (!known) this.env.push(`SSH_AUTH_SOCK=${path}`);
     const agent = await this.#parts.client.ssh(id, this.#parts.signal);
     if (agent === undefined) {
       if (mount.required)
@@ -195,9 +199,6 @@ export class RunMounts implements AsyncDisposable {
     this.#stack.use(agent);
     chownSync(agent.socketPath, mount.uid, mount.gid);
     chmodSync(agent.socketPath, mount.mode ?? defaultMode.ssh);
-    const path = target || `/run/buildkit/ssh_agent.${number}`;
     this.#push(agent.socketPath, path, true);
-    const known = [...env, ...this.env].some((line) => line.startsWith("SSH_AUTH_SOCK="));
-    if (!known) this.env.push(`SSH_AUTH_SOCK=${path}`);
   }
 }

@@ -2,14 +2,14 @@
  * COPY and ADD: sources found and hashed before the cache is asked, placed into the image when it has no answer.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { accountFiles } from "#build/files/account-files.ts";
 import { Additions } from "#build/files/additions.ts";
 import { openArchive } from "#build/files/archive.ts";
 import { copyTimes, type Sharing } from "#build/files/copier.ts";
 import { missingSource } from "#build/files/missing-source.ts";
-import { parseMode, parseOwner } from "#build/files/ownership.ts";
+import { type Owner, parseMode, parseOwner } from "#build/files/ownership.ts";
 import { destinationPath, makeDirectories, type PlaceOptions, place } from "#build/files/place.ts";
 import { lookAt, resolveInRoot } from "#build/files/rooted-path.ts";
 import { combineHashes, type Source, SourceTree } from "#build/files/source-tree.ts";
@@ -64,14 +64,12 @@ export async function prepareTransfer(
   }
   let path = destinationPath(transfer.workingDirectory, transfer.destination);
   const several = transfer.sources.length + transfer.inline.length > 1 || sources.length > 1;
-  if (several && !path.endsWith("/")) {
-    if (classic)
-      throw new Fault(
-        "invalid",
-        `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
-      );
-    path = `${path}/`;
-  }
+  // BuildKit takes them one after another, as if each stood alone.
+  if (several && classic && !path.endsWith("/"))
+    throw new Fault(
+      "invalid",
+      `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
+    );
   if (transfer.parents && !path.endsWith("/")) path = `${path}/`;
   const sharing = (parent: ChainId | undefined, settles: boolean): Sharing => {
     // What is settled is changed.
@@ -82,7 +80,7 @@ export async function prepareTransfer(
     await using workspace = await parts.workspaces.acquire(parent);
     const destination = { root: workspace.root, path };
     const options = {
-      owner: await owner(transfer, workspace.root),
+      owner: owner(transfer, workspace.root, parts.dialect),
       mode,
       shares: sharing(parent, o.settle !== undefined),
       signal: o.signal,
@@ -139,7 +137,7 @@ async function findSources(
     if (tree === undefined) throw new Fault("internal", `there are no files to look for ${source} in`);
     return await localSources(source, transfer, tree, parts);
   }
-  if (transfer.keyword === "COPY") throw new Fault("invalid", "source can't be a URL for COPY");
+  if (transfer.keyword === "COPY") throw new Fault("invalid", refusedAddress(source));
   const directory = ownDirectory(scratch);
   const fetched = await fetchSource(source, { directory, checksum: transfer.checksum, signal });
   if (fetched.name !== "") return [fetched];
@@ -147,6 +145,11 @@ async function findSources(
   if (destinationPath("/", transfer.destination).endsWith("/"))
     throw new Fault("invalid", `cannot determine filename for source ${source}`);
   return [fetched];
+}
+
+function refusedAddress(source: string): string {
+  const git = parseGitReference(source) !== undefined;
+  return `source can't be a ${git ? "git ref" : "URL"} for COPY`;
 }
 
 async function localSources(
@@ -159,10 +162,12 @@ async function localSources(
   const pivot = transfer.parents ? source.indexOf("/./") : -1;
   // BuildKit takes a path that would leave the context as one that stops at its top.
   const path = dialect === "classic" ? source : cleanPath(`/${source}`);
-  const found = await tree.find(path, { signal, exclude }).catch(async (error: unknown) => {
-    if (dialect === "classic" || !isFault(error, "not-found")) throw error;
-    throw missingSource(path, await tree.namesBeside(path));
-  });
+  const found = await tree
+    .find(path, { signal, exclude, anyDepth: transfer.parents })
+    .catch(async (error: unknown) => {
+      if (dialect === "classic" || !isFault(error, "not-found")) throw error;
+      throw missingSource(path, await tree.namesBeside(path));
+    });
   const kept =
     exclude === undefined ? found : found.filter((each) => each.directory || !each.filter?.skips(each.name));
   if (!transfer.parents) return kept;
@@ -196,19 +201,12 @@ function inlineSource(file: ExpandedTransfer["inline"][number], scratch: string)
   return { path, name: file.name, directory: false, hash: `file:${hash}`, inline: true };
 }
 
-/** Root for what comes from a context; what comes from an image keeps its owners unless --chown says otherwise. */
-async function owner(transfer: ExpandedTransfer, root: string): Promise<PlaceOptions["owner"]> {
-  if (transfer.chown !== "")
-    return parseOwner(transfer.chown, {
-      passwd: await textOf(root, "/etc/passwd"),
-      group: await textOf(root, "/etc/group"),
-    });
-  return transfer.from === "" ? { uid: 0, gid: 0 } : undefined;
-}
+const rootOwner: Owner = { uid: 0, gid: 0 };
 
-async function textOf(root: string, path: string): Promise<string> {
-  const host = resolveInRoot(root, path);
-  return lookAt(host)?.isFile() ? readFile(host, "utf8") : "";
+/** Root for what comes from a context; what comes from an image keeps its owners unless --chown says otherwise. */
+function owner({ chown, from }: ExpandedTransfer, root: string, dialect: Dialect): Owner | undefined {
+  if (chown !== "") return parseOwner(chown, accountFiles(root), dialect);
+  return from === "" ? rootOwner : undefined;
 }
 
 async function placeSource(
@@ -222,7 +220,7 @@ async function placeSource(
   const archive = unpacks && lookAt(source.path)?.isFile() ? await openArchive(source.path) : undefined;
   if (archive === undefined) return await place(source, underParents(source, destination, o), o);
   const target = resolveInRoot(destination.root, destination.path);
-  makeDirectories(destination.root, target, { uid: 0, gid: 0 });
+  makeDirectories(destination.root, target, o.owner ?? rootOwner);
   await unpackInto(archive.bytes, target, { signal: o.signal });
 }
 
@@ -236,12 +234,16 @@ function underParents(
   const names = below.split("/");
   const skipped = (relative ?? "").indexOf(below);
   const base = (relative ?? "").slice(0, Math.max(skipped, 0));
+  const top = resolveInRoot(destination.root, destination.path);
+  makeDirectories(destination.root, top, o.owner ?? rootOwner);
   for (const [index] of names.entries()) {
     const inner = names.slice(0, index + 1).join("/");
     const host = resolveInRoot(destination.root, `${destination.path}/${inner}`);
     const there = lookAt(resolveInRoot(treeRoot, base + inner));
-    if (makeDirectories(destination.root, host, o.owner ?? { uid: 0, gid: 0 }) && there !== undefined)
-      copyTimes(there, host);
+    if (!makeDirectories(destination.root, host, o.owner ?? there ?? rootOwner) || there === undefined)
+      continue;
+    chmodSync(host, o.mode?.(there.mode & 0o7777, true) ?? there.mode & 0o7777);
+    copyTimes(there, host);
   }
   return { root: destination.root, path: `${cleanPath(`${destination.path}/${below}`)}/` };
 }

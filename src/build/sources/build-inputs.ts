@@ -156,7 +156,11 @@ export class BuildInputs implements AsyncDisposable {
   }
 
   #filesNode(set: Fileset, sources: readonly string[]): BuildNode {
-    for (const source of sources) set.followPaths.add(cleanPath(`/${source.replace("/./", "/")}`).slice(1));
+    // A client matches name by name: behind directories of any number it is asked for all.
+    for (const source of sources) {
+      const path = cleanPath(`/${source.replace("/./", "/")}`).slice(1);
+      set.followPaths.add(path.replace(/(?:^|\/)[^/]*\*\*.*$/, ""));
+    }
     return this.#parts.graph.node({
       name: set.key === "context" ? `[internal] load ${set.title}` : `[context ${set.key}] load from client`,
       inputs: [],

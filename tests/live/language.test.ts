@@ -1,0 +1,57 @@
+/**
+ * The Dockerfile language as a table: what each instruction and flag comes to, in configuration, files, history and words.
+ * Where there is another engine to ask (WHERRY_TEST_PEER, Docker 26 or newer), it has to agree.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Client } from "#client/client.ts";
+import { baseArchive, EngineUnderTest } from "./engine-under-test.ts";
+import { buildRows } from "./language/build-row.ts";
+import { readImages } from "./language/image-seen.ts";
+import { judge, path } from "./language/judge-row.ts";
+import { base, type Row } from "./language/row.ts";
+import { tables } from "./language/tables.ts";
+
+const peer = process.env["WHERRY_TEST_PEER"];
+const only = process.env["WHERRY_TEST_ROWS"];
+let engine: EngineUnderTest;
+
+beforeAll(async () => {
+  engine = await EngineUnderTest.start();
+  await importBase(await engine.client());
+});
+afterAll(async () => await engine[Symbol.asyncDispose]());
+
+async function importBase(client: Client): Promise<void> {
+  const o = { repo: base, tag: "latest", changes: ["CMD sh", "WORKDIR /", `ENV ${path}`] };
+  // A container's start leaves these behind in Docker's layers.
+  const archive = baseArchive(["dev/", "etc/", "proc/", "sys/"]);
+  for await (const { error } of client.images.import(archive, o))
+    if (error !== undefined) throw new Error(error);
+}
+
+/** What is wrong, by the name of the row. */
+async function wrong(client: Client, rows: readonly Row[]): Promise<Record<string, string[]>> {
+  const stands = (await readImages(await client.images.save([base]))).get(`${base}:latest`);
+  if (stands === undefined) throw new Error("the base is not there");
+  const found: Record<string, string[]> = {};
+  for (const outcome of await buildRows(client, rows, "/none")) {
+    const differences = judge(outcome, stands);
+    if (differences.length > 0) found[`${outcome.row.name} (${outcome.way})`] = differences;
+  }
+  return found;
+}
+
+const chosen = (rows: readonly Row[]) => rows.filter(({ name }) => only === undefined || name.includes(only));
+
+for (const [title, rows] of Object.entries(tables))
+  test(title, async () => {
+    expect(await wrong(await engine.client(), chosen(rows))).toEqual({});
+  });
+
+for (const [title, rows] of Object.entries(tables))
+  test.skipIf(peer === undefined)(`${title}, of the peer`, async () => {
+    const client = await Client.connect({ host: peer ?? "" });
+    await importBase(client);
+    const common = rows.filter(({ newer, differs }) => newer !== true && differs === undefined);
+    expect(await wrong(client, chosen(common))).toEqual({});
+  });
