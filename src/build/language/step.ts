@@ -295,11 +295,12 @@ class Applier {
     const args = long === undefined ? words : [...this.#shell(), `. /dev/pipes/${long.name}`];
     const environment = environmentOf(this.#state.env.values());
     const scope = this.#state.scope;
-    const inScope = [...withBothCases(scope.inScope(environment))];
+    const classic = this.#dialect === "classic";
+    const known = scope.inScope(environment);
+    const inScope = [...(classic ? known : withBothCases(known))];
     const visible = inScope
       .filter(([name]) => scope.isVisible(name))
       .map(([name, value]) => `${name}=${value}`);
-    const classic = this.#dialect === "classic";
     const listed = classic ? visible.sort() : this.#declared(new Map(inScope));
     const prefix = listed.length === 0 ? [] : [`|${listed.length}`, ...listed];
     const line = [...prefix, ...words].join(" ");
@@ -381,7 +382,7 @@ class Applier {
   }
 }
 
-/** A proxy has its name in both cases: programs disagree on which to ask for. */
+/** BuildKit's: a proxy has its name in both cases, since programs disagree on which to ask for. */
 function withBothCases(values: ReadonlyMap<string, string>): Map<string, string> {
   const all = new Map(values);
   for (const [name, value] of values) {
