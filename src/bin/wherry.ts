@@ -6,7 +6,10 @@ import { Fault } from "#spec/fault.ts";
 import { version } from "./version.ts";
 
 const io: CliIo = {
-  stdin: process.stdin,
+  // Made when it is asked for: most commands read nothing.
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

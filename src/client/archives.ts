@@ -1,10 +1,5 @@
 /** Requests about containers' files (Engine API, "Container": archive, changes, export; commit). */
-import {
-  type ContainerPathStat,
-  decodePathStat,
-  type FilesystemChange,
-  pathStatHeader,
-} from "#spec/docker-archive.ts";
+import type { ContainerPathStat, FilesystemChange } from "#spec/docker-archive.ts";
 import type { IdAnswer } from "#spec/docker-wire.ts";
 import type { Answer } from "./answer.ts";
 import type { Connection } from "./connection.ts";
@@ -41,7 +36,7 @@ export class FilesClient {
   async stat(id: string, path: string): Promise<ContainerPathStat> {
     const answer = await this.#connection.send("HEAD", this.#at(id), { query: { path } });
     for await (const _ of answer.body);
-    return statOf(answer);
+    return await statOf(answer);
   }
 
   async read(
@@ -49,7 +44,7 @@ export class FilesClient {
     path: string,
   ): Promise<{ readonly stat: ContainerPathStat; readonly tar: AsyncIterable<Uint8Array> }> {
     const answer = await this.#connection.send("GET", this.#at(id), { query: { path } });
-    return { stat: statOf(answer), tar: answer.body };
+    return { stat: await statOf(answer), tar: answer.body };
   }
 
   async write(id: string, path: string, tar: AsyncIterable<Uint8Array>, o: WriteOptions = {}): Promise<void> {
@@ -94,7 +89,9 @@ function at(id: string): string {
   return `/containers/${encodeURIComponent(id)}`;
 }
 
-function statOf({ headers }: Answer): ContainerPathStat {
+async function statOf({ headers }: Answer): Promise<ContainerPathStat> {
+  // Loaded here: what checks it, most commands never need.
+  const { decodePathStat, pathStatHeader } = await import("#spec/docker-archive.ts");
   const header = headers[pathStatHeader.toLowerCase()];
   return decodePathStat(typeof header === "string" ? header : undefined);
 }
