@@ -17,6 +17,13 @@ afterEach(async () => {
 const hide = (text: string) => text.replace(/\b[0-9a-f]{12}\b/g, "<id>");
 
 describe.skipIf(!canBuild)("a build", () => {
+  test("keeps no container of a RUN, and says so to whoever wants one", async () => {
+    const { text } = await fixture.build("FROM busybox\nRUN echo kept >/k\n", {}, { remove: false });
+    expect(text).toStartWith("[Warning] containers of RUN are not kept, whatever rm and forcerm say\n");
+    expect(text).not.toContain("Removed intermediate container");
+    expect(await fixture.leftovers()).toEqual([]);
+  });
+
   test("says what dockerd says", async () => {
     const { messages, image } = await fixture.build(
       "FROM busybox AS b\nCOPY a.txt /x/\nRUN echo out; echo err >&2; echo hi >/hi\nENV A=b\nCMD echo hi\n",

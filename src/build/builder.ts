@@ -88,7 +88,7 @@ export interface ClassicRequest {
   readonly networkMode?: string | undefined;
   /** Limits for the containers of RUN. */
   readonly host?: HostConfig | undefined;
-  /** Containers of RUN are always removed; `false` leaves out saying so. */
+  /** Containers of RUN are always removed; `false` has a warning say that, instead of each step. */
   readonly remove?: boolean | undefined;
   readonly signal: AbortSignal;
 }
@@ -373,6 +373,9 @@ export class Builder implements AsyncDisposable {
     const { engine } = this.#parts;
     const { workspaces, steps: cache } = this.#shared;
     try {
+      // Many clients say so without meaning it: no reason to refuse them.
+      if (!request.reportRemoval)
+        await reporter.say("[Warning] containers of RUN are not kept, whatever rm and forcerm say\n");
       const image = await cancellable(request.signal, () =>
         solve({ engine, workspaces, cache, misses, reporter }, request),
       ).finally(() => misses.end(this.#now().getTime()));

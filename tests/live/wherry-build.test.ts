@@ -87,6 +87,18 @@ test("points at the word that is to blame", async () => {
   expect(check.stdout).toContain(
     "WARNING: UndefinedVar - https://docs.docker.com/go/dockerfile/rule/undefined-var/\nUsage of undefined variable '$nowhere'\nChecked:3:9\n",
   );
+  const asJson = [
+    "build",
+    "--call",
+    "check,format=json,ignorestatus",
+    "-f",
+    join(directory, "Checked"),
+    directory,
+  ];
+  const { warnings } = JSON.parse((await ok(asJson)).stdout) as { warnings: { ruleName: string }[] };
+  expect(warnings.map(({ ruleName }) => ruleName)).toContain("UndefinedVar");
+  const odd = await engine.cli("wherry", ["build", "--call", "check,format=xml", directory]);
+  expect([odd.code, odd.stderr]).toEqual([1, expect.stringContaining("want format=json or ignorestatus")]);
   expect(check.stdout).toContain("   3 | >>> WORKDIR $nowhere\n     |             ^^^^^^^^\n");
   for (const rule of ["JSONArgsRecommended", "ConsistentInstructionCasing"])
     expect(check.stdout).toContain(`WARNING: ${rule} - `);

@@ -57,7 +57,7 @@ export function frontendOptions(
   if (flags.list("ulimit").length > 0) options["ulimit"] = flags.list("ulimit").join(",");
   for (const [kind, text] of attestationsOf(flags)) options[`attest:${kind}`] = text;
   const question = questionOf(flags);
-  if (question !== undefined) options["requestid"] = `frontend.${question}`;
+  if (question !== undefined) options["requestid"] = `frontend.${question.name}`;
   return options;
 }
 
@@ -79,15 +79,46 @@ export function attestationsOf(flags: Flags): Map<string, string> {
   return found;
 }
 
-/** `lint`, `outline`, `targets`; undefined to build. */
-export function questionOf(flags: Flags): string | undefined {
-  if (flags.on("check")) return "lint";
-  const call = flags.text("call") ?? "build";
-  if (call === "build") return undefined;
-  const name = { check: "lint", lint: "lint", outline: "outline", targets: "targets" }[call];
+/** What is asked of a Dockerfile instead of building it. */
+export interface Question {
+  /** As BuildKit calls it: `lint`. */
+  readonly name: string;
+  readonly json: boolean;
+  /** Whatever is found, asking was a success. */
+  readonly ignoreStatus: boolean;
+}
+
+const questions: Readonly<Record<string, string>> = {
+  ...{ check: "lint", lint: "lint", outline: "outline", targets: "targets" },
+  "subrequests.describe": "subrequests.describe",
+};
+
+/** `--check`, or `--call METHOD[,format=json][,ignorestatus[=BOOL]]`; undefined to build. @throws Fault `invalid`. */
+export function questionOf(flags: Flags): Question | undefined {
+  const [call = "build", ...fields] = csvFields(
+    flags.on("check") ? "check" : (flags.text("call") ?? "build"),
+  );
+  const method = call.replace(/^method=/, "");
+  if (method === "build") return undefined;
+  const name = questions[method];
   if (name === undefined)
-    throw new Fault("invalid", `invalid call ${JSON.stringify(call)}: want build, check, outline or targets`);
-  return name;
+    throw new Fault(
+      "invalid",
+      `invalid call ${JSON.stringify(method)}: want build, check, outline, targets or subrequests.describe`,
+    );
+  const given = new Map(
+    fields.map((field) => field.split(/=(.*)/s, 2)).map(([key = "", value = ""]) => [key, value] as const),
+  );
+  const format = given.get("format") ?? "text";
+  const ignored = given.get("ignorestatus");
+  const odd = [...given.keys()].find((key) => key !== "format" && key !== "ignorestatus");
+  if (odd !== undefined || !["text", "json"].includes(format))
+    throw new Fault(
+      "invalid",
+      `invalid print function: ${call},${fields.join(",")}: want format=json or ignorestatus`,
+    );
+  const ignoreStatus = given.has("ignorestatus") && !/^(?:0|f|false)$/i.test(ignored ?? "");
+  return { name, json: format === "json", ignoreStatus };
 }
 
 function* pairs(

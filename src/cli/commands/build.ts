@@ -4,7 +4,13 @@ import { resolve } from "node:path";
 import { blamedSource } from "#cli/build/blamed-source.ts";
 import type { BuildDisplay } from "#cli/build/build-display.ts";
 import { buildFlags } from "#cli/build/build-flags.ts";
-import { frontendOptions, type Output, outputsOf, questionOf } from "#cli/build/build-order.ts";
+import {
+  frontendOptions,
+  type Output,
+  outputsOf,
+  type Question,
+  questionOf,
+} from "#cli/build/build-order.ts";
 import { displayFor } from "#cli/build/build-screen.ts";
 import { buildServices } from "#cli/build/build-services.ts";
 import { openSources } from "#cli/build/build-sources.ts";
@@ -52,7 +58,8 @@ const build: Command = {
       signal: abort.signal,
     });
     try {
-      if (questionOf(flags) !== undefined) return await say(io, await running.answer());
+      const question = questionOf(flags);
+      if (question !== undefined) return await say(io, question, await running.answer());
       const display = flags.on("quiet")
         ? undefined
         : displayFor(invocation, invocation.flags.text("progress") ?? io.env["BUILDKIT_PROGRESS"] ?? "auto");
@@ -97,9 +104,14 @@ function storesOf(io: CliIo, outputs: readonly Output[]): Map<string, string> {
   return new Map(layouts.map((path) => [exportStore, path]));
 }
 
-async function say(io: CliIo, answer: Readonly<Record<string, Uint8Array>>): Promise<number> {
-  await write(io.stdout, answer["result.txt"] ?? "");
-  return Number(Buffer.from(answer["result.statuscode"] ?? "0").toString());
+async function say(
+  io: CliIo,
+  { json, ignoreStatus }: Question,
+  answer: Readonly<Record<string, Uint8Array>>,
+): Promise<number> {
+  const said = Buffer.from(answer[json ? "result.json" : "result.txt"] ?? "").toString();
+  await write(io.stdout, json ? `${said.trimEnd()}\n` : said);
+  return ignoreStatus ? 0 : Number(Buffer.from(answer["result.statuscode"] ?? "0").toString());
 }
 
 async function report(
