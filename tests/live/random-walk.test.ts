@@ -12,10 +12,19 @@ import { setUp } from "#kernel/network/links.ts";
 import { Netlink } from "#kernel/network/netlink.ts";
 import { makeNamespace, removeNamespace, stayInNamespace } from "#kernel/network/netns.ts";
 import { Networks } from "#network/networks.ts";
+import type { EndpointSettings } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
-import type { NetworkCreateRequest } from "#spec/network.ts";
+import { familyOf } from "#spec/ip.ts";
+import { addressesOf, type NetworkCreateRequest } from "#spec/network.ts";
 import { Records } from "#store/records.ts";
-import { differences, sandboxesOf, type Walker } from "./walk-differences.ts";
+import { until } from "./told.ts";
+import {
+  differences,
+  knownNeighbours,
+  neighbourDifferences,
+  sandboxesOf,
+  type Walker,
+} from "./walk-differences.ts";
 
 const steps = Number(process.env["WALK_STEPS"] ?? "150");
 const seed = Date.now() % 2 ** 31;
@@ -61,6 +70,9 @@ beforeEach(async () => {
     walkers.push({ ...walker, networks });
     await networks.prepare(new Set());
     for (const each of kinds) await networks.create({ ...plain, ...each });
+    // Few addresses: they come to others again and again.
+    const Subnet = `10.99.${walkers.length}.0/29`;
+    await networks.create({ ...plain, name: "few", ipam: { ...plain.ipam, config: [{ Subnet }] } });
   }
 });
 afterEach(async () => {
@@ -85,7 +97,8 @@ const kinds: readonly Partial<NetworkCreateRequest>[] = [
   { name: "routed", options: routed },
   { name: "alone", driver: "macvlan", ipv6: true },
 ];
-const names = ["bridge", ...kinds.map(({ name }) => name ?? "")];
+const made = ["few", ...kinds.map(({ name }) => name ?? "")];
+const names = ["bridge", "few", "few", ...made];
 
 /** Numbers below `count` by mulberry32. */
 function dice(start: number): (count: number) => number {
@@ -96,6 +109,33 @@ function dice(start: number): (count: number) => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) % count;
   };
+}
+
+/** Of hardware and of its own: whoever has an address after somebody else has other hardware. */
+const settingsOf = (id: string, name: string): EndpointSettings =>
+  name === "few" ? { MacAddress: `02:42:0a:00:00:${(id.codePointAt(0) ?? 0).toString(16)}` } : {};
+
+/** The host and each container of a walker have heard of one another. */
+async function meet(walker: Walking): Promise<void> {
+  const socket = await Bun.udpSocket({ socket: { error: () => undefined } });
+  const six = await Bun.udpSocket({ hostname: "::", socket: { error: () => undefined } });
+  const addresses = sandboxesOf(walker).flatMap(({ endpoints }) =>
+    endpoints.filter(({ hostInterface }) => hostInterface !== "").flatMap(addressesOf),
+  );
+  await until(() => {
+    const known = knownNeighbours();
+    const missing = addresses.filter((address) => !known.has(address));
+    for (const address of missing)
+      try {
+        (familyOf(address) === 4 ? socket : six).send("?", 9, address);
+      } catch {
+        // What one before it met: nobody listens.
+      }
+    return missing.length === 0;
+  }, `seed ${seed}: every container is known to the host`);
+  socket.close();
+  six.close();
+  expect([seed, neighbourDifferences(walkers)]).toEqual([seed, []]);
 }
 
 /** Whose second port is `more`, when it has one. */
@@ -114,12 +154,15 @@ async function step({ ids, networks }: Walking, roll: (count: number) => number)
   switch (roll(6)) {
     case 0:
     case 1:
-      await networks.attach({ ...member(id), endpoints: { [name]: {} }, signal });
+      await networks.attach({ ...member(id), endpoints: { [name]: settingsOf(id, name) }, signal });
       await networks.plug(id);
       return;
     case 2: {
       const on = networks.sandbox(id)?.endpoints.some(({ networkName }) => networkName === name);
-      if (on === false) await networks.connect(member(id), networks.get(name), { GwPriority: roll(3) });
+      if (on === false)
+        await networks.connect(member(id), networks.get(name), {
+          ...{ GwPriority: roll(3), ...settingsOf(id, name) },
+        });
       return;
     }
     case 3:
@@ -156,11 +199,13 @@ test(`${steps} steps of two engines later the kernel has what the records say`, 
       const walker = walkers[roll(walkers.length)];
       if (walker === undefined) throw new Error("nobody walks");
       await step(walker, roll);
+      if (at % 25 === 24) await meet(walker);
       if (at % 50 === 49) await comeBack(walker);
     } catch (thrown) {
       throw new Error(`seed ${seed}, step ${at}: ${Fault.from(thrown).message}`, { cause: thrown });
     }
   }
+  for (const walker of walkers) await meet(walker);
   expect([seed, await settled()]).toEqual([seed, []]);
   for (const walker of walkers) {
     const { execRoot, ids, name, networks } = walker;
@@ -168,7 +213,7 @@ test(`${steps} steps of two engines later the kernel has what the records say`, 
     const namespaces = readdirSync(join(execRoot, "netns")).length;
     expect([seed, name, namespaces <= sandboxesOf(walker).length + 3]).toEqual([seed, name, true]);
     for (const id of ids) await networks.detach(id);
-    for (const each of kinds) await networks.remove(each.name ?? "");
+    for (const each of made) await networks.remove(each);
   }
   expect([seed, await settled(), walkers.map(({ networks }) => networks.list().length)]).toEqual([
     seed,

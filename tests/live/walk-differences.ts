@@ -25,18 +25,31 @@ type Find = (what: string, is: readonly string[], should: readonly string[]) => 
 
 /** Of all engines of this network namespace together. */
 export function differences(walkers: readonly Walker[]): string[] {
+  const { found, same } = comparison();
+  compareHost(walkers, same);
+  compareNeighbours(walkers, same);
+  for (const walker of walkers) {
+    compareTables(walker, same);
+    for (const sandbox of sandboxesOf(walker)) compareInside(sandbox, same);
+  }
+  return found;
+}
+
+/** Of those alone who bridges and the host remember. */
+export function neighbourDifferences(walkers: readonly Walker[]): string[] {
+  const { found, same } = comparison();
+  compareNeighbours(walkers, same);
+  return found;
+}
+
+function comparison(): { readonly found: string[]; readonly same: Find } {
   const found: string[] = [];
   const same: Find = (what, is, should) => {
     const [missing, odd] = [without(should, is), without(is, should)];
     if (missing.length > 0) found.push(`${what}: missing ${missing.join(", ")}`);
     if (odd.length > 0) found.push(`${what}: nobody's ${odd.join(", ")}`);
   };
-  compareHost(walkers, same);
-  for (const walker of walkers) {
-    compareTables(walker, same);
-    for (const sandbox of sandboxesOf(walker)) compareInside(sandbox, same);
-  }
-  return found;
+  return { found, same };
 }
 
 /** As multisets. */
@@ -89,6 +102,45 @@ function compareHost(walkers: readonly Walker[], same: Find): void {
   );
 }
 
+/**
+ * What bridges and the host remember of who is where: every address of hardware behind a port of a bridge is its container's, and
+ * no address leads to hardware that somebody else has.
+ */
+function compareNeighbours(walkers: readonly Walker[], same: Find): void {
+  const bridges = walkers
+    .flatMap(({ networks }) => networks.list().filter(({ driver }) => driver === "bridge"))
+    .map(({ device }) => device);
+  const endpoints = walkers
+    .flatMap((walker) => sandboxesOf(walker))
+    .flatMap(({ endpoints }) => endpoints.filter(({ hostInterface }) => hostInterface !== ""));
+  const macAt = (port: string) => endpoints.find((each) => each.hostInterface === port)?.macAddress;
+  const learned = bridges
+    .flatMap((device) => listed("bridge", "fdb", "show", "br", device))
+    // Those of the ends on the host are the kernel's own, and there as long as these are.
+    .filter(({ state }) => state !== "permanent");
+  same(
+    "who is behind a port of a bridge",
+    learned.map(({ ifname = "", mac = "" }) => `${mac} at ${ifname}`),
+    learned.map(({ ifname = "" }) => `${macAt(ifname)} at ${ifname}`),
+  );
+  const known = listed("ip", "neigh").filter(
+    ({ dev = "", dst = "", lladdr }) =>
+      bridges.includes(dev) && lladdr !== undefined && !dst.startsWith("fe80:") && !dst.startsWith("ff02:"),
+  );
+  const macOf = (address: string) =>
+    endpoints.find((each) => each.ipAddress === address || each.ip6Address === address)?.macAddress;
+  same(
+    "who has an address",
+    known.map(({ dst = "", lladdr = "" }) => `${dst} is ${lladdr}`),
+    known.map(({ dst = "", lladdr = "" }) => `${dst} is ${macOf(dst) ?? lladdr}`),
+  );
+}
+
+/** Addresses whose hardware the host remembers. */
+export function knownNeighbours(): Set<string> {
+  return new Set(listed("ip", "neigh").flatMap(({ dst, lladdr }) => (dst && lladdr ? [dst] : [])));
+}
+
 function bridgeAddresses({ device, pools }: NetworkRecord): string[] {
   return pools.map(({ gateway, subnet }) => `${device} ${gateway}/${subnet.split("/")[1]}`);
 }
@@ -128,6 +180,11 @@ interface IpEntry {
   readonly ifname?: string;
   readonly dev?: string;
   readonly gateway?: string;
+  readonly mac?: string;
+  /** One of an entry of a bridge, several of a neighbour. */
+  readonly state?: string | readonly string[];
+  readonly dst?: string;
+  readonly lladdr?: string;
   readonly addr_info?: readonly {
     readonly local: string;
     readonly prefixlen: number;
@@ -136,7 +193,11 @@ interface IpEntry {
 }
 
 function ip(...words: string[]): IpEntry[] {
-  const { stdout } = spawnSync("ip", ["-j", ...words], { encoding: "utf8" });
+  return listed("ip", ...words);
+}
+
+function listed(program: "ip" | "bridge", ...words: string[]): IpEntry[] {
+  const { stdout } = spawnSync(program, ["-j", ...words], { encoding: "utf8" });
   return stdout.trim() === "" ? [] : (JSON.parse(stdout) as IpEntry[]);
 }
 
