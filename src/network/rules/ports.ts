@@ -86,11 +86,17 @@ function hostAddresses(
     if (mode !== undefined && mode !== "isolated") return [{ ip: own, bound: mode !== "routed" }];
     return family === 6 && mode === undefined && relays ? [{ ip: own, bound: true }] : [];
   });
-  if (found.length === 0 && asked !== "")
+  if (found.length === 0 && asked !== "") {
+    const family = familyOf(ip);
+    const relayless =
+      protocol === "sctp" && family === 6
+        ? ", and SCTP is led by the kernel alone, which does not translate between IPv6 and IPv4"
+        : "";
     throw new Fault(
       "invalid",
-      `the port ${containerPort}/${protocol} cannot be published on ${ip}: the container has no IPv${familyOf(ip)} address: put it on a network with IPv${familyOf(ip)}`,
+      `the port ${containerPort}/${protocol} cannot be published on ${ip}: the container has no IPv${family} address${relayless}: put it on a network with IPv${family}`,
     );
+  }
   return found;
 }
 
