@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { groupPaths } from "#kernel/cgroups/cgroup.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { conmonFiles } from "./conmon/conmon.ts";
 import { RuntimeFixture } from "./runtime-fixture.ts";
 
 let fixture: RuntimeFixture;
@@ -141,6 +143,19 @@ describe("a run", () => {
     const reality = await fixture.runtime.reality(record.id);
     expect(reality).toMatchObject({ state: "stopped", exitCode: 9, oomKilled: false });
     expect(await ended(record)).toBe(9);
+  });
+
+  test("whose process is gone, and whose end is not written down yet, has ended", async () => {
+    const record = await started(sh("exec sleep 1000"));
+    const found = await fixture.runtime.reality(record.id);
+    const pid = found.state === "running" ? found.pid : 0;
+    expect(pid).toBeGreaterThan(1);
+    // As when conmon has taken note of the end: its child is none any more.
+    await Bun.write(join(fixture.directory, "exec/runs", record.id, conmonFiles.pid), `${process.pid}`);
+    const reality = fixture.runtime.reality(record.id);
+    process.kill(pid, "SIGKILL");
+    expect(await reality).toMatchObject({ state: "stopped", exitCode: 137 });
+    expect(await ended(record)).toBe(137);
   });
 
   test("that goes on is found by the next engine, and can be signalled, paused and resumed", async () => {

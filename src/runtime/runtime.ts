@@ -72,6 +72,8 @@ export interface Exit {
 }
 
 const idPattern = /^[0-9a-f]{64}$/;
+/** How long a conmon whose process is gone has for its exit file; one that makes its process yet is not waited for longer. */
+const endWrittenMs = 2000;
 /** What a run gets whose conmon died. */
 const lostExitCode = 255;
 const sigkill = 9;
@@ -234,11 +236,26 @@ export class Runtime implements Disposable {
     if (!existsSync(this.#directory(id))) return { state: "absent" };
     const ended = await this.#ended(id);
     if (ended !== undefined) return { state: "stopped", ...ended };
-    const { first } = this.#processes(id);
-    if (first === undefined) return { state: "absent" };
+    const { first, conmon } = this.#processes(id);
+    if (first === undefined) return await this.#ending(id, conmon !== undefined);
     if (await this.#isCreated(id)) return { state: "created" };
     const paused = await cgroup.isFrozen(this.cgroups, this.#groupOf(id));
     return { state: paused ? "paused" : "running", pid: first.pid };
+  }
+
+  /** Its process is gone. A conmon that lives is about to write down how it ended, one that went may just have done so. */
+  async #ending(id: string, hasConmon: boolean): Promise<Reality> {
+    if (!hasConmon) {
+      const ended = await this.#ended(id);
+      return ended === undefined ? { state: "absent" } : { state: "stopped", ...ended };
+    }
+    const signal = AbortSignal.timeout(endWrittenMs);
+    try {
+      return { state: "stopped", ...(await this.exit(id, { signal })) };
+    } catch (thrown) {
+      if (signal.aborted) return { state: "absent" };
+      throw thrown;
+    }
   }
 
   /** A process the low-level runtime knows nothing of is one that runs. */

@@ -196,34 +196,39 @@ export interface BridgePort {
   readonly isolated: boolean;
 }
 
-export function setBridgePort(netlink: Netlink, index: number, { hairpin, isolated }: BridgePort): void {
-  netlink.change(
-    message.setLink,
-    0,
-    linkBody({ family: bridgeFamily, index }),
-    [
-      [
-        link.protocolInfo | nested,
-        [
-          [portHairpin, Buffer.from([Number(hairpin)])],
-          [portIsolated, Buffer.from([Number(isolated)])],
-        ],
-      ],
-    ],
-    "set up a port of a bridge",
+/** False when the interface is not there any more, or no port of a bridge. */
+export function setBridgePort(netlink: Netlink, index: number, { hairpin, isolated }: BridgePort): boolean {
+  const settings: [number, Buffer][] = [
+    [portHairpin, Buffer.from([Number(hairpin)])],
+    [portIsolated, Buffer.from([Number(isolated)])],
+  ];
+  return unlessGone(() =>
+    netlink.change(
+      message.setLink,
+      0,
+      linkBody({ family: bridgeFamily, index }),
+      [[link.protocolInfo | nested, settings]],
+      "set up a port of a bridge",
+    ),
   );
 }
 
 /** False when there is none of that name. Waits for the kernel, some 20 ms. */
 export function deleteLink(netlink: Netlink, name: string): boolean {
-  try {
+  return unlessGone(() =>
     netlink.change(
       message.deleteLink,
       0,
       linkBody({}),
       [[link.name, text(name)]],
       `remove the interface ${name}`,
-    );
+    ),
+  );
+}
+
+function unlessGone(change: () => void): boolean {
+  try {
+    change();
     return true;
   } catch (error) {
     if (error instanceof Errno && error.code === "ENODEV") return false;

@@ -107,7 +107,10 @@ export class BridgeDriver implements NetworkDriver {
     this.#firewall.addNetwork(bridged(network));
   }
 
-  /** To what its options say by now; interfaces of containers that run keep their packets' size. */
+  /**
+   * To what its options say by now; interfaces of containers that run keep their packets' size, and those of containers
+   * that just ended may go meanwhile.
+   */
   #adjust(index: number, { icc, mtu }: BridgeOptions): void {
     if (mtu !== undefined) setMtu(this.#netlink, index, mtu);
     for (const { index: port, master, name } of listLinks(this.#netlink))
@@ -130,7 +133,8 @@ export class BridgeDriver implements NetworkDriver {
     try {
       const port = findLink(this.#netlink, endpoint.hostInterface);
       // A container reaches its own published ports; where bridges are filtered like routers, that never leaves its port.
-      setBridgePort(this.#netlink, port?.index ?? 0, { hairpin: true, isolated: !icc });
+      if (port === undefined || !setBridgePort(this.#netlink, port.index, { hairpin: true, isolated: !icc }))
+        throw new Fault("unavailable", `the interface ${endpoint.hostInterface} went as soon as it was made`);
       // Who had the address before may have had another address of hardware, which the host would go on sending to.
       for (const address of addressesOf(endpoint)) forgetNeighbour(this.#netlink, made.index, address);
     } catch (error) {
