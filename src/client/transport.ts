@@ -58,13 +58,23 @@ function urlHost(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
+/** Empty for addresses: nobody is asked for by one (RFC 6066, 3), and the certificate is checked against it all the same. */
+function serverName(hostname: string): string {
+  return hostname.includes(":") || /^[\d.]+$/.test(hostname) ? "" : hostname;
+}
+
 async function byHttp(address: EngineAddress, o: Exchange): Promise<Answer> {
   const tls = address.kind === "tcp" ? address.tls : undefined;
   const { request: open } = await (tls === undefined ? import("node:http") : import("node:https"));
   const place =
     address.kind === "unix"
       ? { socketPath: address.path }
-      : { hostname: address.hostname, port: address.port, ...(tls !== undefined && tlsOptions(tls)) };
+      : {
+          hostname: address.hostname,
+          port: address.port,
+          // Node would take the name to check, and to ask for, from the Host header.
+          ...(tls !== undefined && { ...tlsOptions(tls), servername: serverName(address.hostname) }),
+        };
   return await new Promise((resolve, reject) => {
     const request = open({
       ...place,
