@@ -45,9 +45,19 @@ export function untilTest(
   return (created) => Date.parse(created) < untilMs;
 }
 
-/** A time, or how long ago. */
+/** A time, or how long ago. Days, hours and minutes without a zone are those of this machine. */
 function moment(text: string, nowMs: number): number {
   const nanoseconds = text === "0" ? undefined : goDurationOrNone(text);
   if (nanoseconds !== undefined) return nowMs - nanoseconds / 1e6;
-  return Number((parseUnixTime(text) ?? 0n) / 1_000_000n);
+  const local = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2}(?:\.\d+)?))?)?)?$/.exec(text);
+  const [, day, hour = "00", minute = "00", second = "00"] = local ?? [];
+  const localMs = day === undefined ? Number.NaN : Date.parse(`${day}T${hour}:${minute}:${second}`);
+  if (!Number.isNaN(localMs)) return localMs;
+  try {
+    return Number((parseUnixTime(text) ?? 0n) / 1_000_000n);
+  } catch (cause) {
+    throw new Fault("invalid", `failed to parse value as time or duration: ${JSON.stringify(text)}`, {
+      cause,
+    });
+  }
 }

@@ -1,6 +1,5 @@
 /** Single files of a build's result, as clients ask for them. Paths cannot leave the result, links included. */
 import { readSync } from "node:fs";
-import { pathMatcher } from "#build/language/go-text.ts";
 import type { BuildResult } from "#build/request/build-request.ts";
 import { Beneath } from "#kernel/files/beneath.ts";
 import { type BytePath, bytePath, joinPath, pathText } from "#kernel/files/byte-path.ts";
@@ -8,6 +7,7 @@ import { closeDescriptor, openFlag, statDescriptor } from "#kernel/files/files-a
 import { Errno } from "#kernel/libc.ts";
 import { Fault } from "#spec/fault.ts";
 import { type FileStatWritten, goMode } from "#spec/file-packets.ts";
+import { pathMatcher } from "#spec/go-text.ts";
 import type { BuildkitBuilder } from "./buildkit-parts.ts";
 import { entryOf } from "./send-files.ts";
 

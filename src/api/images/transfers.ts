@@ -153,7 +153,11 @@ async function search({ engine }: ApiParts, request: ApiRequest): Promise<Reply>
 }
 
 function starsOf(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new Fault("invalid", `invalid filter 'stars=${value}'`);
+  if (!/^\d{1,9}$/.test(value))
+    throw new Fault(
+      "invalid",
+      `invalid filter 'stars=${value}': strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`,
+    );
   return Number(value);
 }
 

@@ -1,7 +1,7 @@
 /** Pure. `.dockerignore`: its lines, and what they leave out. */
 import ignore from "@balena/dockerignore";
-import { cleanPath } from "#build/language/go-text.ts";
 import { Fault } from "#spec/fault.ts";
+import { cleanPath } from "#spec/go-text.ts";
 
 /** Lines that mean something, in their shortest form, without the leading slash. */
 export function ignoreLines(text: string): string[] {

@@ -1,8 +1,8 @@
 /** A source that is not there, with the nearest name that is. */
 
-import { cleanPath } from "#build/language/go-text.ts";
 import { suggestion } from "#build/language/suggest.ts";
 import { Fault } from "#spec/fault.ts";
+import { cleanPath } from "#spec/go-text.ts";
 
 /** In BuildKit's words. `names` are what lies beside it. */
 export function missingSource(path: string, names: readonly string[]): Fault {

@@ -6,8 +6,8 @@
  */
 import { chmodSync, lchownSync, lstatSync, mkdirSync, utimesSync } from "node:fs";
 import { dirname } from "node:path";
-import { cleanPath } from "#build/language/go-text.ts";
 import { Fault } from "#spec/fault.ts";
+import { cleanPath } from "#spec/go-text.ts";
 import type { Additions } from "./additions.ts";
 import { Copier, type CopyOptions } from "./copier.ts";
 import type { Owner } from "./ownership.ts";

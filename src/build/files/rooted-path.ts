@@ -4,8 +4,8 @@
  * answer cannot be raced. Where something may run, `Beneath` is the tool.
  */
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
-import { cleanPath } from "#build/language/go-text.ts";
 import { Fault } from "#spec/fault.ts";
+import { cleanPath } from "#spec/go-text.ts";
 
 /** Linux's limit of links on one path. */
 const linksMax = 40;

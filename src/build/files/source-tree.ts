@@ -7,9 +7,9 @@
 import { createHash, hash as hashOnce } from "node:crypto";
 import { createReadStream, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { basename } from "node:path";
-import { cleanPath, deepMatcher, hasWildcards, pathMatcher } from "#build/language/go-text.ts";
 import { suggestion } from "#build/language/suggest.ts";
 import { Fault } from "#spec/fault.ts";
+import { cleanPath, deepMatcher, hasWildcards, pathMatcher } from "#spec/go-text.ts";
 import { fileAttributes } from "#store/trees/file-attributes.ts";
 import { compareBytes } from "./byte-order.ts";
 import { eitherFilter, filterBelow, ignoreFilter, type PathFilter } from "./ignore-patterns.ts";

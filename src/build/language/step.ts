@@ -5,11 +5,11 @@
 
 import { Fault } from "#spec/fault.ts";
 import { goQuoteList } from "#spec/go-quote.ts";
+import { cleanPath } from "#spec/go-text.ts";
 import { proxyArguments } from "./build-args.ts";
 import { checkChecksum } from "./checksum.ts";
 import { type Environment, environmentOf, expandWord, expandWords } from "./expand.ts";
 import { exposedPorts } from "./expose.ts";
-import { cleanPath } from "./go-text.ts";
 import { formatHealthcheck, quoteHealthcheck } from "./healthcheck.ts";
 import { heredocBody, parseHeredocWord } from "./heredoc.ts";
 import type { CommandLine, InlineFile, Instruction, InstructionOf, Transfer } from "./instruction.ts";

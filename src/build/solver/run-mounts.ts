@@ -14,12 +14,12 @@ import { place } from "#build/files/place.ts";
 import { lookAt, resolveInRoot } from "#build/files/rooted-path.ts";
 import type { SourceTree } from "#build/files/source-tree.ts";
 import type { Workspaces } from "#build/files/workspace.ts";
-import { cleanPath } from "#build/language/go-text.ts";
 import type { RunMount } from "#build/language/run-mount.ts";
 import type { RunWork } from "#build/language/step.ts";
 import type { HostConfig } from "#spec/container.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault } from "#spec/fault.ts";
+import { cleanPath } from "#spec/go-text.ts";
 import { scriptMount } from "./script-mount.ts";
 
 export interface MountSource {

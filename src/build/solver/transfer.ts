@@ -15,12 +15,12 @@ import { lookAt, resolveInRoot } from "#build/files/rooted-path.ts";
 import { combineHashes, type Source, SourceTree } from "#build/files/source-tree.ts";
 import { unpackInto } from "#build/files/unpack-into.ts";
 import type { CommitOptions, NewLayer, Workspaces } from "#build/files/workspace.ts";
-import { cleanPath } from "#build/language/go-text.ts";
 import type { Dialect, ExpandedTransfer } from "#build/language/step.ts";
 import { fetchSource, isRemote } from "#build/sources/fetch-source.ts";
 import { checkoutGit, type GitAccess, parseGitReference, resolveGit } from "#build/sources/git-source.ts";
 import type { ChainId } from "#spec/digest.ts";
 import { Fault, isFault } from "#spec/fault.ts";
+import { cleanPath } from "#spec/go-text.ts";
 
 export interface TransferParts {
   readonly workspaces: Workspaces;

@@ -83,7 +83,7 @@ export class ImageIndex {
     return digestName(reference, (each) => this.#names.get(each) !== undefined);
   }
 
-  /** Familiar names with tags or digests, sorted. */
+  /** Familiar names with tags or digests, in the order of the canonical ones, as Docker's. */
   references(id: Digest): string[] {
     return familiar(this.names(id));
   }
@@ -190,7 +190,7 @@ export class ImageIndex {
 }
 
 function familiar(names: readonly string[]): string[] {
-  return names.map((name) => familiarReference(parseReference(name))).sort();
+  return [...names].sort().map((name) => familiarReference(parseReference(name)));
 }
 
 function canonicalName(reference: string): string | undefined {

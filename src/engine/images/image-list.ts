@@ -1,6 +1,8 @@
 /** Pure. Which images a list has in it, and how much of each is shared. */
 import type { ChainId, Digest } from "#spec/digest.ts";
+import { Fault } from "#spec/fault.ts";
 import { booleanFilter, type Filters, matchesLabels } from "#spec/filters.ts";
+import { isPattern, pathMatcher } from "#spec/go-text.ts";
 import type { ImageConfig } from "#spec/image.ts";
 import { familiarName, parseReference } from "#spec/reference.ts";
 import type { ImageRecord } from "./image-index.ts";
@@ -25,7 +27,10 @@ export interface ListLook {
   readonly createdOf: (reference: string) => string;
 }
 
+/** With a `reference` filter, an image is in it with the names that fit. @throws Fault `invalid` for a pattern that is none. */
 export function listImages(look: ListLook, filters: Filters): ImageDetail[] {
+  const wanted = filters["reference"];
+  if (wanted?.every(isPattern) === false) throw new Fault("invalid", "syntax error in pattern");
   return look.images
     .filter(({ record, references }) => {
       const unnamed = references.length === 0;
@@ -33,7 +38,12 @@ export function listImages(look: ListLook, filters: Filters): ImageDetail[] {
         record.intermediate || (unnamed && (look.parents.has(record.id) || look.variants.has(record.id)));
       return look.all || !hidden;
     })
-    .filter((image) => matches(look, image, filters));
+    .filter((image) => matches(look, image, filters))
+    .flatMap((image) => {
+      if (wanted === undefined) return [image];
+      const references = image.references.filter((name) => wanted.some((pattern) => fits(pattern, name)));
+      return references.length === 0 ? [] : [{ ...image, references }];
+    });
 }
 
 function matches(look: ListLook, { record, config, references }: ImageDetail, filters: Filters): boolean {
@@ -43,9 +53,6 @@ function matches(look: ListLook, { record, config, references }: ImageDetail, fi
   const { Labels } = config.config;
   if (!matchesLabels(filters["label"], Labels)) return false;
   if (filters["label!"]?.some((label) => matchesLabels([label], Labels)) === true) return false;
-  const wanted = filters["reference"];
-  if (wanted !== undefined && !references.some((name) => wanted.some((pattern) => fits(pattern, name))))
-    return false;
   const { created } = record;
   return (
     (filters["before"] ?? []).every((name) => created < look.createdOf(name)) &&
@@ -55,8 +62,8 @@ function matches(look: ListLook, { record, config, references }: ImageDetail, fi
 
 /** As Docker matches: the whole familiar reference, or the name without tag and digest. */
 function fits(pattern: string, name: string): boolean {
-  const glob = new Bun.Glob(pattern);
-  return glob.match(name) || glob.match(familiarName(parseReference(name)));
+  const matches = pathMatcher(pattern);
+  return matches(name) || matches(familiarName(parseReference(name)));
 }
 
 /**

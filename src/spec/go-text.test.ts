@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { cleanPath, hasWildcards, pathMatcher } from "./go-text.ts";
+import { cleanPath, hasWildcards, isPattern, pathMatcher } from "./go-text.ts";
 
 describe("pathMatcher() follows filepath.Match", () => {
   const cases: [pattern: string, path: string, matches: boolean][] = [
@@ -31,6 +31,17 @@ describe("pathMatcher() follows filepath.Match", () => {
   for (const [pattern, path, matches] of cases)
     test(`${pattern} ${matches ? "matches" : "does not match"} ${path}`, () =>
       expect(pathMatcher(pattern)(path)).toBe(matches));
+});
+
+test("isPattern() is what Match takes", () => {
+  expect(["a", "[a]", "[^a]", "a[", "[]a]", "a\\"].map(isPattern)).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
 });
 
 test("hasWildcards() ignores escaped ones", () => {

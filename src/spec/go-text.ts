@@ -1,5 +1,5 @@
 /**
- * Pure. How Go matches and cleans the paths that Docker lets users write: `filepath.Match`, `filepath.Clean`.
+ * Pure. How Go matches and cleans the paths and names that Docker lets users write: `filepath.Match`, `filepath.Clean`.
  */
 
 /** Go's `filepath.Clean`: the shortest equal path, `.` for nothing, no trailing slash. */
@@ -39,6 +39,11 @@ export function deepMatcher(pattern: string): (path: string) => boolean {
   );
   const expression = new RegExp(`^${source}$`, "su");
   return (path) => expression.test(path);
+}
+
+/** Whether `filepath.Match` would take the pattern. */
+export function isPattern(pattern: string): boolean {
+  return globSource(pattern) !== undefined;
 }
 
 function globSource(pattern: string): string | undefined {
