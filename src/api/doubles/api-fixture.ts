@@ -45,6 +45,7 @@ export class ApiFixture implements AsyncDisposable {
     stack.use(
       await serveApi({
         engine: fixture.engine,
+        registry: { mirrors: [], insecure: [], proxy: {} },
         builder: { classic: (request) => fixture.build(request), outcomes: () => fixture.outcomes },
         buildkit: {
           posted: {

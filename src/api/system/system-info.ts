@@ -5,6 +5,7 @@ import type { SystemFacts } from "#api/engine-face.ts";
 import type { ApiRequest } from "#api/http/api-request.ts";
 import type { SystemInfo } from "#spec/docker-wire.ts";
 import { logDrivers } from "#telemetry/log-config.ts";
+import { registryInfo } from "./registry-info.ts";
 
 function counts({
   engine,
@@ -64,14 +65,11 @@ export function systemInfo(parts: ApiParts, { version }: ApiRequest): SystemInfo
     OSType: "linux",
     Architecture: facts.machine,
     IndexServerAddress: "",
-    RegistryConfig: { InsecureRegistryCIDRs: [], IndexConfigs: {}, Mirrors: null },
     NCPU: facts.cpus,
     MemTotal: facts.memoryBytes,
     GenericResources: null,
     DockerRootDir: facts.dataRoot,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
+    ...registryInfo(parts.registry),
     Name: facts.hostname,
     Labels: [...facts.labels],
     ExperimentalBuild: false,

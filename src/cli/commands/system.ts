@@ -52,6 +52,11 @@ const info: Command = {
 };
 
 function infoText(facts: SystemInfo): string {
+  const proxies: [string, string][] = [
+    ["HTTP Proxy", facts.HttpProxy],
+    ["HTTPS Proxy", facts.HttpsProxy],
+    ["No Proxy", facts.NoProxy],
+  ];
   const lines: [string, string | number][] = [
     ["Containers", facts.Containers],
     [" Running", facts.ContainersRunning],
@@ -73,8 +78,20 @@ function infoText(facts: SystemInfo): string {
     ["Name", facts.Name],
     ["ID", facts.ID],
     ["Docker Root Dir", facts.DockerRootDir],
+    ...proxies.filter(([, value]) => value !== ""),
   ];
-  return `Server:\n${lines.map(([name, value]) => ` ${name}: ${value}\n`).join("")}`;
+  return `Server:\n${lines.map(([name, value]) => ` ${name}: ${value}\n`).join("")}${registries(facts)}`;
+}
+
+function registries({ RegistryConfig }: SystemInfo): string {
+  const { InsecureRegistryCIDRs = [], IndexConfigs = {}, Mirrors } = RegistryConfig ?? {};
+  const plain = Object.values(IndexConfigs).flatMap(({ Name, Secure }) => (Secure ? [] : [Name]));
+  const section = (title: string, lines: readonly string[]) =>
+    lines.length === 0 ? "" : ` ${title}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+  return (
+    section("Insecure Registries", [...plain, ...InsecureRegistryCIDRs]) +
+    section("Registry Mirrors", Mirrors ?? [])
+  );
 }
 
 export const commands: Readonly<Record<string, Command>> = { version, info };
