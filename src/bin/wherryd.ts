@@ -157,16 +157,8 @@ async function serve(
   const built = { root: join(o.dataRoot, "build"), cacheBytesMax: o.buildCacheBytes };
   const builder = stack.use(await Builder.open({ engine, layers, records, ...built }));
   const buildkit = openBuildkit(o, { builder, engine, network, records, log });
-  const api = await serveApi({
-    engine,
-    builder,
-    buildkit,
-    registry: o.registry,
-    ...made,
-    hosts: o.hosts,
-    tls: readTls(o),
-    log,
-  });
+  const facing = { ...made, registry: o.registry, hosts: o.hosts, tls: readTls(o), log };
+  const api = await serveApi({ engine, builder, buildkit, ...facing });
   stack.use(api);
   network.bar(api.hosts.flatMap((host) => /^tcp:.*:(\d+)$/.exec(host)?.[1] ?? []).map(Number));
   const changed = tellReload.bind(undefined, engine, events);

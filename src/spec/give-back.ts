@@ -8,5 +8,5 @@ const givenBackBytesMin = 16 * 1024;
  */
 export function giveBack({ buffer, byteLength }: Uint8Array): void {
   const owned = byteLength === buffer.byteLength && byteLength >= givenBackBytesMin;
-  if (owned && buffer instanceof ArrayBuffer) buffer.transfer(0);
+  if (owned && buffer instanceof ArrayBuffer) if ("transfer" in buffer) buffer.transfer(0);
 }
