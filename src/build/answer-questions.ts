@@ -34,7 +34,7 @@ export async function lintReport(inputs: BuildInputs, parts: QuestionParts): Pro
     return { warnings: [], source, error: { message, lines }, failed: false };
   }
   const ignoreText = await inputs.ignoreText();
-  return { ...lintSource(read, ignoreText, parts), source };
+  return { ...lintSource(read, ignoreText, parts, parts.options["target"] || undefined), source };
 }
 
 /** @throws BuildFault for a Dockerfile that cannot be read. */

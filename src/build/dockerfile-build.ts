@@ -216,7 +216,12 @@ export class DockerfileBuild {
     const { engine, platform } = this.#parts;
     const { options } = this.#request;
     const ignoreText = /^\s*(?:copy|add)\s/im.test(source.text) ? await inputs.ignoreText() : undefined;
-    const { warnings, settings } = lintSource(read, ignoreText, { engine, platform, options });
+    const { warnings, settings } = lintSource(
+      read,
+      ignoreText,
+      { engine, platform, options },
+      options["target"] ?? "",
+    );
     this.#warn(inputs, source, warnings, settings);
     return settings;
   }

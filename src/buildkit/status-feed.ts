@@ -12,7 +12,7 @@ import type {
 } from "#build/request/progress.ts";
 import type { StatusWritten } from "#spec/buildkit-control.ts";
 import { nanoOfFineMillis } from "#spec/unix-time.ts";
-import { rangeOf, sourceInfo } from "./places.ts";
+import { placesOf, sourceInfo } from "./places.ts";
 
 /** Output kept of one build; what comes after is left out, with a note. */
 export const logBytesMax = 64 << 20;
@@ -91,7 +91,7 @@ export class StatusFeed implements BuildProgress {
         detail: warning.detail === "" ? [] : [Buffer.from(warning.detail)],
         url: warning.url,
         info: sourceInfo(warning.source),
-        ranges: warning.lines.map(rangeOf),
+        ranges: placesOf(warning.lines, warning.source, warning.short),
       },
     ]);
   }

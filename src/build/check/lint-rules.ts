@@ -1,6 +1,7 @@
 /** Pure. The build checks by their names (docs.docker.com/reference/build-checks). */
 
 import type { LineRange } from "#build/language/lines.ts";
+import { Fault } from "#spec/fault.ts";
 import type { LintWarning } from "./build-questions.ts";
 
 /** Of each rule: what it wants in general. */
@@ -55,23 +56,42 @@ export function ruleUrl(rule: RuleName): string {
 export interface CheckSettings {
   /** Warnings fail the build. */
   readonly error: boolean;
-  wants(rule: RuleName): boolean;
+  readonly skip: readonly string[];
+  readonly experimental: readonly string[];
+  /** `own`: what the instruction has to say beside it. Rules on trial must be asked for, and cannot be skipped. */
+  wants(rule: RuleName, own?: CheckSettings): boolean;
 }
 
+/** @throws Fault `invalid` in BuildKit's words for an option that is none. */
 export function checkSettings(text: string): CheckSettings {
-  const given = new Map(
-    text.split(";").map((pair) => {
-      const [key = "", value = ""] = pair.split(/=(.*)/s, 2);
-      return [key.trim().toLowerCase(), value.trim()] as const;
-    }),
-  );
+  const given = new Map<string, string>();
+  for (const pair of text.trim() === "" ? [] : text.split(";")) {
+    const [key = "", value] = pair.split(/=(.*)/s, 2);
+    const name = key.trim();
+    if (value === undefined || !["skip", "error", "experimental"].includes(name))
+      throw new Fault("invalid", `invalid check option ${JSON.stringify(value === undefined ? pair : name)}`);
+    given.set(name, value.trim());
+  }
   const listed = (key: string) => (given.get(key) ?? "").split(",").map((name) => name.trim());
-  const [skipped, tried] = [listed("skip"), listed("experimental")];
+  const [skip, tried] = [listed("skip"), listed("experimental")];
+  const names = (list: readonly string[], rule: RuleName) => list.includes("all") || list.includes(rule);
   return {
-    error: given.get("error")?.toLowerCase() === "true",
-    wants: (rule) =>
-      !skipped.includes("all") &&
-      !skipped.includes(rule) &&
-      (!experimental.includes(rule) || tried.includes("all") || tried.includes(rule)),
+    error: truth(given.get("error") ?? "false"),
+    skip,
+    experimental: tried,
+    wants: (rule, own) =>
+      experimental.includes(rule)
+        ? names(tried, rule) || (own !== undefined && names(own.experimental, rule))
+        : !names(skip, rule) && !(own !== undefined && names(own.skip, rule)),
   };
+}
+
+/** Go's words for yes and no. */
+function truth(text: string): boolean {
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
+  throw new Fault(
+    "invalid",
+    `failed to parse check option "error=${text}": strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`,
+  );
 }

@@ -7,7 +7,7 @@ import { platformArgs } from "#build/solver/lower.ts";
 import { isFault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import type { QuestionRequest } from "./build-questions.ts";
-import { type Linted, type LintInput, lint } from "./lint.ts";
+import { type IgnoredFiles, type Linted, type LintInput, lint } from "./lint.ts";
 
 export interface QuestionParts {
   readonly engine: BuildEngine;
@@ -22,6 +22,8 @@ export function lintSource(
   read: ReadDockerfile,
   ignoreText: string | undefined,
   parts: QuestionParts,
+  /** Undefined for every stage there is. */
+  target: string | undefined,
 ): Linted {
   const { engine, options, platform } = parts;
   const buildArgs = prefixed(options, "build-arg:");
@@ -29,6 +31,7 @@ export function lintSource(
   const lines = ignoreText === undefined ? [] : ignoreLines(ignoreText);
   return lint({
     ...read,
+    target,
     buildArgs,
     platformArgs: platformArgs({ buildPlatform: platform, targetPlatform }),
     baseOf: (name) => {
@@ -39,7 +42,12 @@ export function lintSource(
         throw error;
       }
     },
-    ignored: lines.length === 0 ? undefined : ignoreFilter(lines, ".dockerignore"),
+    ignored: lines.length === 0 ? undefined : ignoredFiles(lines),
     settings: buildArgs["BUILDKIT_DOCKERFILE_CHECK"],
   });
+}
+
+export function ignoredFiles(lines: readonly string[]): IgnoredFiles {
+  const everything = lines.some((line) => ["*", "**", "**/*"].includes(line));
+  return { ...ignoreFilter(lines, ".dockerignore"), everything };
 }

@@ -1,20 +1,21 @@
 import { expect, test } from "bun:test";
-import { ignoreFilter } from "#build/files/ignore-patterns.ts";
 import { parseDockerfile } from "#build/language/dockerfile.ts";
 import { stagesOf } from "#build/language/stage-graph.ts";
 import { lint } from "./lint.ts";
 import { checkSettings, ruleUrl } from "./lint-rules.ts";
+import { ignoredFiles } from "./lint-source.ts";
 
-function warnings(text: string, o: { ignored?: string[]; env?: string[] } = {}): string[] {
+function warnings(text: string, o: { ignored?: string[]; env?: string[]; target?: string } = {}): string[] {
   const [dockerfile, diagnostics] = parseDockerfile(text);
   const { warnings } = lint({
     ...{ dockerfile, diagnostics, stages: stagesOf(dockerfile), buildArgs: {}, settings: undefined },
+    target: o.target,
     platformArgs: { TARGETPLATFORM: "linux/amd64", TARGETARCH: "amd64" },
     baseOf: () => ({
       ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] }, history: [] },
       config: { Env: ["PATH=/bin", ...(o.env ?? [])] },
     }),
-    ignored: o.ignored === undefined ? undefined : ignoreFilter(o.ignored, ".dockerignore"),
+    ignored: o.ignored === undefined ? undefined : ignoredFiles(o.ignored),
   });
   return warnings.map(({ rule, detail, lines }) => `${lines[0]?.start} ${rule}: ${detail}`);
 }
@@ -24,7 +25,7 @@ const cases: [dockerfile: string, ...expected: string[]][] = [
   ["FROM a AS Build\n", "1 StageNameCasing: Stage name 'Build' should be lowercase"],
   ["FROM a as b\n", "1 FromAsCasing: 'as' and 'FROM' keywords' casing do not match"],
   ["from a as b\nrun x\n"],
-  ["FROM a\nRUN x \\\n\n  y\n", "2 NoEmptyContinuation: Empty continuation line"],
+  ["FROM a\nRUN x \\\n\n  y\n", "4 NoEmptyContinuation: Empty continuation line"],
   [
     "FROM a\nRUN x\ncopy a b\n",
     "3 ConsistentInstructionCasing: Command 'copy' should match the case of the command majority (uppercase)",
@@ -48,6 +49,7 @@ const cases: [dockerfile: string, ...expected: string[]][] = [
   ],
   [
     "ARG VERSION=1\nFROM a:${VERSON}\n",
+    "2 InvalidDefaultArgInFrom: Default value for ARG a:${VERSON} results in empty or invalid base image name",
     "2 UndefinedArgInFrom: FROM argument 'VERSON' is not declared (did you mean VERSION?)",
   ],
   [
@@ -94,8 +96,57 @@ const cases: [dockerfile: string, ...expected: string[]][] = [
   ["# check=skip=MaintainerDeprecated\nFROM a\nMAINTAINER me\n"],
   [
     "# check=experimental=all\n# what it builds\nFROM a AS b\n",
-    "3 InvalidDefinitionDescription: Comment for build stage should follow the format: `# b <description>`",
+    "3 InvalidDefinitionDescription: Comment for FROM should follow the format: `# b <description>`",
   ],
+  // Of what stands in for it, and for one instruction.
+  ["FROM a\n# check=skip=MaintainerDeprecated // an old file\nMAINTAINER me\n"],
+  [
+    "FROM a\n# check=skip=SecretsUsedInArgOrEnv\nENV TOKEN=x\nENV TOKEN=y\n",
+    '4 SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ENV "TOKEN")',
+  ],
+  ["ARG TOKEN=x\nFROM a\n"],
+  ["# check=skip=all\nFROM a AS B\nmaintainer me\n"],
+  [
+    "# check=skip=all;experimental=InvalidDefinitionDescription\n# other words\nARG a=1 b=2\nFROM a\n",
+    "3 InvalidDefinitionDescription: Comment for ARG should follow the format: `# <arg_key> <description>`",
+  ],
+  ["# check=experimental=all\n# b the second\nARG a=1 b=2\n# x\n#\nARG c\nFROM a\n"],
+  ["FROM a\n# check=skip=all\n\nMAINTAINER me\n"],
+  // Letters.
+  ["ARG a\nARG b\narg c\nfrom a\n"],
+  [
+    "From a as b\n",
+    "1 ConsistentInstructionCasing: Command 'From' should match the case of the command majority (uppercase)",
+  ],
+  ["from a AS b\n", "1 FromAsCasing: 'AS' and 'from' keywords' casing do not match"],
+  [
+    "from a\ncmd x\n",
+    "2 JSONArgsRecommended: JSON arguments recommended for cmd to prevent unintended behavior related to OS signals",
+  ],
+  [
+    "FROM a AS Two\nFROM a AS two\n",
+    "1 StageNameCasing: Stage name 'Two' should be lowercase",
+    '2 DuplicateStageName: Duplicate stage name "two", stage names should be unique',
+  ],
+  // Directories.
+  [
+    "FROM a\nWORKDIR x\nWORKDIR y\n",
+    '2 WorkdirRelativePath: Relative workdir "x" can have unexpected results if the base image changes',
+  ],
+  ["FROM a AS b\nWORKDIR /x\nFROM b\nWORKDIR y\n"],
+  // Platforms.
+  ["FROM --platform=linux/arm64 a AS build-linux\n"],
+  ["FROM --platform=$NONE a\n", "1 UndefinedArgInFrom: FROM argument 'NONE' is not declared"],
+  // Variables, wherever they may stand.
+  ["FROM a\nEXPOSE $PORT\nRUN echo $X\n"],
+  ["FROM a\nRUN --mount=target=/$DIR true\n", "2 UndefinedVar: Usage of undefined variable '$DIR'"],
+  [
+    "FROM a\nCOPY --chmod=$MODE <<EOF /x\n$BODY\nEOF\n",
+    "2 UndefinedVar: Usage of undefined variable '$BODY'",
+    "2 UndefinedVar: Usage of undefined variable '$MODE'",
+  ],
+  ["FROM a\nARG A=1\nENV B=$A C=${D:-x} E=$OTHER\n", "3 UndefinedVar: Usage of undefined variable '$OTHER'"],
+  ['FROM a\nLABEL "a b"=c\n'],
 ];
 
 for (const [dockerfile, ...expected] of cases)
@@ -105,6 +156,25 @@ test("a source that .dockerignore leaves out", () => {
   expect(warnings("FROM a\nCOPY a.txt b.md /x/\n", { ignored: ["*.txt"] })).toEqual([
     '2 CopyIgnoredFile: Attempting to Copy file "a.txt" that is excluded by .dockerignore',
   ]);
+});
+
+test("what .dockerignore leaves out, all of it, none of it", () => {
+  expect(warnings("FROM a\nCOPY . /\nADD ./b.md /\n", { ignored: ["*"] })).toEqual([
+    '2 CopyIgnoredFile: Attempting to Copy file "." that is excluded by .dockerignore',
+    '3 CopyIgnoredFile: Attempting to Add file "b.md" that is excluded by .dockerignore',
+  ]);
+  expect(warnings("FROM a\nCOPY . /\n", { ignored: [".*"] })).toEqual([]);
+  expect(warnings("FROM a\nCOPY --from=b x /\nCOPY *.md /\n", { ignored: ["x", "*.md"] })).toHaveLength(1);
+  expect(warnings("FROM a\nCOPY a.txt /\n", { ignored: ["*.txt", "!a.txt"] })).toEqual([]);
+});
+
+test("stages that are not built are not looked at, but for their names", () => {
+  const text = "FROM a AS One\nCMD x\nFROM a AS two\nCMD y\nARG B=two\nFROM two AS three\n";
+  const rules = (target?: string) =>
+    warnings(text, target === undefined ? {} : { target }).map((each) => each.split(":", 1)[0]);
+  expect(rules()).toEqual(["1 StageNameCasing", "2 JSONArgsRecommended", "4 JSONArgsRecommended"]);
+  expect(rules("three")).toEqual(["1 StageNameCasing", "4 JSONArgsRecommended"]);
+  expect(rules("")).toEqual(rules("three"));
 });
 
 test("a rule's address", () => {
@@ -118,4 +188,8 @@ test("settings", () => {
   expect(checkSettings("skip=all;error=true")).toMatchObject({ error: true });
   expect(checkSettings("skip=all").wants("UndefinedVar")).toBe(false);
   expect(checkSettings("").wants("InvalidDefinitionDescription")).toBe(false);
+  expect(checkSettings("error=1").error).toBe(true);
+  expect(() => checkSettings("skip")).toThrow('invalid check option "skip"');
+  expect(() => checkSettings("skp=all")).toThrow('invalid check option "skp"');
+  expect(() => checkSettings("error=maybe")).toThrow('failed to parse check option "error=maybe"');
 });

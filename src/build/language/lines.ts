@@ -95,15 +95,18 @@ class Lexer {
   #instruction(): void {
     const start = this.#at + 1;
     const first = this.#read().trimStart();
-    this.#directive(first, start);
+    const directive = this.#directive(first, start);
     if (isComment(first)) {
-      this.#comments.push(first.slice(1).trim());
+      const comment = first.slice(1).trim();
+      // An empty one parts those before it from what follows.
+      if (comment === "") this.#comments = [];
+      else if (!directive) this.#comments.push(comment);
       return;
     }
     let [text, complete] = this.#continuation(first);
+    if (complete && text === "") return;
     const comments = this.#comments;
     this.#comments = [];
-    if (complete && text === "") return;
     let emptyContinuation = false;
     while (!complete && this.#at < this.#source.length) {
       const line = this.#read();
@@ -127,25 +130,26 @@ class Lexer {
     this.lines.push({ text, lines: { start, end: this.#at }, heredocs, comments });
   }
 
-  /** `# name=value` at the very top, before anything else. */
-  #directive(line: string, at: number): void {
-    if (this.#directivesDone) return;
+  /** `# name=value` at the very top, before anything else. @returns Whether it was one. */
+  #directive(line: string, at: number): boolean {
+    if (this.#directivesDone) return false;
     const match = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line);
     const name = match?.[1]?.toLowerCase() ?? "";
     if (!directiveNames.has(name)) {
       // A shebang may come first.
       if (!(at === 1 && line.startsWith("#!"))) this.#directivesDone = true;
-      return;
+      return false;
     }
     const lines = { start: at, end: at };
     if (this.directives.has(name))
       throw new LexicalError(`only one ${name} parser directive can be used`, lines);
     const value = match?.[2] ?? "";
     this.directives.set(name, value);
-    if (name !== "escape") return;
+    if (name !== "escape") return true;
     if (value !== "\\" && value !== "`")
       throw new LexicalError(`invalid escape token '${value}' does not match \` or \\`, lines);
     this.escapeChar = value;
+    return true;
   }
 
   /** The line without the escape that ends it, and whether it was the last of its instruction. */

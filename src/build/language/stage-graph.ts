@@ -119,11 +119,23 @@ export function refuseCircles(stages: readonly Stage[], target: Stage): void {
   }
 }
 
-function needsOf(stages: readonly Stage[], stage: Stage): [Stage, Instruction][] {
+/** The target and all that it needs. `baseName`: what stands behind a stage's FROM, its variables replaced. */
+export function stagesFor(
+  stages: readonly Stage[],
+  target: Stage,
+  baseName: (stage: Stage) => string,
+): ReadonlySet<Stage> {
+  const found = new Set([target]);
+  for (const stage of found)
+    for (const [needed] of needsOf(stages, stage, baseName(stage))) found.add(needed);
+  return found;
+}
+
+function needsOf(stages: readonly Stage[], stage: Stage, baseName = stage.from.base): [Stage, Instruction][] {
   const needs: [Stage, Instruction][] = [];
   const base = stages
     .slice(0, stage.index)
-    .findLast(({ name }) => name !== "" && name === stage.from.base.toLowerCase());
+    .findLast(({ name }) => name !== "" && name === baseName.toLowerCase());
   if (base !== undefined) needs.push([base, stage.from]);
   for (const step of stage.steps)
     for (const reference of referencesOf(step)) {

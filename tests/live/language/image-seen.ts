@@ -53,7 +53,9 @@ async function entriesOf(archive: AsyncIterable<Uint8Array> | Iterable<Uint8Arra
   const reader = extract();
   const entries: Entry[] = [];
   const fed = (async () => {
-    const parts = await Array.fromAsync(archive);
+    const parts: Buffer[] = [];
+    // What comes is lent until the next one is asked for.
+    for await (const part of archive) parts.push(Buffer.from(part));
     reader.end(Buffer.concat(parts));
   })();
   for await (const stream of reader) {

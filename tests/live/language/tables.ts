@@ -1,4 +1,5 @@
 /** All rows, by what they are about. */
+import { addRows, remoteRows } from "./add.ts";
 import { argRows } from "./arg.ts";
 import { commandRows } from "./commands.ts";
 import { copyRows } from "./copy.ts";
@@ -18,6 +19,8 @@ export const tables: Readonly<Record<string, readonly Row[]>> = {
   variables: variableRows,
   RUN: runRows,
   "RUN --mount": mountRows,
+  ADD: addRows,
+  "ADD from afar": remoteRows,
   COPY: copyRows,
   "COPY: flags": copyFlagRows,
   "commands and directories": commandRows,
