@@ -1,13 +1,13 @@
 /** The build checks on a Dockerfile as a request has it. */
 
 import type { BuildEngine } from "#build/build-engine.ts";
-import { ignoreFilter, ignoreLines } from "#build/files/ignore-patterns.ts";
+import { type IgnoredFiles, ignoreFilter, ignoreLines } from "#build/files/ignore-patterns.ts";
 import { platformsOf, prefixed } from "#build/request/build-options.ts";
 import { platformArgs } from "#build/solver/lower.ts";
 import { isFault } from "#spec/fault.ts";
 import type { Platform } from "#spec/image.ts";
 import type { QuestionRequest } from "./build-questions.ts";
-import { type IgnoredFiles, type Linted, type LintInput, lint } from "./lint.ts";
+import { type Linted, type LintInput, lint } from "./lint.ts";
 
 export interface QuestionParts {
   readonly engine: BuildEngine;

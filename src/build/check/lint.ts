@@ -3,7 +3,7 @@
  * Of a base it knows nothing of it assumes that every variable is there.
  */
 
-import type { PathFilter } from "#build/files/ignore-patterns.ts";
+import type { IgnoredFiles } from "#build/files/ignore-patterns.ts";
 import type { GivenArguments } from "#build/language/build-args.ts";
 import type { Dockerfile } from "#build/language/dockerfile.ts";
 import type { Diagnostic } from "#build/language/lines.ts";
@@ -31,11 +31,6 @@ export interface LintInput {
   readonly ignored: IgnoredFiles | undefined;
   /** Of the request; the file's own `# check=` counts without it. */
   readonly settings: string | undefined;
-}
-
-export interface IgnoredFiles extends PathFilter {
-  /** All of the context's top is left out by one line. */
-  readonly everything: boolean;
 }
 
 export interface Linted {

@@ -1,4 +1,5 @@
 /** Pure. Checks of what the stages of a build do: variables, commands, directories, ports, files that are left out. */
+import type { IgnoredFiles } from "#build/files/ignore-patterns.ts";
 import { type GivenArguments, proxyArguments } from "#build/language/build-args.ts";
 import type { Dockerfile } from "#build/language/dockerfile.ts";
 import type { ExpandOptions } from "#build/language/expand.ts";
@@ -9,7 +10,6 @@ import { nearest } from "#build/language/suggest.ts";
 import { goQuote } from "#spec/go-quote.ts";
 import type { ImageConfig } from "#spec/image.ts";
 import type { Findings } from "./findings.ts";
-import type { IgnoredFiles } from "./lint.ts";
 import { bareVariables, isSecretName, safely } from "./lint-words.ts";
 
 interface Given {

@@ -26,6 +26,11 @@ export interface PathFilter {
   readonly exceptions: boolean;
 }
 
+export interface IgnoredFiles extends PathFilter {
+  /** All of the context's top is left out by one line. */
+  readonly everything: boolean;
+}
+
 /**
  * The last line that matches a path, or a directory above it, decides.
  * @throws Fault `invalid` naming `where` for a pattern that cannot be read, at once or when asked.
