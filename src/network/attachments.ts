@@ -15,6 +15,7 @@ import type { NetworkDriver } from "./drivers/driver.ts";
 import { planEndpoint } from "./drivers/endpoint-plan.ts";
 import type { Firewall } from "./firewall/firewall.ts";
 import { PublishedPorts } from "./firewall/published.ts";
+import type { Announcements } from "./links/announcements.ts";
 import { configureInterfaces, type InterfaceExtras } from "./links/interfaces.ts";
 import type { Namespaces } from "./links/namespaces.ts";
 import { type DnsDefaults, dnsOf } from "./names/container-files.ts";
@@ -35,6 +36,7 @@ export interface AttachmentsParts {
   readonly nameServers: Pick<NameServers, "open" | "close">;
   readonly dns: DnsDefaults;
   readonly driver: (network: Pick<NetworkRecord, "driver">) => NetworkDriver;
+  readonly announcements: Pick<Announcements, "plan">;
   /** Undefined: ports of IPv6 lead to containers with IPv6 only, and never from the host's loopback. */
   readonly relays: Relays | undefined;
   /** Told of what could not be put right. */
@@ -201,7 +203,7 @@ export class Attachments {
   }
 
   #plug(
-    { netnsPath = "", endpoints }: SandboxRecord,
+    { containerId, netnsPath = "", endpoints }: SandboxRecord,
     added: readonly (readonly [Endpoint, EndpointSettings])[],
   ): void {
     if (added.every(([{ interfaceName }]) => interfaceName === "")) return;
@@ -216,6 +218,12 @@ export class Attachments {
     }
     const configured = added.map(([endpoint, settings]) => [endpoint, extrasOf(settings)] as const);
     configureInterfaces(netnsPath, configured, endpoints);
+    const isThere = () => this.#parts.sandboxes.get(containerId)?.netnsPath === netnsPath;
+    this.#parts.announcements.plan(
+      netnsPath,
+      added.map(([endpoint]) => endpoint),
+      isThere,
+    );
   }
 
   /** With how its questions for names are answered: from the first network of a user's on, until the end. */

@@ -12,6 +12,7 @@ import type { NetworkDriver } from "./drivers/driver.ts";
 import { ParentDriver } from "./drivers/parent-driver.ts";
 import { hostDriver, nullDriver } from "./drivers/plain-drivers.ts";
 import { Firewall, type FirewallContent } from "./firewall/firewall.ts";
+import { Announcements } from "./links/announcements.ts";
 import { Namespaces } from "./links/namespaces.ts";
 import { MadeNetworks } from "./made-networks.ts";
 import { type DnsDefaults, hostServers, noDns } from "./names/container-files.ts";
@@ -85,8 +86,9 @@ export function networkParts(o: NetworksOptions) {
   });
   const program = o.relayThread;
   const relays = program === undefined ? undefined : new Relays({ program, report: o.report });
+  const announcements = new Announcements();
   const attachments: Attachments = new Attachments({
-    ...{ relays, networks, sandboxes, namespaces, firewall, nameServers },
+    ...{ relays, networks, sandboxes, namespaces, firewall, nameServers, announcements },
     dns: o.dns ?? noDns,
     driver: (network) => made.driver(network.driver),
     report: o.report,
@@ -109,7 +111,7 @@ export function networkParts(o: NetworksOptions) {
   });
   return {
     ...{ networks, sandboxes, namespaces, firewall, drivers, made },
-    ...{ resolver, nameServers, relays, attachments, routes },
+    ...{ resolver, nameServers, relays, announcements, attachments, routes },
   };
 }
 

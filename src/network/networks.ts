@@ -232,6 +232,7 @@ export class Networks implements AsyncDisposable {
   /** Gives back what only this engine's life needs; networks of running containers stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#parts.nameServers[Symbol.dispose]();
+    this.#parts.announcements[Symbol.dispose]();
     this.#parts.namespaces[Symbol.dispose]();
     this.#parts.attachments.releasePorts();
     await this.#parts.relays?.settled();

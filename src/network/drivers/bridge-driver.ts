@@ -26,7 +26,7 @@ import {
   bridgeOptions,
   checkGatewayModes,
 } from "#network/records/bridge-options.ts";
-import { macOf } from "#network/records/ipam.ts";
+import { macBytes, macOf } from "#network/records/ipam.ts";
 import type { BridgedNetwork } from "#network/rules/ruleset.ts";
 import { Fault } from "#spec/fault.ts";
 import { type Family, familyOf, parseSubnet } from "#spec/ip.ts";
@@ -214,8 +214,4 @@ export function defaultBridgeOptions(device: string): Record<string, string> {
     [bridgeOption.name]: device,
     [bridgeOption.mtu]: "1500",
   };
-}
-
-export function macBytes(mac: string): Uint8Array {
-  return Uint8Array.from(mac.split(/[:-]/), (part) => Number.parseInt(part, 16));
 }

@@ -9,9 +9,9 @@ import { addChild, addPair, addVlan, knowsKind } from "#kernel/network/child-lin
 import { deleteLink, findLink, setUp } from "#kernel/network/links.ts";
 import { Netlink } from "#kernel/network/netlink.ts";
 import { inNamespace } from "#kernel/network/netns.ts";
+import { macBytes } from "#network/records/ipam.ts";
 import { Fault } from "#spec/fault.ts";
 import type { Endpoint, NetworkRecord } from "#spec/network.ts";
-import { macBytes } from "./bridge-driver.ts";
 import type { DriverSettings, NetworkDriver } from "./driver.ts";
 import { type ParentDriverName, type ParentOptions, parentOptions } from "./parent-options.ts";
 

@@ -139,3 +139,7 @@ export function macOf(address: string): string {
   const bytes = [0x02, 0x42, ...addressBytes(address).slice(-4)];
   return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
+
+export function macBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(/[:-]/), (part) => Number.parseInt(part, 16));
+}
