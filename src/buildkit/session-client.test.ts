@@ -348,8 +348,9 @@ describe("what else a client is asked", () => {
 
   test("a session that never comes is waited for, not for ever, and not after the build is called off", async () => {
     await using open = await client([]);
+    await using others = await sessionsWith([]);
     const lone = new SessionClient(
-      { sessions: (await sessionsWith([])).sessions, mirrors: open.mirrors, socketDirectory: root },
+      { sessions: others.sessions, mirrors: open.mirrors, socketDirectory: root },
       "elsewhere",
       {},
     );
