@@ -1,7 +1,7 @@
 /**
  * Dockerfiles as people write them, each with what must come of it. Bases are busybox alone. What is asserted of files stands
- * in the Dockerfile itself, as RUN; of the configuration, here. About two thirds were compared
- * with what Docker 26 makes of them, field by field and file by file; those about copies, metadata and late variables not yet.
+ * in the Dockerfile itself, as RUN; of the configuration, here. `dockerfile-peer.test.ts` compares them with what another engine
+ * makes of them.
  */
 
 export interface ZooCase {

@@ -5,11 +5,12 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Client } from "#client/client.ts";
-import { baseArchive, EngineUnderTest } from "./engine-under-test.ts";
+import { EngineUnderTest } from "./engine-under-test.ts";
 import { lab, served } from "./language/add.ts";
+import { importBase } from "./language/base-image.ts";
 import { buildRows } from "./language/build-row.ts";
 import { readImages } from "./language/image-seen.ts";
-import { judge, path } from "./language/judge-row.ts";
+import { judge } from "./language/judge-row.ts";
 import { base, type Row } from "./language/row.ts";
 import { tables } from "./language/tables.ts";
 import { gitServer, SourceLab } from "./source-lab.ts";
@@ -32,14 +33,6 @@ afterAll(async () => {
   sources[Symbol.dispose]();
   await engine[Symbol.asyncDispose]();
 });
-
-async function importBase(client: Client): Promise<void> {
-  const o = { repo: base, tag: "latest", changes: ["CMD sh", "WORKDIR /", `ENV ${path}`] };
-  // A container's start leaves these behind in Docker's layers.
-  const archive = baseArchive(["dev/", "etc/", "proc/", "sys/"]);
-  for await (const { error } of client.images.import(archive, o))
-    if (error !== undefined) throw new Error(error);
-}
 
 /** What is wrong, by the name of the row. */
 async function wrong(client: Client, rows: readonly Row[]): Promise<Record<string, string[]>> {
