@@ -79,7 +79,7 @@ test("what is built, and images of other platforms behind one name, with nothing
   await run("build", "-q", "-t", "built", context);
   await load("every:1", ["amd64", "arm64"]);
   const { LayersSize, Images, BuildCache } = await client.diskUsage();
-  expect((Images ?? []).filter(({ RepoTags }) => RepoTags?.includes("every:1")).length).toBe(1);
+  expect((Images ?? []).filter(({ RepoTags }) => RepoTags?.includes("every:1")).length).toBe(2);
   const cached = (BuildCache ?? []).filter(({ Type, Shared }) => Type === "regular" && !Shared);
   const alone = cached.reduce((sum, { Size }) => sum + Size, 0);
   expect(alone).toBe(3_000_000);
