@@ -154,7 +154,7 @@ async function starts(side: Side): Promise<void> {
     ["none", []],
     ["bridge", []],
   ]);
-  for (let round = 0; round < runs * 2; round++)
+  for (let round = 0; round < runs * 10; round++)
     for (const [NetworkMode, list] of samples) {
       const { Id } = await side.client.containers.create({
         Image: "busybox",
@@ -164,12 +164,14 @@ async function starts(side: Side): Promise<void> {
       list.push(await timed(async () => await side.client.containers.start(Id)));
       await side.client.containers.remove(Id, { force: true });
     }
-  const [none, bridge] = [median(samples.get("none") ?? []), median(samples.get("bridge") ?? [])];
+  const [none, bridge] = [samples.get("none") ?? [], samples.get("bridge") ?? []];
+  // Of those beside each other: a machine's moods are as large as what is asked.
+  const more = median(bridge.map((each, round) => each - (none[round] ?? 0)));
   row(
     "start with network none / on a bridge",
-    ms(none),
-    ms(bridge),
-    `${bridge < none ? "" : "+"}${ms(bridge - none)}`,
+    ms(median(none)),
+    ms(median(bridge)),
+    `${more < 0 ? "" : "+"}${ms(more)}`,
   );
 }
 
