@@ -10,6 +10,7 @@ import { makeNamespace, removeNamespace, stayInNamespace } from "#kernel/network
 import { runNft } from "#kernel/network/nftables.ts";
 import type { ContainerConfig, ContainerRecord, HostConfig } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { until } from "#spec/until-fixture.ts";
 import { Records } from "#store/records.ts";
 import { Networks } from "./networks.ts";
 
@@ -75,12 +76,6 @@ async function attach(
   });
   await networks.plug(containerId);
   return sandbox;
-}
-
-/** The kernel takes a dead namespace's interfaces away when it comes to it. */
-async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (!holds() && performance.now() < end) await Bun.sleep(10);
 }
 
 /** Runs busybox in a namespace until the test ends. */

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatagramReceiver } from "#kernel/sockets/datagram-fixture.ts";
 import type { ContainerRecord } from "#spec/container.ts";
+import { until } from "#spec/until-fixture.ts";
 import { logRoute } from "./log-drivers.ts";
 import { makeLogFiles } from "./log-files.ts";
 import type { LogMessage } from "./log-message.ts";
@@ -64,11 +65,6 @@ function shipper(receiver: Receiver, o: Partial<LogRoute> = {}, reported: string
     newId: () => "id",
     report: (fault) => reported.push(fault.message),
   });
-}
-
-async function until(met: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 2000 && !met(); tries++) await Bun.sleep(1);
-  expect(met()).toBe(true);
 }
 
 test("lines go in order, once, over runs and restarts of the engine", async () => {

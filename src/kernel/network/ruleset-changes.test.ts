@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "#spec/until-fixture.ts";
 import { makeNamespace, removeNamespace, stayInNamespace } from "./netns.ts";
 import { NftSession, runNft } from "./nftables.ts";
 import { type RulesetChange, RulesetChanges } from "./ruleset-changes.ts";
@@ -20,13 +21,6 @@ afterEach(() => {
   removeNamespace(join(directory, "host"));
   rmSync(directory, { recursive: true, force: true });
 });
-
-async function until(done: () => boolean): Promise<void> {
-  for (let attempt = 0; !done(); attempt++) {
-    if (attempt > 2000) throw new Error("it did not happen");
-    await Bun.sleep(5);
-  }
-}
 
 function nft(...args: string[]): string {
   const { stdout, stderr } = spawnSync("nft", args, { encoding: "utf8" });

@@ -19,6 +19,7 @@ import { forgetNeighbour } from "#kernel/network/neighbours.ts";
 import { Netlink } from "#kernel/network/netlink.ts";
 import type { Firewall } from "#network/firewall/firewall.ts";
 import { forwardIpv6 } from "#network/links/forwarding.ts";
+import { useIpv6 } from "#network/links/interfaces.ts";
 import { write } from "#network/links/namespaces.ts";
 import {
   type BridgeOptions,
@@ -94,7 +95,10 @@ export class BridgeDriver implements NetworkDriver {
     const index = link?.index ?? 0;
     // A bridge without an address of its own takes one of its ports', and changes it when that goes.
     if (network.ownsDevice) setMac(this.#netlink, index, macBytes(bridgeMac(network)));
-    if (network.ipv6) prepareIpv6(device);
+    if (network.ipv6) {
+      forwardIpv6();
+      useIpv6(device);
+    }
     for (const { gateway, subnet } of network.pools) {
       const { prefixLength } = parseSubnet(subnet);
       const given = gateway !== "" && !(options.inhibit && familyOf(subnet) === 4);
@@ -191,17 +195,6 @@ function bridgeMac({ id, pools }: NetworkRecord): string {
   const gateway = pools.find((each) => each.gateway !== "")?.gateway;
   if (gateway !== undefined) return macOf(gateway);
   return ["02", "42", ...(id.slice(0, 8).match(/../g) ?? [])].join(":");
-}
-
-/** The host takes no routes from containers, and uses its address there at once. */
-function prepareIpv6(device: string): void {
-  forwardIpv6();
-  for (const [name, value] of [
-    ["disable_ipv6", "0"],
-    ["accept_ra", "0"],
-    ["accept_dad", "0"],
-  ] as const)
-    write(`/proc/sys/net/ipv6/conf/${device}/${name}`, value);
 }
 
 /** What dockerd says of its own bridge. */

@@ -10,7 +10,8 @@ import { addVeth, deleteLink, findLink, setUp } from "#kernel/network/links.ts";
 import { Netlink } from "#kernel/network/netlink.ts";
 import { inNamespace } from "#kernel/network/netns.ts";
 import { hostHasIpv6 } from "#kernel/network/port-reservation.ts";
-import { type Namespaces, write } from "#network/links/namespaces.ts";
+import { useIpv6 } from "#network/links/interfaces.ts";
+import type { Namespaces } from "#network/links/namespaces.ts";
 import { chooseSubnet, localPool, type UsedBy } from "#network/records/ipam.ts";
 import { type Family, families, formatAddress, rangeOf, type Subnet } from "#spec/ip.ts";
 
@@ -81,12 +82,7 @@ export async function makeOutside(
 }
 
 function give(netlink: Netlink, name: string, subnets: readonly Subnet[]): void {
-  for (const [key, value] of [
-    ["disable_ipv6", "0"],
-    ["accept_ra", "0"],
-    ["accept_dad", "0"],
-  ] as const)
-    write(`/proc/sys/net/ipv6/conf/${name}/${key}`, value);
+  useIpv6(name);
   const index = findLink(netlink, name)?.index ?? 0;
   for (const subnet of subnets) addAddress(netlink, index, subnet);
   setUp(netlink, index);

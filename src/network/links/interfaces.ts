@@ -57,8 +57,8 @@ function configure(netlink: Netlink, endpoint: Endpoint, extras: InterfaceExtras
   setUp(netlink, index);
 }
 
-/** At once, without waiting whether somebody else has the address; and routes only from the engine. */
-function useIpv6(interfaceName: string): void {
+/** An interface takes addresses of IPv6 at once, without waiting whether somebody else has them, and routes from us alone. */
+export function useIpv6(interfaceName: string): void {
   for (const [name, value] of [
     ["disable_ipv6", "0"],
     ["accept_dad", "0"],

@@ -5,6 +5,7 @@ import type { ExecRequest } from "#runtime/runtime.ts";
 import { RuntimeFixture } from "#runtime/runtime-fixture.ts";
 import type { ContainerRecord } from "#spec/container.ts";
 import { Fault } from "#spec/fault.ts";
+import { until } from "#spec/until-fixture.ts";
 import type { RunningExec } from "./running-exec.ts";
 
 let fixture: RuntimeFixture;
@@ -38,11 +39,6 @@ async function faultOf(work: Promise<unknown>): Promise<Fault> {
       (thrown: unknown) => thrown,
     ),
   );
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds() && tries < 1000; tries++) await Bun.sleep(5);
-  expect(holds()).toBe(true);
 }
 
 const kinds: readonly [string, object][] = [
