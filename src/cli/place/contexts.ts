@@ -3,13 +3,14 @@
  * Owns: `contexts/meta/<sha256 of the name>/meta.json` and `contexts/tls/<the same>/docker/*.pem`, beneath the configuration.
  * Promises: a file is written whole or not at all; what is not understood in one stays as it is.
  */
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import * as v from "valibot";
 import type { CliIo } from "#cli/flags/command.ts";
 import { Fault } from "#spec/fault.ts";
 import { configDirectory } from "./config-directory.ts";
+import { writeWhole } from "./write-whole.ts";
 
 const endpoint = v.looseObject({ Host: v.optional(v.string()), SkipTLSVerify: v.optional(v.boolean()) });
 const schema = v.looseObject({
@@ -122,13 +123,6 @@ export function parseMeta(text: string, from: string): ContextMeta {
       cause,
     });
   }
-}
-
-async function writeWhole(path: string, content: string | Buffer, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: mode === 0o600 ? 0o700 : 0o755 });
-  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(fresh, content, { mode });
-  await rename(fresh, path);
 }
 
 function absentAs<Value>(value: Value): (thrown: unknown) => Value {

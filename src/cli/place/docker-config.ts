@@ -2,13 +2,13 @@
  * The configuration file of Docker's clients, `config.json`: what this program reads of it, and what it writes.
  * Promises: what is not understood stays as it is; a write is whole or not at all.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { CliIo } from "#cli/flags/command.ts";
 import { Fault } from "#spec/fault.ts";
 import { configDirectory } from "./config-directory.ts";
+import { writeWhole } from "./write-whole.ts";
 
 const entry = v.looseObject({
   auth: v.optional(v.string()),
@@ -46,10 +46,6 @@ export async function readDockerConfig(io: CliIo): Promise<DockerConfig> {
 }
 
 export async function writeDockerConfig(io: CliIo, config: DockerConfig): Promise<void> {
-  const directory = configDirectory(io);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, "config.json");
-  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(fresh, `${JSON.stringify(config, undefined, "\t")}\n`, { mode: 0o600 });
-  await rename(fresh, path);
+  const path = join(configDirectory(io), "config.json");
+  await writeWhole(path, `${JSON.stringify(config, undefined, "\t")}\n`, 0o600);
 }

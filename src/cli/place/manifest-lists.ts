@@ -3,14 +3,14 @@
  * configuration, one file for each manifest.
  * Promises: a file is written whole or not at all.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { CliIo } from "#cli/flags/command.ts";
 import { Fault } from "#spec/fault.ts";
 import { formatReference, parseReference, withDefaultTag } from "#spec/reference.ts";
 import { configDirectory } from "./config-directory.ts";
+import { partialEnding, writeWhole } from "./write-whole.ts";
 
 const platform = v.looseObject({
   architecture: v.string(),
@@ -54,19 +54,15 @@ export class LocalLists {
     });
     return await Promise.all(
       names
-        .filter((name) => !name.endsWith(".partial"))
+        .filter((name) => !name.endsWith(partialEnding))
         .sort()
         .map(async (name) => await readListed(join(directory, name))),
     );
   }
 
   async put(list: string, manifest: ListedManifest): Promise<void> {
-    const directory = join(this.#root, fileName(list));
-    await mkdir(directory, { recursive: true, mode: 0o755 });
-    const path = join(directory, fileName(manifest.Ref));
-    const fresh = `${path}.${randomBytes(6).toString("hex")}.partial`;
-    await writeFile(fresh, JSON.stringify(manifest), { mode: 0o644 });
-    await rename(fresh, path);
+    const path = join(this.#root, fileName(list), fileName(manifest.Ref));
+    await writeWhole(path, JSON.stringify(manifest), 0o644);
   }
 
   /** Idempotent. */
